@@ -1,0 +1,1 @@
+"""Headless core of the CRM front office: customers, relationships, sync, plugins."""

@@ -1,0 +1,171 @@
+"""What the sync engine remembers: backends, bindings, cursors, runs, records set aside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm_core.persistence.base import Base, Keyed, Versioned
+from crm_core.persistence.scope import ByRight
+from crm_core.persistence.types import JsonValue
+
+SYNC_VIEW = "core.sync.view"
+
+
+class Backend(Versioned):
+    """One configured remote; ``config`` holds no secret, ``secret_ref`` says where it is kept.
+
+    ``secret_ref`` is ``file:PATH``, ``env:NAME`` or ``keyring:NAME``.
+    """
+
+    __tablename__ = "core_backend"
+    __entity__ = "backend"
+    __scope__ = ByRight(SYNC_VIEW)
+
+    name: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    config: Mapped[dict[str, Any]] = mapped_column(JsonValue)
+    secret_ref: Mapped[str | None]
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+
+
+class BindingState(StrEnum):
+    """What is known of the remote record."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+    UNREADABLE = "unreadable"
+    OUTSIDE = "outside"
+
+
+class Binding(Keyed):
+    """Ties a remote record to a local one, with what was last synced.
+
+    ``local_type`` may differ from ``entity``: a remote partner can be an address here.
+    ``snapshot`` is the neutral record last agreed on, ``digest`` its hash.
+    """
+
+    __tablename__ = "core_binding"
+    __entity__ = "binding"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("backend_id", "entity", "remote_id"),
+        Index(None, "local_id"),
+    )
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    entity: Mapped[str]
+    remote_id: Mapped[str]
+    local_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(default=BindingState.ACTIVE.value)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    snapshot: Mapped[Any] = mapped_column(JsonValue)
+    synced_at: Mapped[datetime]
+
+
+class SyncCursor(Base):
+    """How far one entity of one backend has been read.
+
+    ``mark`` is the remote's time up to which all is known; ``sweep_*`` describe a sweep under way,
+    so that a killed run goes on where it stopped.
+    """
+
+    __tablename__ = "core_sync_cursor"
+    __entity__ = "sync_cursor"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+
+    backend_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_backend.id", ondelete="CASCADE"), primary_key=True
+    )
+    entity: Mapped[str] = mapped_column(primary_key=True)
+    mark: Mapped[datetime | None]
+    sweep_mark: Mapped[datetime | None]
+    sweep_after: Mapped[str | None]
+    mapping_digest: Mapped[str | None]
+    """A changed mapping, or changed remote fields, starts a full sweep."""
+    refreshed_at: Mapped[datetime | None]
+
+
+class SyncRun(Keyed):
+    """One run of a backend: state ``running``, ``done``, ``partly`` or ``failed``, and counts."""
+
+    __tablename__ = "core_sync_run"
+    __entity__ = "sync_run"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+    __table_args__ = (Index(None, "backend_id", "started_at"),)
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    state: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
+    message: Mapped[str | None]
+    remote_calls: Mapped[int] = mapped_column(default=0)
+
+
+class SyncLock(Base):
+    """Says which process runs a backend; a lease that is not renewed expires."""
+
+    __tablename__ = "core_sync_lock"
+    __entity__ = "sync_lock"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+
+    backend_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_backend.id", ondelete="CASCADE"), primary_key=True
+    )
+    token: Mapped[UUID]
+    holder: Mapped[str]
+    expires_at: Mapped[datetime]
+
+
+class DeadLetter(Keyed):
+    """A remote record that cannot be synced now, and why; resolved when it goes through."""
+
+    __tablename__ = "core_dead_letter"
+    __entity__ = "dead_letter"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+    __table_args__ = (UniqueConstraint("backend_id", "entity", "remote_id"),)
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    entity: Mapped[str]
+    remote_id: Mapped[str]
+    label: Mapped[str]
+    code: Mapped[str]
+    reason: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=1)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+
+class PendingReference(Keyed):
+    """A remote reference whose target is not here yet, such as a contact read before its company.
+
+    ``owner_remote_id`` of ``entity`` names ``target_remote_id`` of ``target_entity`` in ``field``.
+    """
+
+    __tablename__ = "core_pending_reference"
+    __entity__ = "pending_reference"
+    __scope__ = ByRight(SYNC_VIEW)
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("backend_id", "entity", "owner_remote_id", "field", "target_remote_id"),
+        Index(None, "backend_id", "target_entity", "target_remote_id"),
+    )
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    entity: Mapped[str]
+    owner_remote_id: Mapped[str]
+    field: Mapped[str]
+    target_entity: Mapped[str]
+    target_remote_id: Mapped[str]

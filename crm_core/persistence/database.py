@@ -1,0 +1,113 @@
+"""Engines for SQLite and PostgreSQL, set up so that both keep what they are given."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from crm_core.errors import ConfigurationError
+
+BUSY_TIMEOUT_MS = 10_000
+SAFE_WAL_VERSION = (3, 51, 3)
+"""Older SQLite can corrupt a write-ahead log under a rare race, so they keep a rollback journal."""
+CACHE_KIB = 65_536
+
+
+class Database:
+    """One database: its engine, and what differs between the two kinds.
+
+    Args:
+        url: SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql+psycopg://…``.
+        busy_timeout_ms: How long SQLite waits for another process's lock.
+
+    Raises:
+        ConfigurationError: The URL is not understood or its driver is not installed.
+    """
+
+    def __init__(self, url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+        self.url = _parsed(url)
+        self.busy_timeout_ms = busy_timeout_ms
+        self.engine = self._engine()
+        self.write_engine = self.engine.execution_options(crm_write=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is an SQLite file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or None."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password, fit for people and logs."""
+        return self.url.render_as_string(hide_password=True)
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    def _engine(self) -> Engine:
+        try:
+            if not self.is_sqlite:
+                return create_engine(self.url, pool_pre_ping=True, executemany_batch_page_size=1000)
+            engine = create_engine(self.url, connect_args={"timeout": self.busy_timeout_ms / 1000})
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"The driver for {self.shown_url} is not installed: "
+                "pip install 'crm-front-office[postgres]'.",
+                code="core.database.driver_missing",
+            ) from error
+        event.listen(engine, "connect", self._prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _prepare_sqlite(self, connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        # The driver's own transaction handling starts too late for BEGIN IMMEDIATE.
+        raw: Any = connection
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        wal = sqlite3.sqlite_version_info >= SAFE_WAL_VERSION
+        for pragma in (
+            "foreign_keys = ON",
+            "synchronous = FULL",
+            f"busy_timeout = {self.busy_timeout_ms}",
+            f"cache_size = -{CACHE_KIB}",
+            "temp_store = MEMORY",
+            *(("journal_mode = WAL",) if wal else ()),
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+
+def _parsed(url: str | URL) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"{url!r} is not a database URL; give sqlite:///PATH or postgresql+psycopg://….",
+            code="core.database.url",
+        ) from error
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(
+            f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.",
+            code="core.database.kind",
+        )
+    return parsed
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads and then writes fails as busy when another wrote in between; taking
+    # the write lock at the start makes it wait instead.
+    writes = connection.get_execution_options().get("crm_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,139 @@
+"""The session: scopes every query to its actor and writes audit rows for what is flushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm.unitofwork import UOWTransaction
+
+from crm_core.access import Actor
+from crm_core.errors import PermissionDeniedError
+from crm_core.persistence.base import Base
+from crm_core.persistence.bulk import insert_rows
+
+ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
+
+
+class ScopedSession(Session):
+    """A session bound to one actor for its whole life; without one it reads nothing."""
+
+    def __init__(self, bind: Any, actor: Actor | None) -> None:
+        super().__init__(bind=bind, autoflush=True, expire_on_commit=False)
+        self.actor = actor
+        self.touched_customers: set[UUID] = set()
+        self._criteria = None if actor is None else tuple(_criteria(actor))
+
+
+def _criteria(actor: Actor) -> Iterable[Any]:
+    for mapper in Base.registry.mappers:
+        scope = mapper.class_.__scope__
+        condition = scope.criterion(mapper.class_, actor)
+        if condition is not None:
+            yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
+
+
+def _scope(state: ORMExecuteState) -> None:
+    session = state.session
+    criteria = getattr(session, "_criteria", None)
+    if criteria is None:
+        raise PermissionDeniedError(
+            "Nobody is signed in, so nothing can be read: name a user (--as USER).",
+            code="core.no_actor",
+        )
+    if criteria and not state.is_insert:
+        state.statement = state.statement.options(*criteria)
+
+
+def _audit(session: Session, _context: UOWTransaction) -> None:
+    if not isinstance(session, ScopedSession) or session.actor is None:
+        return
+    rows = []
+    for action, records in (
+        ("create", session.new),
+        ("update", session.dirty),
+        ("delete", session.deleted),
+    ):
+        for record in records:
+            if isinstance(record, Base):
+                _touch(session, record)
+                changes = _changes(record, action) if record.__audited__ else {}
+                if changes:
+                    rows.append(audit_row(session.actor, action, record, changes))
+    if rows:
+        from crm_core.entities.system import AuditEntry
+
+        insert_rows(session.connection(), AuditEntry, rows)
+
+
+def _touch(session: ScopedSession, record: Base) -> None:
+    if record.__entity__ in ("customer", "contact_point"):
+        customer_id = customer_id_of(record)
+        if customer_id is not None:
+            session.touched_customers.add(customer_id)
+
+
+def _changes(record: Base, action: str) -> dict[str, list[Any]]:
+    state: Any = inspect(record)
+    changes = {}
+    for attribute in state.mapper.column_attrs:
+        if attribute.key in ACTION_FIELDS_LEFT_OUT:
+            continue
+        history = state.attrs[attribute.key].history
+        value = plain_value(getattr(record, attribute.key))
+        if action == "create" and value is not None:
+            changes[attribute.key] = [None, value]
+        elif action == "delete" and value is not None:
+            changes[attribute.key] = [value, None]
+        elif action == "update" and history.has_changes():
+            old = plain_value(history.deleted[0]) if history.deleted else None
+            if old != value:
+                changes[attribute.key] = [old, value]
+    return changes
+
+
+def audit_row(
+    actor: Actor, action: str, record: Base, changes: dict[str, list[Any]]
+) -> dict[str, Any]:
+    """Return the audit row (a dict of column values) for one record's change."""
+    identity = inspect(record).identity or tuple(
+        getattr(record, column.key) for column in inspect(type(record)).primary_key
+    )
+    return {
+        "at": datetime.now(UTC),
+        "actor_id": actor.user_id,
+        "actor_login": actor.login,
+        "origin": actor.origin,
+        "action": action,
+        "entity_type": record.__entity__,
+        "entity_id": ":".join(str(part) for part in identity),
+        "customer_id": customer_id_of(record),
+        "changes": changes,
+    }
+
+
+def customer_id_of(record: Base) -> UUID | None:
+    """Return the id of the customer a record is or hangs on."""
+    if record.__entity__ == "customer":
+        return record.id  # type: ignore[attr-defined, no-any-return]
+    return getattr(record, "customer_id", None) or getattr(record, "from_customer_id", None)
+
+
+def plain_value(value: Any) -> Any:
+    """Return ``value`` as JSON can hold it: text for ids, dates and decimals."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, UUID | Decimal | date):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+event.listen(ScopedSession, "do_orm_execute", _scope)
+event.listen(ScopedSession, "after_flush", _audit)

@@ -1,0 +1,136 @@
+"""Column types that keep money exact and time in UTC on SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Numeric
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from crm_core.errors import InputError
+
+JsonValue = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""JSON text on SQLite, ``jsonb`` on PostgreSQL."""
+
+SQLITE_INTEGER_LIMIT = 2**63 - 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC.
+
+    SQLite keeps naive UTC text (which sorts), PostgreSQL ``timestamptz``. A naive datetime is
+    refused on the way in, and an aware one comes back on the way out.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Use ``timestamptz`` where the database knows zones."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn any aware moment into the stored form; raises InputError for a naive one."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise InputError(
+                f"The moment {value.isoformat()} has no time zone; give one, such as +00:00.",
+                code="core.naive_datetime",
+            )
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """A decimal with a fixed number of places, exact on both databases.
+
+    SQLite's own ``NUMERIC`` is a float and loses digits without a warning, so there the value is
+    kept as an integer scaled by ``10**scale``. More places than ``scale``, or a value that does not
+    fit, raise InputError instead of being rounded in silence.
+    """
+
+    impl = Numeric
+    cache_ok = True
+
+    def __init__(self, precision: int, scale: int) -> None:
+        super().__init__()
+        self.precision = precision
+        self.scale = scale
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Scaled integer on SQLite, ``NUMERIC(precision, scale)`` elsewhere."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(Numeric(self.precision, self.scale))
+
+    def _checked(self, value: Any) -> Decimal:
+        try:
+            number = value if isinstance(value, Decimal) else Decimal(str(value))
+            shifted = number.scaleb(self.scale)
+            whole = shifted.to_integral_value()
+        except InvalidOperation:
+            raise InputError(f"{value!r} is not a number; give digits.") from None
+        if not shifted.is_finite() or whole != shifted:
+            raise InputError(
+                f"{value} has more than {self.scale} decimal places; round it first.",
+                code="core.too_many_places",
+            )
+        if abs(whole) >= min(10**self.precision, SQLITE_INTEGER_LIMIT):
+            raise InputError(f"{value} is too large to be stored.", code="core.number_too_large")
+        return number
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Check the value, then scale it where the database needs an integer."""
+        scaled = dialect.name == "sqlite"
+
+        def process(value: Any) -> Any:
+            if value is None:
+                return None
+            number = self._checked(value)
+            return int(number.scaleb(self.scale)) if scaled else number
+
+        return process
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Give back a Decimal with exactly ``scale`` places."""
+        scale = self.scale
+        unit = Decimal(1).scaleb(-scale)
+        scaled = dialect.name == "sqlite"
+
+        def process(value: Any) -> Decimal | None:
+            if value is None:
+                return None
+            if scaled:
+                return Decimal(value).scaleb(-scale)
+            return Decimal(value).quantize(unit)
+
+        return process
+
+
+class Money(ExactDecimal):
+    """An amount of money; its currency stands in a column beside it. Four decimal places."""
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(precision=18, scale=4)
+
+
+class Quantity(ExactDecimal):
+    """A quantity, unit price, rate or percentage. Six decimal places."""
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(precision=18, scale=6)

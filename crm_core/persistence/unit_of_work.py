@@ -1,0 +1,220 @@
+"""The unit of work: one actor, one transaction, committed once by the entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection, Executable, Result, ScalarResult
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
+
+from crm_core.access import Actor
+from crm_core.errors import (
+    ConfigurationError,
+    CrmError,
+    DuplicateError,
+    LockedError,
+    NotFoundError,
+    StaleVersionError,
+)
+from crm_core.persistence.base import Base
+from crm_core.persistence.database import Database
+from crm_core.persistence.session import ScopedSession
+
+M = TypeVar("M", bound=Base)
+
+
+class UnitOfWork:
+    """What services take first: the session, the actor, and the moment it began.
+
+    Services read and write through it and never commit; leaving without :meth:`commit` rolls back.
+    """
+
+    def __init__(self, database: Database, actor: Actor | None, *, write: bool) -> None:
+        self.database = database
+        self.is_writing = write
+        self.session = ScopedSession(database.write_engine if write else database.engine, actor)
+        self._actor = actor
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts; it never changes."""
+        assert self._actor is not None, "a unit of work without an actor reads nothing"
+        return self._actor
+
+    @property
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def execute(self, statement: Executable, parameters: Any = None) -> Result[Any]:
+        """Run a statement within the actor's scope."""
+        return self.session.execute(statement, parameters)
+
+    def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        """Run a statement and return the first column of each row."""
+        return self.session.scalars(statement)
+
+    def scalar(self, statement: Executable) -> Any:
+        """Run a statement and return one value, or None."""
+        return self.session.scalar(statement)
+
+    def find(self, model: type[M], key: Any) -> M | None:
+        """Return the record with this key, or None where there is none or it is out of scope."""
+        return self.session.get(model, key)
+
+    def get(self, model: type[M], key: Any) -> M:
+        """Return the record with this key.
+
+        Raises:
+            NotFoundError: There is none, or the actor may not see it; the two look the same.
+        """
+        record = self.find(model, key)
+        if record is None:
+            raise NotFoundError(
+                f"There is no {model.__entity__} {key} that {self.actor.login} may see.",
+                code=f"core.{model.__entity__}.not_found",
+                details={"id": str(key)},
+            )
+        return record
+
+    def add(self, record: M) -> M:
+        """Put a new record into the session and return it."""
+        self.session.add(record)
+        return record
+
+    def delete(self, record: Base) -> None:
+        """Remove a record."""
+        self.session.delete(record)
+
+    def flush(self) -> None:
+        """Send pending changes to the database, within the transaction."""
+        self.session.flush()
+
+    def connection(self) -> Connection:
+        """Return the raw connection, for bulk writers of the core: nothing on it is scoped."""
+        return self.session.connection()
+
+    def touch(self, customer_ids: Iterator[UUID] | set[UUID] | list[UUID]) -> None:
+        """Have the search entries of these customers rebuilt at commit."""
+        self.session.touched_customers.update(customer_ids)
+
+    def commit(self) -> None:
+        """Index what was touched and commit; the unit of work can be used again afterwards."""
+        self.session.flush()
+        if self.session.touched_customers:
+            from crm_core.search.index import refresh
+
+            refresh(self.session.connection(), self.session.touched_customers)
+            self.session.touched_customers.clear()
+        self.session.commit()
+
+
+@contextmanager
+def unit_of_work(
+    database: Database, *, actor: Actor | None, write: bool = False
+) -> Iterator[UnitOfWork]:
+    """Open a unit of work; rolls back on leaving unless it was committed.
+
+    Args:
+        database: Where.
+        actor: Who acts. With None every read raises PermissionDeniedError.
+        write: Whether it will write. On SQLite a writing one takes the write lock at once.
+
+    Raises:
+        LockedError: Another process holds SQLite's lock for longer than the time-out.
+        ConfigurationError: The disk is full, the file is read-only, the server is away.
+        StaleVersionError: A record was changed by somebody else since it was read.
+        DuplicateError: A unique value is taken.
+    """
+    uow = UnitOfWork(database, actor, write=write)
+    try:
+        yield uow
+    except CrmError:
+        raise
+    except (DBAPIError, StaleDataError) as error:
+        raise translated(error, database) from error
+    finally:
+        uow.session.close()
+
+
+def translated(error: DBAPIError | StaleDataError, database: Database) -> CrmError:
+    """Return the product's own error for a database error, in words an operator can act on."""
+    if isinstance(error, StaleDataError):
+        return StaleVersionError(
+            "The record was changed by somebody else since you read it: load it again and repeat "
+            "your change."
+        )
+    text = str(error.orig)
+    where = database.shown_url
+    if isinstance(error, IntegrityError) and "unique" in text.lower():
+        return DuplicateError(f"Such a record exists already ({text.splitlines()[0]}).")
+    for sign, kind, message, code in _KNOWN_FAULTS:
+        if sign in text:
+            return kind(message.format(where=where), code=code)
+    if isinstance(error, OperationalError):
+        return ConfigurationError(
+            f"The database {where} does not answer ({text.splitlines()[0]}). "
+            "Check that it runs and that the URL is right: crm doctor.",
+            code="core.database.unavailable",
+        )
+    return CrmError(
+        f"The database {where} refused: {text.splitlines()[0]}", code="core.database.refused"
+    )
+
+
+_KNOWN_FAULTS: tuple[tuple[str, type[CrmError], str, str], ...] = (
+    (
+        "database is locked",
+        LockedError,
+        "Another process is writing to {where}. Wait until it is done and try again; for many "
+        "writers move to PostgreSQL.",
+        "core.database.locked",
+    ),
+    (
+        "readonly database",
+        ConfigurationError,
+        "{where} cannot be written: check the rights on the file and its folder.",
+        "core.database.read_only",
+    ),
+    (
+        "disk is full",
+        ConfigurationError,
+        "The disk that holds {where} is full: free some space and try again. Nothing was saved.",
+        "core.database.disk_full",
+    ),
+    (
+        "unable to open database file",
+        ConfigurationError,
+        "{where} cannot be opened: check that the folder exists and may be written.",
+        "core.database.cannot_open",
+    ),
+    (
+        "no such table",
+        ConfigurationError,
+        "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+        "core.database.not_initialised",
+    ),
+    (
+        "UndefinedTable",
+        ConfigurationError,
+        "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+        "core.database.not_initialised",
+    ),
+    (
+        "malformed",
+        ConfigurationError,
+        "{where} is damaged: restore the last backup (crm db restore FILE).",
+        "core.database.damaged",
+    ),
+    (
+        "file is not a database",
+        ConfigurationError,
+        "{where} is not an SQLite database: check the path.",
+        "core.database.not_a_database",
+    ),
+)

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""A real Odoo 14 for the tests, built from Debian packages and kept for the next run.
+
+    python tests/services/odoo.py up            build what is missing, start what is not running
+    python tests/services/odoo.py status        what runs, as JSON
+    python tests/services/odoo.py copy NAME     a fresh database, its connection data as JSON
+    python tests/services/odoo.py drop NAME
+    python tests/services/odoo.py stop-odoo     for tests of a server that is down
+    python tests/services/odoo.py start-odoo
+    python tests/services/odoo.py down          stop everything; what was built stays
+
+Exit code 75 means that this machine's Debian mirror no longer serves the suite that has
+Odoo; every other failure is 1, with the end of the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from typing import Any
+
+import odoo_cluster
+import odoo_template
+from debian_root import SUITE, ensure_root, root_folder
+from service_cache import (
+    ServiceError,
+    SuiteGoneError,
+    cache_folder,
+    locked,
+    read_state,
+    report_failure,
+    stage,
+    write_state,
+)
+
+
+def up() -> None:
+    with stage("Odoo up"):
+        try:
+            ensure_root()
+        except SuiteGoneError:
+            write_state("odoo", {**read_state("odoo"), "suite_missing": SUITE})
+            raise
+        odoo_cluster.start_postgres()
+        odoo_template.ensure_secrets()
+        odoo_template.ensure_template()
+    state = {**read_state("odoo"), **odoo_template.connection(odoo_template.TEMPLATE)}
+    state.pop("suite_missing", None)
+    write_state("odoo", {**state, "ready": True})
+    show(status())
+
+
+def down() -> None:
+    odoo_cluster.stop_odoo()
+    odoo_cluster.stop_postgres()
+
+
+def status() -> dict[str, Any]:
+    state = read_state("odoo")
+    postgres_up = bool(odoo_cluster.processes("postgres")) and odoo_cluster.is_postgres_up()
+    return {
+        **state,
+        "cache": str(cache_folder()),
+        "root": str(root_folder()),
+        "odoo_log": str(odoo_cluster.odoo_log()),
+        "postgres_log": str(odoo_cluster.postgres_log()),
+        "postgres_up": postgres_up,
+        "odoo_up": odoo_cluster.is_odoo_up(),
+        "databases": odoo_template.databases() if postgres_up else [],
+    }
+
+
+def show(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer, indent=2, sort_keys=True))
+
+
+def database_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,50}", text):
+        raise argparse.ArgumentTypeError("small letters, digits and _ only")
+    return text
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name in ("up", "down", "status", "stop-odoo", "start-odoo"):
+        actions.add_parser(name)
+    for name in ("copy", "drop"):
+        actions.add_parser(name).add_argument("name", type=database_name)
+    return parser.parse_args(arguments)
+
+
+def act(chosen: argparse.Namespace) -> None:
+    if chosen.action == "status":
+        show(status())
+        return
+    with locked("odoo"):
+        match chosen.action:
+            case "up":
+                up()
+            case "down":
+                down()
+            case "stop-odoo":
+                odoo_cluster.stop_odoo()
+            case "start-odoo":
+                odoo_cluster.start_postgres()
+                odoo_cluster.start_odoo()
+            case "copy":
+                show(odoo_template.copy_database(chosen.name))
+            case "drop":
+                odoo_template.drop_database(chosen.name)
+
+
+def main() -> int:
+    try:
+        act(parse())
+    except ServiceError as error:
+        return report_failure(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

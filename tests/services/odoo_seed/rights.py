@@ -1,0 +1,37 @@
+"""The users that the tests log in as: one who may read just what a pull needs, one who may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .world import World
+
+BOT_GROUPS = (
+    "base.group_user",
+    "account.group_account_readonly",
+    "stock.group_stock_user",
+)
+PLAIN_GROUPS = ("base.group_user", "sales_team.group_sale_salesman_all_leads")
+
+
+def make(world: World, secrets: Mapping[str, str]) -> None:
+    for login, name, groups in (
+        ("crm_bot", "CRM Integration", BOT_GROUPS),
+        ("plain_sales", "Plain Sales", PLAIN_GROUPS),
+    ):
+        world.create(
+            login,
+            "res.users",
+            [
+                {
+                    "name": name,
+                    "login": login,
+                    "password": secrets[login],
+                    "email": f"{login}@example.com",
+                    "tz": "UTC",
+                    "lang": "en_US",
+                    "notification_type": "inbox",
+                    "groups_id": [(6, 0, [world.odoo.ref(group) for group in groups])],
+                }
+            ],
+        )
