@@ -1,0 +1,1 @@
+"""Connector to Odoo 14 and later: pulls customers, products and documents; writes nothing there."""

@@ -186,3 +186,7 @@ class TransactionLink(Base):
     )
     kind: Mapped[str] = mapped_column(primary_key=True)
     amount: Mapped[Decimal | None] = mapped_column(Money())
+    told_by_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_transaction.id", ondelete="CASCADE"), index=True
+    )
+    """The document whose record named this tie; it replaces its ties when it changes."""

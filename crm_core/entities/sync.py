@@ -47,7 +47,7 @@ class BindingState(StrEnum):
 class Binding(Keyed):
     """Ties a remote record to a local one, with what was last synced.
 
-    ``local_type`` may differ from ``entity``: a remote partner can be an address here.
+    ``entity`` also tells what the local record is: customer, address, order, product …
     ``snapshot`` is the neutral record last agreed on, ``digest`` its hash.
     """
 
@@ -66,7 +66,7 @@ class Binding(Keyed):
     local_id: Mapped[UUID]
     state: Mapped[str] = mapped_column(default=BindingState.ACTIVE.value)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
-    snapshot: Mapped[Any] = mapped_column(JsonValue)
+    snapshot: Mapped[Any] = mapped_column(JsonValue, nullable=True)
     synced_at: Mapped[datetime]
 
 

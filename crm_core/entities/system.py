@@ -54,7 +54,8 @@ class AuditEntry(Base):
     entity_type: Mapped[str]
     entity_id: Mapped[str]
     customer_id: Mapped[UUID | None]
-    changes: Mapped[Any] = mapped_column(JsonValue)
+    changes: Mapped[Any] = mapped_column(JsonValue, nullable=True)
+    """None once a person's values were erased."""
     position: Mapped[int | None] = mapped_column(BigInteger)
     salt: Mapped[bytes | None] = mapped_column(LargeBinary)
     values_hash: Mapped[bytes | None] = mapped_column(LargeBinary)

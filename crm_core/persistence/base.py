@@ -55,6 +55,10 @@ class Keyed(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-10)
 
+    def __init__(self, **values: Any) -> None:
+        # A new record has its id at once, not only when it is flushed.
+        super().__init__(**{"id": new_id(), **values})
+
 
 class Versioned(Keyed):
     """A record that people edit: optimistic locking by ``version``, and when it was touched."""

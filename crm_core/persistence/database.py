@@ -58,7 +58,7 @@ class Database:
     def _engine(self) -> Engine:
         try:
             if not self.is_sqlite:
-                return create_engine(self.url, pool_pre_ping=True, executemany_batch_page_size=1000)
+                return create_engine(self.url, pool_pre_ping=True)
             engine = create_engine(self.url, connect_args={"timeout": self.busy_timeout_ms / 1000})
         except ModuleNotFoundError as error:
             raise ConfigurationError(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import event, inspect
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.orm.unitofwork import UOWTransaction
 
 from crm_core.access import Actor
 from crm_core.errors import PermissionDeniedError
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import insert_rows
+from crm_core.persistence.criteria import scope_option
 
 ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
 
@@ -27,27 +28,19 @@ class ScopedSession(Session):
         super().__init__(bind=bind, autoflush=True, expire_on_commit=False)
         self.actor = actor
         self.touched_customers: set[UUID] = set()
-        self._criteria = None if actor is None else tuple(_criteria(actor))
-
-
-def _criteria(actor: Actor) -> Iterable[Any]:
-    for mapper in Base.registry.mappers:
-        scope = mapper.class_.__scope__
-        condition = scope.criterion(mapper.class_, actor)
-        if condition is not None:
-            yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
+        self.scope = None if actor is None else scope_option(actor)
 
 
 def _scope(state: ORMExecuteState) -> None:
     session = state.session
-    criteria = getattr(session, "_criteria", None)
-    if criteria is None:
+    assert isinstance(session, ScopedSession)
+    if session.actor is None:
         raise PermissionDeniedError(
             "Nobody is signed in, so nothing can be read: name a user (--as USER).",
             code="core.no_actor",
         )
-    if criteria and not state.is_insert:
-        state.statement = state.statement.options(*criteria)
+    if session.scope is not None:
+        state.statement = state.statement.options(session.scope)
 
 
 def _audit(session: Session, _context: UOWTransaction) -> None:
@@ -64,7 +57,16 @@ def _audit(session: Session, _context: UOWTransaction) -> None:
                 _touch(session, record)
                 changes = _changes(record, action) if record.__audited__ else {}
                 if changes:
-                    rows.append(audit_row(session.actor, action, record, changes))
+                    rows.append(
+                        audit_row(
+                            session.actor,
+                            action,
+                            record.__entity__,
+                            _key_of(record),
+                            customer_id_of(record),
+                            changes,
+                        )
+                    )
     if rows:
         from crm_core.entities.system import AuditEntry
 
@@ -98,23 +100,39 @@ def _changes(record: Base, action: str) -> dict[str, list[Any]]:
 
 
 def audit_row(
-    actor: Actor, action: str, record: Base, changes: dict[str, list[Any]]
+    actor: Actor,
+    action: str,
+    entity_type: str,
+    entity_id: UUID | str,
+    customer_id: UUID | None,
+    changes: Mapping[str, list[Any]],
 ) -> dict[str, Any]:
-    """Return the audit row (a dict of column values) for one record's change."""
-    identity = inspect(record).identity or tuple(
-        getattr(record, column.key) for column in inspect(type(record)).primary_key
-    )
+    """Return one audit row (column values), for bulk writers that go past the session.
+
+    Args:
+        actor: Who made the change.
+        action: ``create``, ``update`` or ``delete``, or a verb of the service's own.
+        entity_type: ``__entity__`` of the record's class.
+        entity_id: Its key.
+        customer_id: The customer it is or hangs on, if any.
+        changes: Field to ``[old, new]``, in values that JSON can hold (``plain_value``).
+    """
     return {
         "at": datetime.now(UTC),
         "actor_id": actor.user_id,
         "actor_login": actor.login,
         "origin": actor.origin,
         "action": action,
-        "entity_type": record.__entity__,
-        "entity_id": ":".join(str(part) for part in identity),
-        "customer_id": customer_id_of(record),
-        "changes": changes,
+        "entity_type": entity_type,
+        "entity_id": str(entity_id),
+        "customer_id": customer_id,
+        "changes": dict(changes),
     }
+
+
+def _key_of(record: Base) -> str:
+    columns = inspect(type(record)).primary_key
+    return ":".join(str(getattr(record, column.key)) for column in columns)
 
 
 def customer_id_of(record: Base) -> UUID | None:

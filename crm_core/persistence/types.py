@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Numeric
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -17,6 +18,10 @@ JsonValue = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "post
 """JSON text on SQLite, ``jsonb`` on PostgreSQL."""
 
 SQLITE_INTEGER_LIMIT = 2**63 - 1
+
+
+class ValueRefusedError(InputError, DontWrapMixin):
+    """A value that the column cannot hold; SQLAlchemy lets it through unwrapped."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -38,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise InputError(
+            raise ValueRefusedError(
                 f"The moment {value.isoformat()} has no time zone; give one, such as +00:00.",
                 code="core.naive_datetime",
             )
@@ -80,14 +85,14 @@ class ExactDecimal(TypeDecorator[Decimal]):
             shifted = number.scaleb(self.scale)
             whole = shifted.to_integral_value()
         except InvalidOperation:
-            raise InputError(f"{value!r} is not a number; give digits.") from None
+            raise ValueRefusedError(f"{value!r} is not a number; give digits.") from None
         if not shifted.is_finite() or whole != shifted:
-            raise InputError(
+            raise ValueRefusedError(
                 f"{value} has more than {self.scale} decimal places; round it first.",
                 code="core.too_many_places",
             )
         if abs(whole) >= min(10**self.precision, SQLITE_INTEGER_LIMIT):
-            raise InputError(f"{value} is too large to be stored.", code="core.number_too_large")
+            raise ValueRefusedError(f"{value} is too large to be stored.", code="core.number_too_large")
         return number
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:

@@ -200,7 +200,7 @@ _KNOWN_FAULTS: tuple[tuple[str, type[CrmError], str, str], ...] = (
         "core.database.not_initialised",
     ),
     (
-        "UndefinedTable",
+        'relation "',
         ConfigurationError,
         "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
         "core.database.not_initialised",

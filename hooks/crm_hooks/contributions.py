@@ -14,12 +14,14 @@ class BackendOption:
         help: One line for people.
         required: Whether it has to be given.
         default: Used when it is not given.
+        is_path: Whether it names a file or folder here; kept as an absolute path.
     """
 
     name: str
     help: str
     required: bool = True
     default: str | None = None
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from service_cache import (
     ServiceError,
     SuiteGoneError,
     cache_folder,
+    end_processes,
     install_packages,
+    is_alive,
     run_logged,
     stage,
     write_whole,
@@ -66,6 +69,23 @@ def inside(command: Sequence[str], user: str | None = None) -> list[str]:
     ]
 
 
+def processes(word: str = "") -> list[int]:
+    """Processes whose root folder is ours and whose command line has ``word``."""
+    root = str(root_folder())
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            inner_root = str((entry / "root").readlink()).removesuffix(" (deleted)")
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if inner_root == root and word in command and is_alive(int(entry.name)):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
 def ensure_root() -> None:
     """Bootstrap the suite and install the packages; each step is done once."""
     marks = cache_folder() / "marks"
@@ -73,10 +93,12 @@ def ensure_root() -> None:
     _step(marks / f"packages-{'+'.join(PACKAGES)}", "install packages", _install)
 
 
-def _step(mark: Path, title: str, build) -> None:  # type: ignore[no-untyped-def]
+def _step(mark: Path, title: str, build: Callable[[], None]) -> None:
     if mark.exists():
         return
     with stage(title):
+        # What a killed run started may still be at work in there.
+        end_processes(processes(), signal.SIGKILL, 20)
         build()
         write_whole(mark, "done\n")
 
@@ -103,7 +125,8 @@ def _install() -> None:
     write_whole(root / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     script = (
-        "set -e; rm -f /var/lib/dpkg/lock* /var/lib/apt/lists/lock; dpkg --configure -a; "
+        "set -e; rm -f /var/lib/dpkg/lock* /var/lib/apt/lists/lock /etc/*.lock; "
+        "dpkg --configure -a; "
         "apt-get update; apt-get -y -f install; "
         f"apt-get install -y --no-install-recommends {' '.join(PACKAGES)}; apt-get clean"
     )
@@ -114,7 +137,7 @@ def _require_suite(mirror: str) -> None:
     """Old suites move away from the mirrors one day: tell that apart from a broken network."""
     url = f"{mirror.rstrip('/')}/dists/{SUITE}/Release"
     try:
-        urllib.request.urlopen(url, timeout=60).close()  # noqa: S310 - from apt's own configuration
+        urllib.request.urlopen(url, timeout=60).close()
     except urllib.error.HTTPError as error:
         if error.code in _GONE:
             raise SuiteGoneError(

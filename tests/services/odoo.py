@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from typing import Any
 
 import odoo_cluster
 import odoo_template
-from debian_root import SUITE, ensure_root, root_folder
+from debian_root import SUITE, ensure_root, processes, root_folder
 from service_cache import (
     ServiceError,
     SuiteGoneError,
@@ -46,6 +47,7 @@ def up() -> None:
         odoo_cluster.start_postgres()
         odoo_template.ensure_secrets()
         odoo_template.ensure_template()
+        odoo_template.drop_leftovers()
     state = {**read_state("odoo"), **odoo_template.connection(odoo_template.TEMPLATE)}
     state.pop("suite_missing", None)
     write_state("odoo", {**state, "ready": True})
@@ -59,7 +61,7 @@ def down() -> None:
 
 def status() -> dict[str, Any]:
     state = read_state("odoo")
-    postgres_up = bool(odoo_cluster.processes("postgres")) and odoo_cluster.is_postgres_up()
+    postgres_up = bool(processes("postgres")) and odoo_cluster.is_postgres_up()
     return {
         **state,
         "cache": str(cache_folder()),
@@ -96,6 +98,8 @@ def act(chosen: argparse.Namespace) -> None:
     if chosen.action == "status":
         show(status())
         return
+    if os.geteuid() != 0:
+        raise ServiceError("must run as root: chroot needs it (or set CRM_TEST_ODOO_URL)")
     with locked("odoo"):
         match chosen.action:
             case "up":

@@ -1,7 +1,7 @@
 """The PostgreSQL and the Odoo inside the root: starting, stopping, asking.
 
-Which process is which is read from /proc by its root folder, not from a file of ours, so
-that a run killed between a start and its bookkeeping loses nothing.
+Which process is which is read from /proc, not from a file of ours, so that a run killed
+between a start and its bookkeeping loses nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from debian_root import inside, root_folder
+from debian_root import inside, processes, root_folder
 from service_cache import (
     ServiceError,
     end_processes,
@@ -54,23 +54,6 @@ def odoo_log() -> Path:
 
 def postgres_log() -> Path:
     return home() / "log" / "postgres.log"
-
-
-def processes(word: str) -> list[int]:
-    """Processes whose root is ours and whose command line has ``word``."""
-    root = str(root_folder())
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            inner_root = os.readlink(entry / "root")
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if inner_root == root and word in command and is_alive(int(entry.name)):
-            found.append(int(entry.name))
-    return sorted(found)
 
 
 # --- PostgreSQL -------------------------------------------------------------------------
@@ -173,9 +156,7 @@ def start_odoo() -> None:
     with stage("start Odoo"):
         stop_odoo()
         write_odoo_configuration()
-        pid = start_daemon(
-            inside(["/usr/bin/odoo", "-c", f"{HOME}/odoo.conf"], "odoo"), odoo_log()
-        )
+        pid = start_daemon(inside(["/usr/bin/odoo", "-c", f"{HOME}/odoo.conf"], "odoo"), odoo_log())
         wait_until(lambda: is_odoo_up() or not is_alive(pid), 120)
         if not is_odoo_up():
             raise ServiceError("Odoo does not start", odoo_log())
@@ -194,10 +175,10 @@ def is_odoo_up() -> bool:
         return False
     try:
         page = f"http://127.0.0.1:{port}/web/webclient/version_info"
-        request = urllib.request.Request(  # noqa: S310 - loopback
+        request = urllib.request.Request(
             page, data=b"{}", headers={"Content-Type": "application/json"}
         )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - loopback
+        urllib.request.urlopen(request, timeout=10).close()
     except OSError:
         return False
     return True

@@ -65,9 +65,7 @@ class OdooAdmin:
     def count(self, model: str, domain: Sequence[Any] = (), **keywords: Any) -> int:
         return int(self.execute(model, "search_count", list(domain), **keywords))
 
-    def create(
-        self, model: str, values: Sequence[dict[str, Any]], **keywords: Any
-    ) -> list[int]:
+    def create(self, model: str, values: Sequence[dict[str, Any]], **keywords: Any) -> list[int]:
         """Create a batch in one transaction."""
         created: list[int] = self.execute(model, "create", list(values), **keywords)
         return created
@@ -102,7 +100,7 @@ class OdooAdmin:
             "id": next(self._numbers),
             "params": {"service": service, "method": method, "args": arguments},
         }
-        request = urllib.request.Request(  # noqa: S310 - the address is the test server's
+        request = urllib.request.Request(
             f"{self.url}/jsonrpc",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -30,6 +31,7 @@ from odoo_rpc import OdooAdmin
 from service_cache import (
     ServiceError,
     cache_folder,
+    is_alive,
     read_state,
     run_logged,
     stage,
@@ -83,6 +85,14 @@ def drop_database(name: str) -> None:
     if name in (BASE, TEMPLATE):
         raise ServiceError(f"{name} is what the copies are made from")
     _drop(name)
+
+
+def drop_leftovers() -> None:
+    """Copies whose test run was killed: their names bear its process number."""
+    for name in databases():
+        match = re.fullmatch(r"test_(\d+)_\w+", name)
+        if match and not is_alive(int(match[1])):
+            _drop(name)
 
 
 def connection(name: str) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
     """Write and rename, so that a kill never leaves half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:
-        out.write(text)
+    temporary.touch(mode=mode)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 
@@ -110,9 +110,7 @@ def tail(path: Path, lines: int = 40) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def run_logged(
-    command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None
-) -> None:
+def run_logged(command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> None:
     """Run to the end, output into a log; a failure carries the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as out:

@@ -6,13 +6,12 @@ Everything goes over RPC, as somebody's own Odoo would be filled. Run by ``odoo.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from odoo_rpc import OdooAdmin
+from odoo_seed import foundation, invoices, orders, partners, payments, products, rights
+from odoo_seed.world import World
 from service_cache import say
-
-from . import foundation, invoices, orders, partners, payments, products, rights
-from .world import World
 
 _COUNTED = (
     "res.partner",
@@ -28,7 +27,7 @@ _COUNTED = (
 def seed(admin: OdooAdmin, secrets: Mapping[str, str]) -> dict[str, int]:
     """Seed the database that ``admin`` is logged in to; returns what was made."""
     world = World(admin)
-    topics = {
+    topics: dict[str, Callable[[World], None]] = {
         "foundation": foundation.make,
         "partners": partners.make,
         "products": products.make,

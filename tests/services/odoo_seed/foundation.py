@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from .world import FIRST_DAY, World
+from odoo_seed.world import FIRST_DAY, World
 
 CLOSED_DOOR = "http://127.0.0.1:9"
 _RATES = {"EUR": 0.92, "PLN": 4.05, "JPY": 149.0}
@@ -33,24 +34,26 @@ def _settings(world: World) -> None:
 
 
 def _currencies(world: World) -> None:
-    """Two more currencies that trade, one without decimals; a rate every fifty days."""
-    rates = []
+    """Three more currencies that trade, one without decimals; a rate every fifty days."""
+    rates: list[dict[str, Any]] = []
+    company = world.odoo.ref("base.main_company")
     for code, rate in _RATES.items():
-        currency = world.odoo.search("res.currency", [("name", "=", code)],
-                                     context={"active_test": False})  # fmt: skip
+        currency = world.odoo.search(
+            "res.currency", [("name", "=", code)], context={"active_test": False}
+        )
         world.write("res.currency", currency, active=True)
         world.ids[code] = currency
         old = world.odoo.search("res.currency.rate", [("currency_id", "in", currency)])
         world.call("res.currency.rate", "unlink", old)
-        for step in range(8):
-            rates.append(
-                {
-                    "currency_id": currency[0],
-                    "company_id": world.odoo.ref("base.main_company"),
-                    "name": str(FIRST_DAY + timedelta(days=50 * step - 60)),
-                    "rate": round(rate * (1 + 0.01 * (step % 4 - 1)), 6),
-                }
-            )
+        rates += (
+            {
+                "currency_id": currency[0],
+                "company_id": company,
+                "name": str(FIRST_DAY + timedelta(days=50 * step - 60)),
+                "rate": round(rate * (1 + 0.01 * (step % 4 - 1)), 6),
+            }
+            for step in range(8)
+        )
     usd = world.odoo.ref("base.USD")
     world.call(
         "res.currency.rate", "unlink",
@@ -93,7 +96,9 @@ def _price_lists(world: World) -> None:
 
 
 def _salespeople(world: World) -> None:
-    groups = [world.odoo.ref(name) for name in ("base.group_user", "sales_team.group_sale_salesman")]
+    groups = [
+        world.odoo.ref(name) for name in ("base.group_user", "sales_team.group_sale_salesman")
+    ]
     world.create(
         "salesperson",
         "res.users",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from .world import FAR_FUTURE, World, every
+from odoo_seed.world import FAR_FUTURE, World, every
 
 FREE_INVOICES = 70
 OF_ORDERS = 44
@@ -25,13 +25,30 @@ def _of_orders(world: World) -> None:
     open_orders = world.odoo.search(
         "sale.order", [("id", "in", confirmed), ("invoice_status", "=", "to invoice")], order="id"
     )
-    for order in open_orders[:OF_ORDERS]:
-        _invoice_orders(world, [order])
+    for orders in _together(world, open_orders[:OF_ORDERS]):
+        _invoice_orders(world, orders)
     made = world.odoo.rows("sale.order", [("id", "in", open_orders[:OF_ORDERS])], ["invoice_ids"])
-    invoices = [invoice for row in made for invoice in row["invoice_ids"]]
+    invoices = sorted({invoice for row in made for invoice in row["invoice_ids"]})
     world.adopt("order_invoice", "account.move", invoices)
     for invoice in invoices:
         _date(world, invoice, world.day(250), overdue=invoice % 3 != 0)
+
+
+def _together(world: World, orders: list[int]) -> list[list[int]]:
+    """Single orders, but the first two of a customer in the same currency as a pair."""
+    rows = world.odoo.rows(
+        "sale.order", [("id", "in", orders)], ["partner_invoice_id", "currency_id"]
+    )
+    groups: dict[tuple[int, int], list[int]] = {}
+    for row in rows:
+        key = (row["partner_invoice_id"][0], row["currency_id"][0])
+        groups.setdefault(key, []).append(row["id"])
+    pairs = [group[:2] for group in groups.values() if len(group) > 1]
+    world.counts["invoices_of_two_orders"] = len(pairs)
+    single = [
+        order for group in groups.values() for order in (group if len(group) == 1 else group[2:])
+    ]
+    return [*pairs, *([order] for order in single)]
 
 
 def _invoice_orders(world: World, orders: list[int]) -> None:
@@ -63,7 +80,7 @@ def _invoice(world: World, number: int, kind: str) -> dict[str, Any]:
     day = world.day(250)
     values: dict[str, Any] = {
         "move_type": kind,
-        "partner_id": world.pick(world.ids["company"] + world.ids["person"] + world.ids["invoice"]),
+        "partner_id": _customer(world, number),
         "invoice_date": str(day),
         "invoice_date_due": FAR_FUTURE if number % 4 == 0 else str(day + timedelta(days=30)),
         "invoice_user_id": world.pick(world.ids["salesperson"]),
@@ -73,6 +90,13 @@ def _invoice(world: World, number: int, kind: str) -> dict[str, Any]:
     if number % 3 == 0:
         values["currency_id"] = world.ids[("EUR", "PLN", "JPY")[number // 3 % 3]][0]
     return values
+
+
+def _customer(world: World, number: int) -> int:
+    """Anybody; but some customers buy again, in the same currency."""
+    if number % 6 in (1, 4):
+        return world.ids["company"][number // 18]
+    return world.pick(world.ids["company"] + world.ids["person"] + world.ids["invoice"])
 
 
 def _lines(world: World, number: int) -> list[dict[str, Any]]:
@@ -109,7 +133,7 @@ def _settle_states(world: World) -> None:
 
 def _refunds(world: World) -> None:
     """Credit notes of invoices: whole ones, parts, whole ones by cancelling, drafts."""
-    refunded = every(world.ids["posted"], 5)
+    refunded = every(world.ids["posted"], 4)
     world.ids["refunded"] = refunded
     whole, part, cancelling = refunded[0::3], refunded[1::3], refunded[2::3]
     for invoice in refunded:
@@ -163,6 +187,6 @@ def _halve(world: World, refund: int) -> None:
 
 def _free_refunds(world: World) -> None:
     """Credit notes that belong to no invoice and stay open."""
-    values = [_invoice(world, number, "out_refund") for number in range(14)]
+    values = [_invoice(world, number, "out_refund") for number in range(20)]
     made = world.create("free_refund", "account.move", values, default_move_type="out_refund")
     world.call("account.move", "action_post", made[:-2])

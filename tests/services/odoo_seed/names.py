@@ -1,7 +1,5 @@
 """Names, places and telephone numbers of the countries that the seed's customers live in."""
 
-# ruff: noqa: RUF001 - letters that look like Latin ones are the point
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -105,7 +103,7 @@ COUNTRIES = (
     Country(
         "US", "en_US",
         ("Acme Rockets, Inc.", "Null & Void LLC", "Bob's Burgers", "Smile 😀 Dental",
-         "Trader \"Tim\" Co.", "42 North"),
+         'Trader "Tim" Co.', "42 North"),
         ("Scarlett", "Tyrone", "Mary Ann", "José", "Kim", "True"),
         ("Null", "O'Connor", "Nguyễn", "van Dyke", "Zhang", "Washington Jr."),
         (("Springfield", "62701"), ("San José", "95113"), ("St. Paul", "55102")),

@@ -53,7 +53,9 @@ def _german(counter: int) -> str:
 
 def _french(counter: int) -> str:
     digits = _digits(counter, 8, 404_833_0)
-    doubled = [sum(divmod(digit * (2 if index % 2 else 1), 10)) for index, digit in enumerate(digits)]
+    doubled = [
+        sum(divmod(digit * (2 if index % 2 else 1), 10)) for index, digit in enumerate(digits)
+    ]
     siren = _text("", digits, -sum(doubled) % 10)
     return f"FR{(12 + 3 * (int(siren) % 97)) % 97:02d}{siren}"
 

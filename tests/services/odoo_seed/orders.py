@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from .world import World, every
+from odoo_seed.world import World, every
 
 ORDERS = 84
 DRAFTS, SENT, CANCELLED = 10, 5, 7
@@ -60,6 +60,8 @@ def _partners(world: World, number: int) -> tuple[int, int | None, int | None]:
         return world.ids["invoice_company"][chosen], world.ids["invoice"][chosen], None
     if number % 4 == 2:
         return world.ids["contact"][number % len(world.ids["contact"])], None, None
+    if number % 12 == 3:
+        return world.ids["person"][number // 24], None, None
     return world.pick(world.ids["person"] + world.ids["company"]), None, None
 
 

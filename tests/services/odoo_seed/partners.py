@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .names import COUNTRIES, Country
-from .numbers import vat_number
-from .world import World, every, numbered
+from odoo_seed.names import COUNTRIES, Country
+from odoo_seed.numbers import vat_number
+from odoo_seed.world import World, every
 
 COMPANIES_EACH = 9
 PERSONS_EACH = 7
@@ -21,11 +21,9 @@ def make(world: World) -> None:
     companies: list[dict[str, Any]] = []
     persons: list[dict[str, Any]] = []
     for country in COUNTRIES:
-        for number in range(COMPANIES_EACH):
-            homes.append(country)
-            companies.append(_company(world, country, number, countries))
-        for number in range(PERSONS_EACH):
-            persons.append(_person(world, country, number, countries))
+        homes += [country] * COMPANIES_EACH
+        companies += (_company(world, country, n, countries) for n in range(COMPANIES_EACH))
+        persons += (_person(world, country, n, countries) for n in range(PERSONS_EACH))
     _spoil(companies, persons)
     made = world.create("company", "res.partner", companies)
     world.create("person", "res.partner", persons)
@@ -108,7 +106,7 @@ def _price_list(world: World, country: Country, number: int) -> int:
 
 def _spoil(companies: list[dict[str, Any]], persons: list[dict[str, Any]]) -> None:
     """What real databases hold: bad mails, several in one field, shared ones, loose VAT."""
-    for (_, person), bad in zip(numbered(every(persons, 9)), _BAD_MAILS, strict=False):
+    for person, bad in zip(every(persons, 9), _BAD_MAILS, strict=False):
         person["email"] = bad
     for person in every(persons, 13, 2):
         person["email"] = f"first.{person['email']}, Second <second.{person['email']}>"
@@ -131,19 +129,19 @@ def _spoil(companies: list[dict[str, Any]], persons: list[dict[str, Any]]) -> No
 
 
 def _contacts(world: World, companies: list[int], homes: list[Country]) -> None:
-    contacts = []
-    for number, (company, country) in numbered(list(zip(companies, homes, strict=True)), 0):
-        for index in range(number % 3):
-            contacts.append(
-                {
-                    "parent_id": company,
-                    "type": "contact",
-                    "name": _full_name(country, number + index, number),
-                    "function": ("Αγορές", "CEO", "Księgowość", "Buyer")[(number + index) % 4],
-                    "email": f"contact{number}.{index}@{country.domain}",
-                    "phone": _phone(world, country, abroad=bool(index)),
-                }
-            )
+    contacts: list[dict[str, Any]] = []
+    for number, (company, country) in enumerate(zip(companies, homes, strict=True)):
+        contacts += (
+            {
+                "parent_id": company,
+                "type": "contact",
+                "name": _full_name(country, number + index, number),
+                "function": ("Αγορές", "CEO", "Księgowość", "Buyer")[(number + index) % 4],
+                "email": f"contact{number}.{index}@{country.domain}",
+                "phone": _phone(world, country, abroad=bool(index)),
+            }
+            for index in range(number % 3)
+        )
     world.create("contact", "res.partner", contacts)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .world import World, every
+from odoo_seed.world import World, every
 
-WHOLE, PARTIAL, UNDONE = 32, 16, 12
+WHOLE, PARTIAL, UNDONE = 32, 20, 12
 
 
 def make(world: World) -> None:
@@ -62,7 +62,8 @@ def _second_part(world: World, rows: list[dict[str, Any]], journal: int) -> None
 def _with_write_off(world: World, rows: list[dict[str, Any]], journal: int) -> None:
     """The customer pays less and the rest is written off: paid all the same."""
     account = world.odoo.search(
-        "account.account", [("user_type_id", "=", world.odoo.ref("account.data_account_type_expenses"))]
+        "account.account",
+        [("user_type_id", "=", world.odoo.ref("account.data_account_type_expenses"))],
     )[0]
     for row in rows:
         _register(

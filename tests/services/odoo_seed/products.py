@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .world import World
+from odoo_seed.world import World
 
 _GOODS = (
     ("Ελαιόλαδο 5 lt", 48.5), ("Καφές ελληνικός 1 kg", 11.9), ("Ser żółty 500 g", 6.35),
     ("Łyżka drewniana", 2.2), ("Самовар «Тула»", 310.0), ("Ёлочная гирлянда", 19.99),
     ("Čebelji med 900 g", 12.75), ("Žlička", 0.333), ("فرش دستباف", 4200.0), ("زعفران ۵ گرم", 38.0),
-    ("Chair \"Oslo\"", 129.0), ("Desk, 160 cm", 449.0), ("Pump 12 V", 89.9),
+    ('Chair "Oslo"', 129.0), ("Desk, 160 cm", 449.0), ("Pump 12 V", 89.9),
     ("Cable's end", 0.05), ("Toner & drum", 64.0),
 )  # fmt: skip
 _SERVICES = (
@@ -44,7 +45,9 @@ def _categories(world: World) -> list[int]:
         "product.category",
         [{"name": "Τρόφιμα", "parent_id": top}, {"name": "Dom i ogród", "parent_id": top}],
     )
-    deep = world.create("category", "product.category", [{"name": "Olive oil", "parent_id": middle[0]}])
+    deep = world.create(
+        "category", "product.category", [{"name": "Olive oil", "parent_id": middle[0]}]
+    )
     return [*middle, *deep]
 
 
@@ -85,17 +88,17 @@ def _common(name: str, price: float, code: str) -> dict[str, Any]:
 
 
 def _variants(world: World, categories: list[int]) -> None:
-    """A shirt in three sizes and four colours, a mug in two: eighteen products of two."""
+    """A shirt in three sizes and four colours, a mug in two: fourteen products of two."""
     attributes = world.create(
         "attribute",
         "product.attribute",
-        [{"name": "Μέγεθος", "create_variant": "always"}, {"name": "Kolor", "create_variant": "always"}],
+        [
+            {"name": "Μέγεθος", "create_variant": "always"},
+            {"name": "Kolor", "create_variant": "always"},
+        ],
     )
-    sizes = world.create("value", "product.attribute.value",
-                         [{"name": n, "attribute_id": attributes[0]} for n in ("S", "M", "XL")])  # fmt: skip
-    colours = world.create("value", "product.attribute.value",
-                           [{"name": n, "attribute_id": attributes[1]}
-                            for n in ("Czerwony", "Κίτρινο", "Синий", "Črna")])  # fmt: skip
+    sizes = _values(world, attributes[0], ("S", "M", "XL"))
+    colours = _values(world, attributes[1], ("Czerwony", "Κίτρινο", "Синий", "Črna"))
 
     def line(attribute: int, values: list[int]) -> tuple[int, int, dict[str, Any]]:
         return (0, 0, {"attribute_id": attribute, "value_ids": [(6, 0, values)]})
@@ -120,13 +123,18 @@ def _variants(world: World, categories: list[int]) -> None:
     world.write("product.template.attribute.value", extra, price_extra=3.5)
 
 
+def _values(world: World, attribute: int, names: Sequence[str]) -> list[int]:
+    values = [{"name": name, "attribute_id": attribute} for name in names]
+    return world.create("value", "product.attribute.value", values)
+
+
 def _adopt_variants(world: World, kind: str, templates: list[int]) -> None:
     found = world.odoo.search("product.product", [("product_tmpl_id", "in", templates)], order="id")
     world.adopt(kind, "product.product", found)
 
 
 def _stock(world: World) -> None:
-    """Enough of most, little of some: those orders leave a back-order."""
+    """Enough of everything: what an order leaves for later is chosen there."""
     shelf = world.odoo.rows("stock.warehouse", [], ["lot_stock_id"])[0]["lot_stock_id"][0]
     shelf_stock = [
         {"product_id": product, "location_id": shelf, "inventory_quantity": 5000}

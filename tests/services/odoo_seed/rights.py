@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .world import World
+from odoo_seed.world import World
 
 BOT_GROUPS = (
     "base.group_user",

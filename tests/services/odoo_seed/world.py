@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ class World:
     """The state of one seeding."""
 
     odoo: OdooAdmin
-    chance: random.Random = field(default_factory=lambda: random.Random(14))  # noqa: S311
+    chance: random.Random = field(default_factory=lambda: random.Random(14))
     ids: dict[str, list[int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -84,7 +84,3 @@ class World:
 def every(items: Sequence[Item], step: int, start: int = 0) -> list[Item]:
     """Each ``step``-th item."""
     return list(items[start::step])
-
-
-def numbered(items: Sequence[Item], start: int = 1) -> Iterator[tuple[int, Item]]:
-    return enumerate(items, start=start)

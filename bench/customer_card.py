@@ -1,0 +1,358 @@
+"""The customer card against five bare SQL statements that read the same things in the same run.
+
+    python bench/customer_card.py --customers 100000 --interactions 2000000 [--json]
+
+Ends with 1 when the card's median takes more than five times its floor, for a user who sees all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+from crm_core.access import Actor, Reach, system_actor
+from crm_core.ids import new_id
+from crm_core.persistence.database import Database
+from crm_core.persistence.migrate import upgrade
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.card import customer_card
+from crm_core.services.relationships import seed_relationship_types
+from crm_core.services.roles import BUILT_IN_ROLES
+from crm_core.services.settings import Settings
+
+LIMIT = 5.0
+SEED = 20_260_321
+USERS = 100
+PRODUCTS = 500
+ENTITIES = ("customer", "order", "invoice")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Rows = Iterable[tuple[Any, ...]]
+
+
+def moment(days: float) -> str:
+    """A moment that many days ago, as SQLite keeps it here."""
+    return (NOW - timedelta(days=days)).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def day(days: float) -> str:
+    """A day that many days ago, as SQLite keeps it."""
+    return (NOW - timedelta(days=days)).date().isoformat()
+
+
+def fill(path: Path, customers: int, interactions: int) -> list[str]:
+    """Write customers with all that hangs on them; returns their ids as SQLite keeps them."""
+    raw = sqlite3.connect(path)
+    raw.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-400000;")
+    ids = sorted(new_id().hex for _ in range(customers))
+    users = [new_id().hex for _ in range(USERS)]
+    put(raw, "core_currency", "code name decimal_places is_active", [("EUR", "Euro", 2, 1)])
+    put(
+        raw,
+        "core_user",
+        "id version login name is_enabled created_at updated_at",
+        [(u, 1, f"u{n}", f"User {n}", 1, moment(0), moment(0)) for n, u in enumerate(users)],
+    )
+    fill_customers(raw, ids, users)
+    fill_details(raw, ids, users)
+    fill_history(raw, ids, users, interactions)
+    fill_documents(raw, ids)
+    raw.commit()
+    raw.executescript("PRAGMA optimize; ANALYZE;")
+    raw.close()
+    return ids
+
+
+def put(raw: sqlite3.Connection, table: str, columns: str, rows: Rows) -> None:
+    """Insert rows."""
+    names = ", ".join(f'"{name}"' for name in columns.split())
+    marks = ", ".join("?" * len(columns.split()))
+    raw.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+
+
+def fill_customers(raw: sqlite3.Connection, ids: list[str], users: list[str]) -> None:
+    """Customers and their owners."""
+    put(
+        raw,
+        "core_customer",
+        "id version kind stage name reference owner_id created_at updated_at",
+        (
+            (c, 1, "company", "active", f"Customer {n}", f"K{n}", users[n % USERS], *[moment(9)] * 2)
+            for n, c in enumerate(ids)
+        ),
+    )
+    put(
+        raw,
+        "core_ownership",
+        "id customer_id user_id from_at changed_by",
+        ((new_id().hex, c, users[n % USERS], moment(9), "x") for n, c in enumerate(ids)),
+    )
+
+
+def fill_details(raw: sqlite3.Connection, ids: list[str], users: list[str]) -> None:
+    """Contact points, addresses, tags, consents, profile, relationships and bindings."""
+    tags = [new_id().hex for _ in range(20)]
+    attribute, backend = new_id().hex, new_id().hex
+    put(raw, "core_tag", "id name", [(t, f"tag {n}") for n, t in enumerate(tags)])
+    put(
+        raw,
+        "core_profile_attribute",
+        "id code title type is_personal plugin",
+        [(attribute, "likes", "Likes", "text", 1, "core")],
+    )
+    put(
+        raw,
+        "core_backend",
+        "id version name type config is_enabled created_at updated_at",
+        [(backend, 1, "main", "odoo", "{}", 1, moment(9), moment(9))],
+    )
+    put(
+        raw,
+        "core_sync_cursor",
+        "backend_id entity refreshed_at",
+        [(backend, entity, moment(0)) for entity in ENTITIES],
+    )
+    put(
+        raw,
+        "core_contact_point",
+        "id customer_id kind value normalized position",
+        (
+            (new_id().hex, c, kind, f"{kind}{n}@x.eu", f"{kind}{n}@x.eu", position)
+            for n, c in enumerate(ids)
+            for position, kind in enumerate(("email", "phone"))
+        ),
+    )
+    put(
+        raw,
+        "core_address",
+        "id customer_id use street city country_code",
+        ((new_id().hex, c, "main", f"Street {n}", "Athens", "GR") for n, c in enumerate(ids)),
+    )
+    put(
+        raw,
+        "core_customer_tag",
+        "customer_id tag_id",
+        ((c, tags[(n + k) % 20]) for n, c in enumerate(ids) for k in range(2)),
+    )
+    put(
+        raw,
+        "core_consent",
+        "id customer_id purpose channel status evidence at",
+        (
+            (new_id().hex, c, "newsletter", channel, "given", "web form", moment(30))
+            for c in ids
+            for channel in ("email", "phone")
+        ),
+    )
+    put(
+        raw,
+        "core_profile_value",
+        "id customer_id attribute_id value updated_at",
+        ((new_id().hex, c, attribute, "tea", moment(30)) for c in ids),
+    )
+    kinds = dict(raw.execute("SELECT code, id FROM core_relationship_type"))
+    put(
+        raw,
+        "core_relationship",
+        "id type_id from_customer_id to_customer_id",
+        (
+            (new_id().hex, kinds["partner_of"], first, second)
+            for first, second in zip(ids, ids[1:], strict=False)
+        ),
+    )
+    put(
+        raw,
+        "core_binding",
+        "id backend_id entity remote_id local_id state digest snapshot synced_at",
+        (
+            (new_id().hex, backend, "customer", f"{n:08}", c, "active", b"", "{}", moment(1))
+            for n, c in enumerate(ids)
+        ),
+    )
+
+
+def fill_history(
+    raw: sqlite3.Connection, ids: list[str], users: list[str], interactions: int
+) -> None:
+    """Interactions, spread evenly but for a few busy customers, and activities."""
+    chance = random.Random(SEED)
+    each, rest = divmod(interactions, len(ids))
+    put(
+        raw,
+        "core_interaction",
+        "id customer_id at channel direction subject body user_id recorded_at",
+        (
+            (new_id().hex, c, at, "phone", "inbound", "A call", "Said this", users[n % USERS], at)
+            for n, c in enumerate(ids)
+            for k in range(each + (n < rest))
+            for at in [moment(k * 3 + chance.random())]
+        ),
+    )
+    put(
+        raw,
+        "core_activity",
+        "id version customer_id type summary due_at is_open done_at owner_id created_at updated_at",
+        (
+            (
+                *(new_id().hex, 1, c, "call", "Call back", moment(k * 5 - 3), k == 0),
+                *(moment(k * 5 - 4) if k else None, users[n % USERS], moment(9), moment(9)),
+            )
+            for n, c in enumerate(ids)
+            for k in range(3)
+        ),
+    )
+
+
+def fill_documents(raw: sqlite3.Connection, ids: list[str]) -> None:
+    """Two orders and two invoices a customer, one of them overdue, with three lines each."""
+    products = [new_id().hex for _ in range(PRODUCTS)]
+    put(
+        raw,
+        "core_product",
+        "id name is_sold refreshed_at",
+        [(p, f"Product {n}", 1, moment(1)) for n, p in enumerate(products)],
+    )
+    documents = [
+        (new_id().hex, c, kind, k, n * 4 + k)
+        for n, c in enumerate(ids)
+        for k, kind in enumerate(("order", "order", "invoice", "invoice"))
+    ]
+    put(
+        raw,
+        "core_transaction",
+        "id customer_id kind number state payment_state is_outgoing is_open issued_on due_on "
+        "currency_code untaxed_amount tax_amount total_amount open_amount refreshed_at",
+        (
+            (
+                *(key, c, kind, f"D{n}", "confirmed", "not_paid", 0, k == 3, day(40 + k)),
+                *(day(10), "EUR", 1_000_000, 240_000, 1_240_000, 1_240_000 * (k == 3), moment(1)),
+            )
+            for key, c, kind, k, n in documents
+        ),
+    )
+    put(
+        raw,
+        "core_transaction_line",
+        "id transaction_id position kind product_id quantity unit_price untaxed_amount",
+        (
+            (new_id().hex, key, line, "product", products[(n + line) % PRODUCTS], *[1_000_000] * 3)
+            for key, _, _, _, n in documents
+            for line in range(3)
+        ),
+    )
+
+
+def facts(*parts: str) -> str:
+    """Small lists of different shapes as one statement: each select padded to the same width."""
+    widest = max(part.partition(" FROM ")[0].count(",") for part in parts)
+    padded = []
+    for part in parts:
+        columns, _, rest = part.partition(" FROM ")
+        padded.append(columns + ", NULL" * (widest - columns.count(",")) + " FROM " + rest)
+    return " UNION ALL ".join(padded)
+
+
+LATEST = "SELECT * FROM (SELECT {columns} FROM core_transaction WHERE customer_id = :c AND kind = {kind} ORDER BY issued_on DESC, id DESC LIMIT 20)"  # noqa: E501
+DOCUMENT = (
+    "id, kind, number, reference, state, payment_state, invoice_state, delivery_state, "
+    "is_outgoing, is_open, issued_on, due_on, currency_code, untaxed_amount, tax_amount, "
+    "total_amount, open_amount, refreshed_at"
+)
+TODO = (
+    "SELECT a.id, a.type, a.summary, a.note, a.due_at, a.is_open, a.done_at, a.version, u.name "
+    "FROM core_activity a LEFT JOIN core_user u ON u.id = a.owner_id WHERE a.customer_id = :c "
+)
+STATEMENTS = (
+    "SELECT c.id, c.version, c.kind, c.stage, c.name, c.reference, c.vat, c.language, c.job_title, "
+    "c.preferred_channel, c.note, c.owner_id, c.archived_at, c.created_at, c.updated_at, u.name "
+    "FROM core_customer c LEFT JOIN core_user u ON u.id = c.owner_id WHERE c.id = :c",
+    facts(
+        "SELECT id, kind, value, normalized, label FROM core_contact_point WHERE customer_id = :c",
+        "SELECT id, use, recipient, street, street2, postal_code, city, region, country_code, "
+        "email, phone, mobile, note FROM core_address WHERE customer_id = :c AND archived_at "
+        "IS NULL",
+        "SELECT t.id, t.name FROM core_customer_tag ct JOIN core_tag t ON t.id = ct.tag_id "
+        "WHERE ct.customer_id = :c",
+        "SELECT o.id, o.user_id, u.name, o.from_at, o.until_at, o.changed_by FROM core_ownership o "
+        "LEFT JOIN core_user u ON u.id = o.user_id WHERE o.customer_id = :c",
+        "SELECT id, purpose, channel, status, evidence, at FROM core_consent WHERE "
+        "customer_id = :c",
+        "SELECT v.id, a.code, a.title, a.type, a.is_personal, v.value, v.updated_at FROM "
+        "core_profile_value v JOIN core_profile_attribute a ON a.id = v.attribute_id WHERE "
+        "v.customer_id = :c",
+        "SELECT r.id, t.code, t.name, o.id, o.name, o.kind, r.started_on, r.ended_on, r.note FROM "
+        "core_relationship r JOIN core_relationship_type t ON t.id = r.type_id JOIN core_customer "
+        "o ON o.id = r.to_customer_id WHERE r.from_customer_id = :c",
+        "SELECT r.id, t.code, t.inverse_name, o.id, o.name, o.kind, r.started_on, r.ended_on, "
+        "r.note FROM core_relationship r JOIN core_relationship_type t ON t.id = r.type_id JOIN "
+        "core_customer o ON o.id = r.from_customer_id WHERE r.to_customer_id = :c",
+        "SELECT b.name, x.remote_id, x.state, x.synced_at, s.entity, s.refreshed_at FROM "
+        "core_binding x JOIN core_backend b ON b.id = x.backend_id LEFT JOIN core_sync_cursor s "
+        "ON s.backend_id = x.backend_id WHERE x.local_id = :c AND x.entity = 'customer'",
+        "SELECT p.id, p.name, p.reference, d.kind, sum(l.quantity), count(DISTINCT d.id), "
+        "max(d.issued_on) FROM core_transaction d JOIN core_transaction_line l ON "
+        "l.transaction_id = d.id JOIN core_product p ON p.id = l.product_id WHERE "
+        "d.customer_id = :c AND d.kind IN ('order', 'invoice') AND d.state IN ('confirmed', "
+        "'done') GROUP BY p.id, p.name, p.reference, d.kind",
+    ),
+    "SELECT i.id, i.at, i.channel, i.direction, i.subject, i.body, i.about_type, i.about_id, u.name "
+    "FROM core_interaction i LEFT JOIN core_user u ON u.id = i.user_id WHERE i.customer_id = :c "
+    "ORDER BY i.at DESC, i.id DESC LIMIT 20",
+    f"{TODO} AND a.is_open = 1 UNION ALL SELECT * FROM ({TODO} AND a.is_open = 0 "
+    "ORDER BY a.due_at DESC LIMIT 20)",
+    f"SELECT {DOCUMENT} FROM core_transaction WHERE customer_id = :c AND is_open = 1"
+    + "".join(
+        f" UNION ALL {LATEST.format(columns=DOCUMENT, kind=repr(kind))}"
+        for kind in ("order", "invoice", "refund", "payment")
+    ),
+)
+
+
+def floor(path: Path) -> Callable[[str], int]:
+    """Return what reads a customer by five bare statements and gives the number of rows."""
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA cache_size = -65536")
+    raw.execute("BEGIN")
+
+    def read(key: str) -> int:
+        return sum(len(raw.execute(sql, {"c": key}).fetchall()) for sql in STATEMENTS)
+
+    return read
+
+
+def measured(work: Callable[[str], Any], keys: list[str]) -> list[float]:
+    """Milliseconds of each call."""
+    times = []
+    for key in keys:
+        begin = perf_counter()
+        work(key)
+        times.append((perf_counter() - begin) * 1_000)
+    return times
+
+
+def cards(database: Database, actor: Actor) -> Iterator[Callable[[str], Any]]:
+    """Yield what reads a card within an open unit of work."""
+    with unit_of_work(database, actor=actor) as uow:
+        settings = Settings()
+        yield lambda key: customer_card(uow, UUID(key), settings)
+
+
+def compare(database: Database, path: Path, ids: list[str], rounds: int) -> dict[str, Any]:
+    """Measure the floor and the card in turns, for who sees all and for an employee."""
+    chance = random.Random(SEED)
+    bare = floor(path)
+    times: dict[str, list[float]] = {"floor": [], "card": [], "card (own only)": []}
+    own = Actor(UUID(int=0), "own", {"core.customer.view": Reach.OWN})
+    with unit_of_work(database, actor=system_actor("bench")) as uow:
+        own = Actor(uow.scalar_owner, "own", own.rights) if False else own  # type: ignore
+    raise NotImplementedError

@@ -1,0 +1,61 @@
+"""Run every bench, each in a process of its own, and print how long each took.
+
+python bench/run.py                 full size
+python bench/run.py --scale 0.01    one hundredth: shows that they work, not how fast
+python bench/run.py search startup  these only
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+# The sizes that the figures in docs/performance.md stand for, by the flag that sets them.
+SIZES: dict[str, dict[str, int]] = {
+    "startup": {},
+    "search": {"--customers": 1_000_000},
+    "import_customers": {"--customers": 100_000},
+    "customer_card": {"--customers": 100_000, "--interactions": 2_000_000},
+    "pull_partners": {"--partners": 20_000},
+}
+
+
+def command(name: str, scale: float) -> list[str]:
+    """The command line of one bench at a share of its size."""
+    sizes = [
+        word
+        for flag, size in SIZES[name].items()
+        for word in (flag, str(max(1, round(size * scale))))
+    ]
+    return [sys.executable, str(FOLDER / f"{name}.py"), *sizes]
+
+
+def run(name: str, scale: float) -> bool:
+    """Run one bench; its output goes straight through."""
+    print(f"--- {name}", flush=True)
+    begin = time.perf_counter()
+    done = subprocess.run(command(name, scale), check=False)
+    outcome = "done" if done.returncode == 0 else f"FAILED with exit code {done.returncode}"
+    print(f"--- {name}: {outcome} in {time.perf_counter() - begin:.1f} s\n", flush=True)
+    return done.returncode == 0
+
+
+def main() -> int:
+    """Run what was asked for; 1 when a bench failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("names", nargs="*", choices=[*SIZES, []], metavar="NAME")
+    chosen = parser.parse_args()
+    failed = [name for name in chosen.names or SIZES if not run(name, chosen.scale)]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

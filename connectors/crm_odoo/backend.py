@@ -1,0 +1,334 @@
+"""Odoo as a remote of the sync engine: reads what the mappings name, and only reads."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crm_core.entities.sync import BindingState
+from crm_core.errors import FatalSyncError, InputError, RecordSyncError, SyncError
+from crm_core.sync.protocol import (
+    RIGHT_MISSING,
+    CheckResult,
+    LinkSet,
+    RemoteEntity,
+    RemoteFault,
+    RemotePage,
+    RemoteRecord,
+)
+from crm_odoo import checks
+from crm_odoo.mappings import ENTITIES
+from crm_odoo.mappings.domains import (
+    DEFAULT_CUSTOMER_DOMAIN,
+    INTERNAL_USERS,
+    OWN_COMPANIES,
+    resolved,
+)
+from crm_odoo.mappings.model import EntityMapping
+from crm_odoo.reader import Reader
+from crm_odoo.records import OdooRecords
+from crm_odoo.shapes import FieldsInfo, Shape, chosen, fitted, remote_fields
+from crm_odoo.transport import OdooTransport
+
+ID_BATCH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A mapping as it stands on this server."""
+
+    mapping: EntityMapping
+    shape: Shape
+    line_shape: Shape | None
+    cursors: tuple[str, ...]
+    digest: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is left out."""
+        lines = self.line_shape.warnings if self.line_shape else ()
+        return self.shape.warnings + lines
+
+
+class OdooBackend:
+    """A ``RemoteBackend`` on an Odoo database; connects when first used.
+
+    Args:
+        transport: A client of the database, used by this backend alone.
+        language: Odoo's code of the language that product names and the like come in; the user's
+            own when None.
+        customer_domain: Which partners are customers; see ``mappings.domains``.
+        mappings: What is pulled.
+    """
+
+    def __init__(
+        self,
+        transport: OdooTransport,
+        *,
+        language: str | None = None,
+        customer_domain: Sequence[Any] = DEFAULT_CUSTOMER_DOMAIN,
+        mappings: Sequence[EntityMapping] = ENTITIES,
+    ) -> None:
+        self._transport = transport
+        self._records = OdooRecords(transport, language)
+        self._customer_domain = tuple(customer_domain)
+        self._mappings = {mapping.name: mapping for mapping in mappings}
+        self._fitted: dict[str, Fitted | None] = {}
+        self._info: dict[str, FieldsInfo | None] = {}
+        self._special_ids: dict[str, list[int]] | None = None
+        self._clock: tuple[datetime, float] | None = None
+
+    @property
+    def calls(self) -> int:
+        """How many requests were sent so far."""
+        return self._transport.calls
+
+    def entities(self) -> Sequence[RemoteEntity]:
+        """Return what this server can give; what its missing apps would bring is left out."""
+        return [
+            RemoteEntity(found.mapping.name, found.digest, found.warnings)
+            for name in self._mappings
+            if (found := self._fit(name)) is not None
+        ]
+
+    def server_time(self) -> datetime:
+        """Return Odoo's clock: asked once, then counted on."""
+        if self._clock is None:
+            told = self._transport.execute("mail.message", "default_get", ["date"])["date"]
+            self._clock = (datetime.fromisoformat(told).replace(tzinfo=UTC), time.monotonic())
+        told_at, then = self._clock
+        return told_at + timedelta(seconds=time.monotonic() - then)
+
+    def pages(
+        self, entity: str, *, since: datetime | None, after: str | None, size: int
+    ) -> Iterator[RemotePage]:
+        """Yield an entity's records in ascending order of id."""
+        found = self._needed(entity)
+        start = int(after) if after else 0
+        if since is None:
+            yield from self._full(found, start, size)
+        else:
+            yield from self._touched(found, since, start, size)
+
+    def read(self, entity: str, remote_ids: Sequence[str]) -> RemotePage:
+        """Return those of these records that are in the entity's domain."""
+        found = self._needed(entity)
+        ids = self._search(found, [["id", "in", [int(key) for key in remote_ids]]])
+        return self._page(found, self._reader(found), ids, len(ids))
+
+    def ids(self, entity: str) -> Iterator[Sequence[str]]:
+        """Yield all ids in the entity's domain."""
+        found = self._needed(entity)
+        last = 0
+        while batch := self._search(found, [["id", ">", last]], limit=ID_BATCH):
+            yield [str(record_id) for record_id in batch]
+            last = batch[-1]
+            if len(batch) < ID_BATCH:
+                return
+
+    def fates(self, entity: str, remote_ids: Sequence[str]) -> Mapping[str, str]:
+        """Say what became of ids that are no longer in the domain."""
+        model = self._mappings[entity].model
+        asked = [int(key) for key in remote_ids]
+        there = self._records.existing(model, asked)
+        readable = set(self._records.search(model, [["id", "in", sorted(there)]]))
+        return {
+            str(record_id): (
+                BindingState.DELETED.value
+                if record_id not in there
+                else BindingState.OUTSIDE.value
+                if record_id in readable
+                else BindingState.UNREADABLE.value
+            )
+            for record_id in asked
+        }
+
+    def link_sets(self, entity: str) -> Sequence[LinkSet]:
+        """Return tags with their customers: adding one from the tag's side touches no customer."""
+        if entity != "customer":
+            return []
+        tags = self._records.search("res.partner.category", [])
+        rows = self._records.read_readable("res.partner.category", tags, ["partner_ids"])
+        members = {str(row["id"]): [str(partner) for partner in row["partner_ids"]] for row in rows}
+        return [LinkSet("tag_refs", members)]
+
+    def check(self) -> Sequence[CheckResult]:
+        """Try all that a run needs; a connection that fails raises its own error."""
+        clock = self.server_time()
+        results = checks.connection(self._transport, self._records, clock)
+        for name, mapping in self._mappings.items():
+            found = self._fit(name)
+            results += checks.entity(mapping, found is not None, self._records)
+            if found is not None:
+                results += checks.fields(mapping, found.warnings)
+        return checks.merged(results)
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._transport.close()
+
+    def _full(self, found: Fitted, start: int, size: int) -> Iterator[RemotePage]:
+        reader = self._reader(found)
+        total = self._records.count(
+            found.mapping.model, [["id", ">", start], *self._domain(found.mapping)]
+        )
+        last = start
+        while ids := self._search(found, [["id", ">", last]], limit=size):
+            yield self._page(found, reader, ids, total)
+            last = ids[-1]
+            if len(ids) < size:
+                return
+
+    def _touched(
+        self, found: Fitted, since: datetime, start: int, size: int
+    ) -> Iterator[RemotePage]:
+        moment = since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        touched: list[Any] = ["|"] * (len(found.cursors) - 1)
+        touched += [[path, ">=", moment] for path in found.cursors]
+        ids = self._search(found, [["id", ">", start], *touched])
+        reader = self._reader(found)
+        for begin in range(0, len(ids), size):
+            yield self._page(found, reader, ids[begin : begin + size], len(ids))
+
+    def _page(self, found: Fitted, reader: Reader, ids: Sequence[int], total: int) -> RemotePage:
+        if not ids:
+            return RemotePage([], "", total=total)
+        records, faults = self._bisected(found, reader, ids)
+        if len(faults) == len(ids) > 1:
+            self._refuse_all(found, faults)
+        return RemotePage(records, str(ids[-1]), faults, total)
+
+    def _bisected(
+        self, found: Fitted, reader: Reader, ids: Sequence[int]
+    ) -> tuple[list[RemoteRecord], list[RemoteFault]]:
+        """Read records; where one of them breaks the call, find it and go on with the rest."""
+        try:
+            return reader.page(ids)
+        except SyncError as error:
+            if not self._concerns_records(found, error):
+                raise
+            if len(ids) == 1:
+                fault = RemoteFault(
+                    str(ids[0]), f"{found.mapping.model} {ids[0]}", error.code, error.message
+                )
+                return [], [fault]
+        middle = len(ids) // 2
+        records, faults = self._bisected(found, reader, ids[:middle])
+        more_records, more_faults = self._bisected(found, reader, ids[middle:])
+        return records + more_records, faults + more_faults
+
+    def _concerns_records(self, found: Fitted, error: SyncError) -> bool:
+        if isinstance(error, RecordSyncError):
+            return True
+        if error.code != RIGHT_MISSING or error.details.get("model") != found.mapping.model:
+            return False
+        return self._records.readable(found.mapping.model)
+
+    def _refuse_all(self, found: Fitted, faults: Sequence[RemoteFault]) -> None:
+        raise FatalSyncError(
+            f"None of {len(faults)} {found.mapping.name} records in a row could be read; the first "
+            f"says: {faults[0].reason}",
+            code="odoo.nothing_readable",
+            details={"entity": found.mapping.name, "first_id": faults[0].remote_id},
+        )
+
+    def _search(
+        self, found: Fitted, domain: Sequence[Any], *, limit: int | None = None
+    ) -> list[int]:
+        whole = [*domain, *self._domain(found.mapping)]
+        return self._records.search(found.mapping.model, whole, limit=limit)
+
+    def _reader(self, found: Fitted) -> Reader:
+        return Reader(self._records, found.mapping, found.shape, found.line_shape)
+
+    def _domain(self, mapping: EntityMapping) -> list[Any]:
+        return resolved(mapping.domain, self._customer_domain, self._specials())
+
+    def _specials(self) -> dict[str, list[int]]:
+        """Return the partner ids that the placeholders in domains stand for, read once."""
+        if self._special_ids is None:
+            users = self._records.search("res.users", [["share", "=", False]])
+            rows = self._records.read("res.users", users, ["partner_id"])
+            self._special_ids = {
+                OWN_COMPANIES: self._records.search(
+                    "res.partner", [["ref_company_ids", "!=", False]]
+                ),
+                INTERNAL_USERS: sorted({row["partner_id"] for row in rows}),
+            }
+        return self._special_ids
+
+    def _needed(self, entity: str) -> Fitted:
+        found = self._fit(entity) if entity in self._mappings else None
+        if found is None:
+            raise InputError(f"This Odoo has no entity {entity!r} to pull.")
+        return found
+
+    def _fit(self, name: str) -> Fitted | None:
+        """Fit a mapping to the server, once; None when the server lacks the app."""
+        if name not in self._fitted:
+            self._fitted[name] = self._fitted_now(self._mappings[name])
+        return self._fitted[name]
+
+    def _fitted_now(self, mapping: EntityMapping) -> Fitted | None:
+        related = mapping.related
+        extra = [remote for part in mapping.derived for remote in part.remotes]
+        if related is not None:
+            extra += [name for name in (related.through, related.shown) if name]
+        info = self._fields_of(mapping.model)
+        if info is None:
+            return None
+        shape = fitted(mapping.model, info, mapping.fields, extra)
+        cursors = tuple(path for path in mapping.cursors if chosen(path, info))
+        line_shape = None
+        if related is not None:
+            line_info = self._fields_of(related.model) or {}
+            line_shape = fitted(related.model, line_info, related.fields, related.remotes)
+        described = repr(
+            (
+                mapping,
+                self._customer_domain,
+                self._records.language,
+                _described(shape, info),
+                _described(line_shape, line_info) if line_shape else None,
+                self._records.company() if mapping.name == "currency" else None,
+            )
+        )
+        digest = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+        return Fitted(mapping, shape, line_shape, cursors, digest)
+
+    def _fields_of(self, model: str) -> FieldsInfo | None:
+        """Return what the server says of the fields that any mapping wants of a model."""
+        if model not in self._info:
+            self._info[model] = self._records.fields(model, sorted(self._wanted(model)))
+        return self._info[model]
+
+    def _wanted(self, model: str) -> set[str]:
+        wanted: set[str] = set()
+        for mapping in self._mappings.values():
+            related = mapping.related
+            if mapping.model == model:
+                wanted |= remote_fields(
+                    [
+                        *(name for field in mapping.fields for name in field.remotes),
+                        *(name for part in mapping.derived for name in part.remotes),
+                        *mapping.cursors,
+                        *((related.through, related.shown) if related else ()),
+                    ]
+                )
+            if related is not None and related.model == model:
+                wanted |= remote_fields(
+                    [*related.remotes, *(n for field in related.fields for n in field.remotes)]
+                )
+        return wanted - {""}
+
+
+def _described(shape: Shape, info: FieldsInfo) -> list[tuple[str, Any, Any]]:
+    return [
+        (name, info[name].get("type"), info[name].get("relation"))
+        for name in sorted(shape.fields)
+        if name in info
+    ]

@@ -1,0 +1,94 @@
+"""What ``crm backend test`` says of an Odoo: version, clock, apps, rights and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from crm_core.sync.protocol import CheckResult
+from crm_odoo.mappings.model import EntityMapping
+from crm_odoo.records import OdooRecords
+from crm_odoo.transport import OdooTransport
+
+OLDEST = 14
+CLOCK_SECONDS = 120
+"""A difference beyond this is told; pulls go by Odoo's clock, so it harms little."""
+
+
+def connection(
+    transport: OdooTransport, records: OdooRecords, clock: datetime
+) -> list[CheckResult]:
+    """Return what is known once the login worked."""
+    version = transport.server_version
+    number = "".join(c if c.isdigit() or c == "." else " " for c in version).split()
+    major = int(float(number[0])) if number else 0
+    results = [
+        CheckResult(
+            "version",
+            major >= OLDEST,
+            f"Odoo {version}"
+            + ("" if major >= OLDEST else f"; it takes {OLDEST} or later: upgrade Odoo"),
+        ),
+        _clock(clock),
+    ]
+    installed = records.search("res.lang", [["active", "=", True], ["code", "=", records.language]])
+    results.append(
+        CheckResult(
+            "language",
+            bool(installed),
+            f"names come in {records.language}"
+            if installed
+            else f"the language {records.language} is not installed in Odoo: install it there, or "
+            "set the option language to one that is",
+        )
+    )
+    return results
+
+
+def _clock(theirs: datetime) -> CheckResult:
+    seconds = (theirs - datetime.now(UTC)).total_seconds()
+    if abs(seconds) <= CLOCK_SECONDS:
+        return CheckResult("clock", True, f"differs from ours by {abs(seconds):.0f} s")
+    way = "ahead of" if seconds > 0 else "behind"
+    return CheckResult(
+        "clock",
+        False,
+        f"Odoo's clock is {abs(seconds):.0f} s {way} ours: have both set theirs by a time server",
+    )
+
+
+def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[CheckResult]:
+    """Return whether an entity's app is installed and its models may be read."""
+    if not present:
+        return [
+            CheckResult(
+                f"app {mapping.module or mapping.model}",
+                False,
+                f"not installed in Odoo ({mapping.model} is missing): {mapping.name} records are "
+                "left out",
+            )
+        ]
+    results = []
+    for need in mapping.needs:
+        ok = records.readable(need.model)
+        results.append(
+            CheckResult(
+                f"right {need.model}",
+                ok,
+                f"{need.purpose} can be read"
+                if ok
+                else f"the user may not read {need.model}, so {need.purpose} are left out; the "
+                f"group {need.group} grants it",
+            )
+        )
+    return results
+
+
+def fields(mapping: EntityMapping, warnings: Sequence[str]) -> list[CheckResult]:
+    """Return which mapped fields the server does not have; nothing breaks without them."""
+    return [CheckResult(f"fields {mapping.name}", True, warning) for warning in warnings]
+
+
+def merged(results: Sequence[CheckResult]) -> list[CheckResult]:
+    """Return each line once: several entities may need the same right."""
+    return list(dict.fromkeys(results))

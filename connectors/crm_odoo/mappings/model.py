@@ -1,0 +1,144 @@
+"""The shape of a mapping: what of Odoo becomes which field of a neutral record.
+
+Mappings are data. A remote field is written by name, with three additions: ``memo|ref`` takes the
+first of these that the server has (fields move between versions), ``country_id.code`` takes a field
+of the referred record instead of its id, and a trailing ``?`` says that a server without it is
+nothing to warn about (``locked?`` came with Odoo 17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+"""A row of ``read``: many-to-one fields as plain ids, absent values as False."""
+Domain = tuple[Any, ...]
+"""An Odoo domain: ``(field, operator, value)`` triples and ``"&"``, ``"|"``, ``"!"``."""
+Converter = Callable[..., Any]
+"""Takes the values of a mapping's remote fields, in their order, and returns the neutral value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """One neutral field and where it comes from.
+
+    Attributes:
+        field: Name in the neutral record.
+        remote: Odoo's field, or several that the converter takes together.
+        converter: Turns Odoo's values into the neutral one.
+    """
+
+    field: str
+    remote: str | tuple[str, ...]
+    converter: Converter
+
+    @property
+    def remotes(self) -> tuple[str, ...]:
+        """Odoo's fields, always as a tuple."""
+        return (self.remote,) if isinstance(self.remote, str) else self.remote
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Records under a record, such as an order's lines, read in one call a page.
+
+    Attributes:
+        model: Their model.
+        through: The one-to-many field that names them.
+        shown: The one that names those among them which become lines, where that differs.
+        remotes: Fields read besides those that ``fields`` names.
+        fields: How one becomes a neutral line.
+    """
+
+    model: str
+    through: str
+    shown: str = ""
+    remotes: tuple[str, ...] = ()
+    fields: tuple[FieldMapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The company of the user we log in as, and its currency."""
+
+    id: int
+    currency_id: int
+    currency_code: str
+
+
+class Surroundings(Protocol):
+    """What a derived field may ask for; answers come in one call a page."""
+
+    @property
+    def company(self) -> Company:
+        """The company of the user we log in as."""
+        ...
+
+    def related(self, row: Row) -> Sequence[Row]:
+        """Return the rows under this one, under the names that the mapping gives their fields."""
+        ...
+
+    def lines(self, row: Row) -> list[dict[str, Any]]:
+        """Return the rows under this one as neutral lines."""
+        ...
+
+    def read(self, model: str, ids: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Read records by id; many-to-one fields come as plain ids."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A neutral field that is made of more than the record's own row.
+
+    Attributes:
+        field: Name in the neutral record.
+        remotes: Fields of the record itself that it needs.
+        build: Called once a page with its rows; gives values by row id, None where one is absent.
+    """
+
+    field: str
+    remotes: tuple[str, ...]
+    build: Callable[[Sequence[Row], Surroundings], Mapping[int, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A model that has to be readable, what for, and the group that usually grants it."""
+
+    model: str
+    purpose: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityMapping:
+    """How one entity is read.
+
+    Attributes:
+        name: The entity's name.
+        model: Odoo's model.
+        module: The Odoo app that brings the model; empty for those that are always there.
+        domain: Which of its records belong to the entity; see ``domains``.
+        cursors: Paths to ``write_date`` fields; a later one anywhere touches the record.
+        label: Neutral fields of which the first that is filled names a record to people.
+        needs: What a user must be allowed to read.
+        fields: The fields.
+        related: Records read along with each page.
+        derived: Fields made of several records.
+        requires: Neutral fields without which a record cannot be taken.
+    """
+
+    name: str
+    model: str
+    module: str
+    domain: Domain
+    cursors: tuple[str, ...]
+    label: tuple[str, ...]
+    needs: tuple[Need, ...]
+    fields: tuple[FieldMapping, ...]
+    related: Related | None = None
+    derived: tuple[Derived, ...] = ()
+    requires: tuple[str, ...] = ()

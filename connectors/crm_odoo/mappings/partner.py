@@ -1,0 +1,163 @@
+"""Users, tags, customers and addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm_core.entities.customer import AddressUse, CustomerKind
+from crm_odoo.mappings.converters import (
+    archived,
+    choice,
+    contact_points,
+    first_text,
+    language,
+    lines_of_text,
+    plain,
+    reference,
+    references,
+    required_text,
+    text,
+)
+from crm_odoo.mappings.domains import ADDRESS_TYPES, IS_ADDRESS, IS_CUSTOMER
+from crm_odoo.mappings.model import EntityMapping, FieldMapping, Need
+
+_INTERNAL = "Internal User (base.group_user)"
+_PARTNERS = Need("res.partner", "customers and addresses", _INTERNAL)
+
+_USES = {
+    "invoice": AddressUse.INVOICE.value,
+    "delivery": AddressUse.DELIVERY.value,
+    "other": AddressUse.OTHER.value,
+    "private": AddressUse.OTHER.value,
+}
+
+
+def main_address(
+    kind: Any,
+    parent: Any,
+    street: Any,
+    street2: Any,
+    postal_code: Any,
+    city: Any,
+    region: Any,
+    country_code: Any,
+) -> dict[str, str | None] | None:
+    """Return a customer's address; None for a contact, whose address is a copy of its parent's.
+
+    Odoo copies the parent's address over that of a child of type "contact" whenever one of them is
+    written.
+    """
+    if parent and kind not in ADDRESS_TYPES:
+        return None
+    if not (street or street2 or postal_code or city or region or country_code):
+        return None
+    return {
+        "street": text(street),
+        "street2": text(street2),
+        "postal_code": text(postal_code),
+        "city": text(city),
+        "region": region or None,
+        "country_code": country_code or None,
+    }
+
+
+USER = EntityMapping(
+    name="user",
+    model="res.users",
+    module="",
+    domain=(("share", "=", False),),
+    cursors=("write_date", "partner_id.write_date"),
+    label=("name", "login"),
+    needs=(Need("res.users", "salespeople as owners of customers", _INTERNAL),),
+    requires=("login",),
+    fields=(
+        FieldMapping("login", "login", text),
+        FieldMapping("name", ("name", "login"), first_text),
+        FieldMapping("email", "email", text),
+        FieldMapping("archived", "active", archived),
+    ),
+)
+
+TAG = EntityMapping(
+    name="tag",
+    model="res.partner.category",
+    module="",
+    domain=(),
+    cursors=("write_date", "parent_id.write_date", "parent_id.parent_id.write_date"),
+    label=("name",),
+    needs=(Need("res.partner.category", "tags of customers", _INTERNAL),),
+    # Odoo tells the whole path, such as "Industry / Food".
+    fields=(FieldMapping("name", "display_name", required_text),),
+)
+
+CUSTOMER = EntityMapping(
+    name="customer",
+    model="res.partner",
+    module="",
+    domain=IS_CUSTOMER,
+    # A merge of partners moves the children by raw SQL and writes to the parent that stays.
+    cursors=("write_date", "parent_id.write_date"),
+    label=("name",),
+    needs=(_PARTNERS,),
+    requires=("name",),
+    fields=(
+        FieldMapping(
+            "kind",
+            "is_company",
+            choice({True: CustomerKind.COMPANY.value, False: CustomerKind.PERSON.value}),
+        ),
+        FieldMapping("name", "name", text),
+        FieldMapping("reference", "ref", text),
+        FieldMapping("vat", "vat", text),
+        FieldMapping("language", "lang", language),
+        FieldMapping("job_title", "function", text),
+        FieldMapping("note", "comment", lines_of_text),
+        FieldMapping("archived", "active", archived),
+        FieldMapping("owner_ref", "user_id", reference),
+        FieldMapping("parent_ref", "parent_id", reference),
+        FieldMapping("tag_refs", "category_id", references),
+        FieldMapping(
+            "contact_points", ("email", "phone", "mobile", "fax?", "website"), contact_points
+        ),
+        FieldMapping(
+            "address",
+            (
+                "type",
+                "parent_id",
+                "street",
+                "street2",
+                "zip",
+                "city",
+                "state_id.name",
+                "country_id.code",
+            ),
+            main_address,
+        ),
+    ),
+)
+
+ADDRESS = EntityMapping(
+    name="address",
+    model="res.partner",
+    module="",
+    domain=IS_ADDRESS,
+    cursors=("write_date", "parent_id.write_date"),
+    label=("recipient", "street", "city"),
+    needs=(_PARTNERS,),
+    fields=(
+        FieldMapping("parent_ref", "parent_id", reference),
+        FieldMapping("use", "type", choice(_USES)),
+        FieldMapping("recipient", "name", text),
+        FieldMapping("street", "street", text),
+        FieldMapping("street2", "street2", text),
+        FieldMapping("postal_code", "zip", text),
+        FieldMapping("city", "city", text),
+        FieldMapping("region", "state_id.name", plain),
+        FieldMapping("country_code", "country_id.code", plain),
+        FieldMapping("email", "email", text),
+        FieldMapping("phone", "phone", text),
+        FieldMapping("mobile", "mobile", text),
+        FieldMapping("note", "comment", lines_of_text),
+        FieldMapping("archived", "active", archived),
+    ),
+)

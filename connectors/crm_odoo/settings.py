@@ -1,0 +1,167 @@
+"""A backend's options as text, turned into settings, with words for what is wrong with them."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from crm_core.errors import ConfigurationError, InputError
+from crm_odoo.backend import OdooBackend
+from crm_odoo.mappings.domains import DEFAULT_CUSTOMER_DOMAIN
+from crm_odoo.mappings.model import Domain
+from crm_odoo.transport import ConnectionSettings
+from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
+
+_YES = {"yes", "true", "1", "on"}
+
+
+def open_backend(config: Mapping[str, str], secret: str | None) -> OdooBackend:
+    """Return the backend that these options describe; it connects when first used.
+
+    Args:
+        config: Values of the options that ``plugin`` declares.
+        secret: Password or API key.
+
+    Raises:
+        InputError: An option makes no sense.
+        ConfigurationError: There is no secret.
+    """
+    settings = connection_settings(config, secret)
+    return OdooBackend(
+        OdooRpcTransport(settings),
+        language=config.get("language") or None,
+        customer_domain=customer_domain(config.get("customer_domain")),
+    )
+
+
+def connection_settings(config: Mapping[str, str], secret: str | None) -> ConnectionSettings:
+    """Return where to connect and how.
+
+    Raises:
+        InputError: An option makes no sense.
+        ConfigurationError: There is no secret.
+    """
+    if not secret or not secret.strip():
+        raise ConfigurationError(
+            "An Odoo backend needs the user's password or API key: remove it and add it again "
+            "with --secret-file FILE.",
+            code="odoo.secret_missing",
+        )
+    url = _address(config.get("url", ""), plain_http=_is_yes(config.get("allow_plain_http")))
+    seconds = _seconds(config.get("timeout_seconds") or "120")
+    ca_file = config.get("ca_file") or None
+    if ca_file is not None and not Path(ca_file).is_file():
+        raise InputError(
+            f"ca-file: there is no file {ca_file}. Name one with certificates in PEM form.",
+            code="odoo.ca_file",
+        )
+    return ConnectionSettings(
+        url=url,
+        database=_given(config, "database"),
+        login=_given(config, "login"),
+        secret=secret.strip(),
+        ca_file=ca_file,
+        connect_seconds=min(10.0, seconds),
+        read_seconds=seconds,
+    )
+
+
+def customer_domain(text: str | None) -> Domain:
+    """Return the domain of customers that an option gives as JSON, or the default.
+
+    Raises:
+        InputError: It is no Odoo domain.
+    """
+    if not text or not text.strip():
+        return DEFAULT_CUSTOMER_DOMAIN
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _bad_domain(f"it is no JSON ({error.msg} at character {error.pos + 1})") from None
+    if not isinstance(found, list):
+        raise _bad_domain("it is no list")
+    return tuple(_term(term) for term in found)
+
+
+def _term(term: Any) -> Any:
+    if term in ("&", "|", "!"):
+        return term
+    is_triple = isinstance(term, list) and len(term) == 3
+    if is_triple and isinstance(term[0], str) and isinstance(term[1], str):
+        return tuple(term)
+    raise _bad_domain(f"{json.dumps(term)} is no condition")
+
+
+def _bad_domain(why: str) -> InputError:
+    return InputError(
+        f"customer-domain: {why}. Give a list of conditions as Odoo knows them, such as "
+        '[["customer_rank", ">", 0], ["id", "not in", "$internal_users"]].',
+        code="odoo.customer_domain",
+    )
+
+
+def _address(text: str, *, plain_http: bool) -> str:
+    shown = text.strip().rstrip("/")
+    try:
+        parts = urlsplit(shown)
+        port = parts.port
+    except ValueError:
+        raise _bad_address(shown, "it is no address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _bad_address(shown, "it has to begin with https://")
+    if parts.username is not None or parts.password is not None:
+        raise _bad_address(f"{parts.scheme}://…@{parts.hostname}", "leave out user and password")
+    if parts.path or parts.query or parts.fragment:
+        raise _bad_address(shown, "leave out what comes after the host and port")
+    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
+        raise InputError(
+            f"url: {shown} would send the password unencrypted over the network. Use https://, or "
+            "set allow-plain-http to yes where the network itself is protected.",
+            code="odoo.plain_http",
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+
+def _bad_address(shown: str, why: str) -> InputError:
+    return InputError(
+        f"url: {shown!r} cannot be used: {why}. An example: https://erp.example.com",
+        code="odoo.url",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:
+        raise InputError(
+            f"timeout-seconds: {text!r} is not a number of seconds from 1 to 3600.",
+            code="odoo.timeout",
+        )
+    return seconds
+
+
+def _given(config: Mapping[str, str], name: str) -> str:
+    value = (config.get(name) or "").strip()
+    if not value:
+        raise InputError(f"{name}: an Odoo backend needs it.", code="odoo.option_missing")
+    return value
+
+
+def _is_yes(text: str | None) -> bool:
+    return (text or "").strip().lower() in _YES

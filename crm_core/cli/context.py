@@ -1,0 +1,99 @@
+"""What a command is given: its flags, and everything else opened on first use."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crm_core.errors import InputError
+
+if TYPE_CHECKING:
+    from crm_core.access import Actor
+    from crm_core.bootstrap import Application
+    from crm_core.cli.output import Output
+    from crm_core.config import Config
+    from crm_core.persistence.unit_of_work import UnitOfWork
+
+
+class Context:
+    """One command's run.
+
+    Attributes:
+        flags: The flags of ``crm`` itself that were given, wherever they stood.
+    """
+
+    def __init__(self) -> None:
+        self.flags: dict[str, Any] = {}
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings in force."""
+        import os
+
+        from crm_core.config import load_config
+
+        return load_config(self.flags, os.environ, Path.cwd())
+
+    @cached_property
+    def application(self) -> Application:
+        """The product behind the command, closed when the command ends."""
+        import logging
+
+        from crm_core.bootstrap import Application
+
+        self.log_from(logging.WARNING)
+        application = Application(self.config)
+        click.get_current_context().find_root().call_on_close(application.close)
+        return application
+
+    def log_from(self, level: int) -> None:
+        """Write log lines from this level upwards to stderr; with ``--verbose`` all of them."""
+        import logging
+
+        from crm_core.cli.logs import send_logs_to_stderr
+
+        send_logs_to_stderr(logging.DEBUG if self.flags.get("verbose") else level)
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who acts: ``--as``, else ``CRM_USER``, else the administrator of this OS user."""
+        return self.application.actor(origin="cli")
+
+    @cached_property
+    def output(self) -> Output:
+        """Where data, notes and progress go."""
+        from crm_core.cli.output import Output
+
+        return Output(as_json=bool(self.flags.get("as_json")))
+
+    def unit_of_work(self, *, write: bool = False) -> AbstractContextManager[UnitOfWork]:
+        """Open a unit of work for the actor; the command commits it."""
+        return self.application.unit_of_work(self.actor, write=write)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before something that cannot be undone; ``yes`` is the command's ``--yes``.
+
+        Raises:
+            InputError: There is nobody to ask.
+            click.Abort: The answer was no.
+        """
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise InputError(
+                f"{question} There is nobody to ask: repeat the command with --yes.",
+                code="core.cli.needs_yes",
+            )
+        click.confirm(question, abort=True, err=True)
+
+    def exit(self, code: int) -> None:
+        """End the command with this exit code, after its data was printed."""
+        click.get_current_context().exit(code)
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)

@@ -1,0 +1,128 @@
+"""What stops a command, told as a message and an exit code; never as a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crm_core.cli.output import inert, json_text
+from crm_core.errors import ConfigurationError, CrmError
+
+EXIT_INTERRUPTED = 130
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Tell on stderr what stopped the command (with ``as_json`` also on stdout, as ``error/1``).
+
+    Returns:
+        The exit code for it.
+    """
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(bool(error.code))
+    if isinstance(error, click.Abort | KeyboardInterrupt | EOFError):
+        click.echo("Stopped.", err=True)
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        return _usage(error, as_json=as_json)
+    known = error if isinstance(error, CrmError) else _translated(error)
+    if known is None:
+        known = _unexpected(error)
+    click.echo(f"Error: {inert(known.message, lines=True)}", err=True)
+    if as_json:
+        click.echo(error_json(known.code, known.message, known.details))
+    return known.exit_code
+
+
+def error_json(code: str, message: str, details: dict[str, Any]) -> str:
+    """Return the one form in which errors are told to programs."""
+    return json_text(
+        {"schema": "error/1", "error": {"code": code, "message": message, "details": details}}
+    )
+
+
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    message = error.format_message()
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" Try: {error.ctx.command_path} --help"
+    click.echo(f"Error: {inert(message, lines=True)}{hint}", err=True)
+    if as_json:
+        click.echo(error_json("core.usage", message, {}))
+    return error.exit_code
+
+
+def _translated(error: BaseException) -> CrmError | None:
+    """Return the product's own error for what the system or the database says, if it is known."""
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return ConfigurationError(
+            f"{name}{error.strerror or error}. Check that the place exists, may be written and "
+            "has room; then try again.",
+            code="core.system",
+        )
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import DBAPIError
+
+    if not isinstance(error, DBAPIError):
+        return None
+    from crm_core.cli.context import Context
+    from crm_core.persistence.unit_of_work import translated
+
+    click_context = click.get_current_context(silent=True)
+    context = click_context.find_object(Context) if click_context else None
+    shown = context.config.shown_database_url if context else "the database"
+    return translated(error, _Shown(shown))  # type: ignore[arg-type]
+
+
+class _Shown:
+    def __init__(self, url: str) -> None:
+        self.shown_url = url
+
+
+def _unexpected(error: BaseException) -> CrmError:
+    path = write_log(error)
+    return CrmError(
+        f"Something unexpected happened ({type(error).__name__}). It is logged in {path}; "
+        "crm doctor says whether the installation is sound.",
+        code="core.unexpected",
+        details={"log": str(path)},
+    )
+
+
+def write_log(error: BaseException) -> Path:
+    """Append the traceback to the log file, readable by its owner only, and return its path."""
+    text = "".join(traceback.format_exception(error))
+    entry = f"{datetime.now(UTC).isoformat()} crm {_arguments()}\n{text}\n"
+    fallback = Path(tempfile.gettempdir()) / f"crm-{os.getpid()}.log"
+    for path in (_log_file(), fallback):
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as out:
+                out.write(entry)
+            return path
+    return Path(os.devnull)
+
+
+def _log_file() -> Path:
+    from crm_core.config import default_log_file, load_config
+
+    try:
+        return load_config({}, os.environ, Path.cwd()).log_file
+    except (CrmError, OSError):
+        return default_log_file()
+
+
+def _arguments() -> str:
+    """Return the command's name without its values, which may be personal."""
+    return " ".join(word for word in sys.argv[1:3] if word.isidentifier())

@@ -1,0 +1,79 @@
+"""The ``crm`` command: a table of commands, imported when used, and one place where errors end.
+
+Nothing but click and the standard library may be imported here: ``crm --help`` has to be quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from crm_core.cli.grammar import LazyGroup
+
+COMMANDS = {
+    "init": ("crm_core.cli.init:init", "Set up a database and the first administrator."),
+    "doctor": ("crm_core.cli.doctor:doctor", "Say what is wrong and what to do about it."),
+    "demo": ("crm_core.cli.demo:demo", "Try it out in a folder of its own."),
+    "customer": ("crm_core.cli.customer:customer", "Find, show and edit customers."),
+    "activity": ("crm_core.cli.activity:activity", "Plan, finish and list things to do."),
+    "backend": ("crm_core.cli.backend:backend", "Set up ERPs to be in step with."),
+    "sync": ("crm_core.cli.sync:sync", "Bring over what changed in an ERP."),
+    "worker": ("crm_core.cli.worker:worker", "Run syncs and upkeep, unattended."),
+    "user": ("crm_core.cli.user:user", "Add users and give them roles."),
+    "db": ("crm_core.cli.db:db", "Upgrade, back up and restore the database."),
+    "audit": ("crm_core.cli.audit:audit", "Verify the record of who changed what."),
+}
+
+
+class Crm(LazyGroup):
+    """The root: runs a command and turns whatever stops it into a message and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> NoReturn:  # type: ignore[override]
+        """Run one command line and exit.
+
+        Args:
+            args: The arguments; the process's own when None.
+            **kwargs: Passed on to click; standalone mode is always ours.
+        """
+        arguments = sys.argv[1:] if args is None else list(args)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a name outside the terminal's encoding is no error
+                stream.reconfigure(errors="backslashreplace")
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(arguments, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence()
+            code = 1
+        except BaseException as error:  # noqa: BLE001  the last place where anything can be caught
+            from crm_core.cli.failures import report
+
+            code = report(error, as_json="--json" in arguments)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _silence() -> None:
+    """Send what is still buffered nowhere: the reader has gone, such as ``head``."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:  # stdout is no file, as under a test runner
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  lives until the process ends
+
+
+@click.command(cls=Crm, lazy=COMMANDS)
+@click.version_option(package_name="crm-front-office", prog_name="crm")
+def crm() -> None:
+    """CRM front office on top of the ERP you already run.
+
+    Start with: crm init, crm backend add, crm sync run, crm customer search.
+    """
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    crm.main(prog_name="crm")

@@ -1,0 +1,152 @@
+"""``crm worker``: syncs and upkeep, unattended, for years."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from crm_core.cli.context import Context, pass_context
+from crm_core.cli.grammar import CrmCommand
+from crm_core.errors import CrmError, RetryableSyncError
+
+if TYPE_CHECKING:
+    from crm_core.bootstrap import Application
+    from crm_core.entities.sync import Backend
+
+ROUND_SECONDS = 15.0
+JITTER = 0.2
+"""Part of an interval by which runs are spread, so that many workers do not ask at once."""
+EXIT_PARTLY = 3
+
+
+@click.command(cls=CrmCommand)
+@click.option("--once", is_flag=True, help="Do every job once, now, and end.")
+@pass_context
+def worker(context: Context, *, once: bool) -> None:
+    """Run syncs and upkeep, unattended.
+
+    Every sync_minutes (crm.toml) each enabled back office is synced; audit entries are sealed. A
+    job that fails is logged and tried again at its next turn. SIGTERM ends the worker after the
+    batch under way.
+    """
+    context.actor.require("core.sync.run")
+    context.log_from(logging.INFO)
+    loop = Worker(context.application, _stop_on_signals())
+    if once:
+        context.exit(loop.round(everything=True))
+    loop.run()
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, ask)
+    return stop
+
+
+class Worker:
+    """Does the jobs that are due, each kept apart from the others.
+
+    Args:
+        application: The product.
+        stop: Set when the worker shall end.
+    """
+
+    def __init__(self, application: Application, stop: threading.Event) -> None:
+        import structlog
+
+        self.application = application
+        self.stop = stop
+        self.log = structlog.get_logger(__name__)
+
+    def run(self) -> None:
+        """Do rounds until asked to stop."""
+        self.log.info("worker started", database=self.application.config.shown_database_url)
+        while not self.stop.is_set():
+            self.round(everything=False)
+            self.stop.wait(ROUND_SECONDS)
+        self.log.info("worker stopped")
+
+    def round(self, *, everything: bool) -> int:
+        """Do each job that is due, or every job.
+
+        Returns:
+            The exit code of the worst that happened; 0 when all went well.
+        """
+        codes = [self._job("audit sealing", self._seal)]
+        backends: list[Backend] = []
+        codes.append(self._job("looking for work", lambda: self._due(backends, everything)))
+        for backend in backends:
+            if not self.stop.is_set():
+                job = lambda backend=backend: self._sync(backend)  # noqa: E731
+                codes.append(self._job(f"sync of {backend.name}", job))
+        return max(codes)
+
+    def _job(self, name: str, act: Callable[[], int]) -> int:
+        try:
+            return act()
+        except CrmError as error:
+            self.log.error("job failed", job=name, code=error.code, reason=error.message)
+            return error.exit_code
+        except Exception as error:  # one job's fault must not end the worker
+            from crm_core.cli.failures import write_log
+
+            self.log.error("job broke", job=name, reason=repr(error), logged_in=str(write_log(error)))
+            return 1
+
+    def _seal(self) -> int:
+        from crm_core.services.audit import seal
+
+        sealed = seal(self.application.database)
+        if sealed:
+            self.log.info("audit sealed", entries=sealed)
+        return 0
+
+    def _due(self, into: list[Backend], everything: bool) -> int:
+        from crm_core.access import system_actor
+        from crm_core.services.backends import enabled_backends, list_backends
+
+        interval = timedelta(minutes=self.application.config.sync_minutes)
+        with self.application.unit_of_work(system_actor("worker")) as uow:
+            started = {item["id"]: item["started_at"] for item in list_backends(uow)}
+            for backend in enabled_backends(uow):
+                spread = interval * random.uniform(1 - JITTER / 2, 1 + JITTER / 2)  # noqa: S311
+                last = started[backend.id]
+                if everything or last is None or datetime.now(UTC) - last >= spread:
+                    into.append(backend)
+        return 0
+
+    def _sync(self, backend: Backend) -> int:
+        def watch(_entity: str, _done: int, _total: int | None) -> None:
+            if self.stop.is_set():
+                raise RetryableSyncError(
+                    "The worker was asked to stop; the next run goes on where this one ended.",
+                    code="core.sync.stopped",
+                )
+
+        report = self.application.run_sync(backend, on_progress=watch)
+        self.log.info(
+            "synced",
+            backend=backend.name,
+            state=report.state,
+            counts=report.counts,
+            calls=report.calls,
+            seconds=round(report.seconds, 1),
+        )
+        for warning in report.warnings:
+            self.log.warning("sync warning", backend=backend.name, reason=warning)
+        return EXIT_PARTLY if report.state == "partly" else 0

@@ -1,0 +1,303 @@
+"""What is wrong with an installation, in words an administrator can act on.
+
+Every check is kept apart from the others: one that fails in a way nobody foresaw becomes a line of
+the report, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crm_core.bootstrap import Application, os_user
+from crm_core.config import Config, load_config
+from crm_core.errors import CrmError
+
+if TYPE_CHECKING:
+    from crm_core.persistence.unit_of_work import UnitOfWork
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+MEBIBYTE = 1 << 20
+SPACE_FAIL, SPACE_WARN = 50 * MEBIBYTE, 500 * MEBIBYTE
+QUICK_CHECK_LIMIT = 500 * MEBIBYTE
+"""Larger SQLite files are not read through: it would take minutes."""
+MOVE_SIZE = 2_048 * MEBIBYTE
+"""From this size on an SQLite file had better become a PostgreSQL database."""
+CLOCK_SLACK = timedelta(minutes=1)
+UNSEALED_AGE = timedelta(hours=1)
+MISSED_RUNS = 3
+"""A backend that has not run for this many intervals is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: what was looked at, ``ok``, ``warn`` or ``fail``, and what to do."""
+
+    name: str
+    state: str
+    message: str
+    advice: str = ""
+
+
+def diagnose(flags: Mapping[str, Any], env: Mapping[str, str], cwd: Path) -> Iterator[Finding]:
+    """Yield one finding after the other; raises nothing, whatever the state of things."""
+    yield from _guarded("program", _program)
+    try:
+        config = load_config(flags, env, cwd)
+    except CrmError as error:
+        yield Finding("configuration", FAIL, error.message, "Nothing else can be looked at before.")
+        return
+    yield from _configuration(config)
+    application = Application(config)
+    try:
+        for name, check in _CHECKS:
+            yield from _guarded(name, lambda check=check: check(application))  # type: ignore[misc]
+        if not _is_usable(application):
+            return
+        for name, look in _CHECKS_WITHIN:
+            yield from _guarded(name, lambda look=look: _within(application, look))  # type: ignore[misc]
+    finally:
+        application.close()
+
+
+def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except CrmError as error:
+        yield Finding(name, FAIL, error.message)
+    except Exception as error:  # noqa: BLE001  a check that breaks is itself a finding
+        text = " ".join(str(error).split())[:300]
+        yield Finding(name, FAIL, f"{type(error).__name__}: {text}", "Report this.")
+
+
+def _program() -> Iterator[Finding]:
+    release = f"{version('crm-front-office')}, Python {platform.python_version()}"
+    yield Finding("program", OK, f"Version {release}, account {os_user()}")
+
+
+def _configuration(config: Config) -> Iterator[Finding]:
+    for name, source in config.sources.items():
+        value = getattr(config, name)
+        shown = config.shown_database_url if name == "database_url" else value
+        said = "not set" if shown is None else shown
+        yield Finding(f"configuration {name}", OK, f"{said} (from {source})")
+    if config.safe_mode:
+        yield Finding("safe mode", WARN, "No plugin is loaded.", "Leave out --safe-mode.")
+
+
+def _is_usable(application: Application) -> bool:
+    try:
+        return application.database is not None
+    except Exception:  # noqa: BLE001  told by _database already
+        return False
+
+
+def _database(application: Application) -> Iterator[Finding]:
+    database = application.unchecked_database
+    if database.path is not None:
+        yield from _sqlite_file(database.path)
+        if not database.path.exists():
+            return
+    from crm_core.persistence.migrate import check_current, status
+
+    found = status(database)
+    try:
+        check_current(database)
+    except CrmError as error:
+        yield Finding("database", FAIL, error.message)
+        return
+    where = database.shown_url
+    yield Finding("database", OK, f"{where} answers, at revision {found.current}")
+    if not database.is_sqlite:
+        yield from _server(application)
+
+
+def _sqlite_file(path: Path) -> Iterator[Finding]:
+    folder = path.parent
+    if not path.exists():
+        advice = "Run crm init here, or name the right database (--database-url)."
+        yield Finding("database", FAIL, f"There is no file {path}.", advice)
+        return
+    for place in (path, folder):
+        if not os.access(place, os.W_OK):
+            advice = f"Give the account {os_user()} the right to write there."
+            yield Finding("database file", FAIL, f"{place} cannot be written.", advice)
+    size = path.stat().st_size
+    if size > MOVE_SIZE:
+        advice = "Move to PostgreSQL."
+        yield Finding("database size", WARN, f"{size // MEBIBYTE} MiB is much for SQLite.", advice)
+    yield from _sqlite_engine(path, size)
+
+
+def _sqlite_engine(path: Path, size: int) -> Iterator[Finding]:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
+        try:
+            journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            problems = []
+            if size <= QUICK_CHECK_LIMIT:
+                problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+        except sqlite3.OperationalError as error:
+            yield Finding("sqlite", WARN, f"{path}: {error}", "Another process may hold it: wait.")
+            return
+        except sqlite3.DatabaseError as error:
+            advice = "Restore the last backup: crm db restore FILE."
+            yield Finding("sqlite", FAIL, f"{path} is damaged: {error}", advice)
+            return
+    if problems not in ([], ["ok"]):
+        advice = "Restore the last backup: crm db restore FILE."
+        yield Finding("sqlite", FAIL, f"{path} is damaged: {'; '.join(problems)}", advice)
+        return
+    checked = "sound" if problems else "not read through, being large"
+    message = f"SQLite {sqlite3.sqlite_version}, journal {journal}, {size // 1024} KiB, {checked}"
+    yield Finding("sqlite", OK, message)
+
+
+def _server(application: Application) -> Iterator[Finding]:
+    from sqlalchemy import text
+
+    from crm_core.services.installation import check_server
+
+    check_server(application.database)
+    with application.database.engine.connect() as connection:
+        row = connection.execute(
+            text("SELECT version() AS version, clock_timestamp() AS at")
+        ).one()
+    yield Finding("server", OK, " ".join(row.version.split()[:2]))
+    yield _clock_finding(abs(row.at - datetime.now(UTC)), "The database server's clock")
+
+
+def _clock_finding(gap: timedelta, what: str) -> Finding:
+    if gap > CLOCK_SLACK:
+        message = f"{what} is {int(gap.total_seconds())} s away from this machine's."
+        return Finding("clock", WARN, message, "Let both follow a time server (NTP).")
+    return Finding("clock", OK, f"{what} agrees with this machine's.")
+
+
+def _space(application: Application) -> Iterator[Finding]:
+    path = application.unchecked_database.path
+    folder = next(p for p in ((path or Path.cwd()).absolute()).parents if p.exists())
+    free = shutil.disk_usage(folder).free
+    needed = path.stat().st_size if path is not None and path.exists() else 0
+    state = FAIL if free < SPACE_FAIL else WARN if free < max(SPACE_WARN, needed) else OK
+    advice = "" if state == OK else "Free some space; a backup needs as much as the database."
+    yield Finding("disk space", state, f"{free // MEBIBYTE} MiB free in {folder}", advice)
+
+
+def _plugins(application: Application) -> Iterator[Finding]:
+    host = application.plugins
+    host.backend_types()
+    for name, manifest in sorted(host.manifests.items()):
+        yield Finding(f"plugin {name}", OK, f"{manifest.title} {manifest.version}")
+    for fault in host.faults:
+        advice = "All else goes on without it; repair, upgrade or uninstall it."
+        yield Finding(f"plugin {fault.name}", WARN, f"Left out: {fault.reason}", advice)
+
+
+def _within(
+    application: Application, look: Callable[[Application, UnitOfWork], Iterator[Finding]]
+) -> Iterator[Finding]:
+    from crm_core.access import system_actor
+
+    with application.unit_of_work(system_actor("doctor")) as uow:
+        yield from list(look(application, uow))
+
+
+def _setup(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from crm_core.services.settings import load_settings
+
+    settings = load_settings(uow)
+    if settings.installation_id is None:
+        yield Finding("setup", FAIL, "The database was not set up to the end.", "Run crm init.")
+        return
+    yield Finding("setup", OK, f"{settings.company}, {settings.base_currency}")
+    try:
+        yield Finding("user", OK, f"You act as {application.actor(origin='doctor').login}")
+    except CrmError as error:
+        yield Finding("user", WARN, error.message)
+
+
+def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from crm_core.services.backends import list_backends
+
+    backends = list_backends(uow)
+    if not backends:
+        yield Finding("backends", OK, "None is set up.", "crm backend add odoo NAME --help")
+    for backend in backends:
+        name = f"backend {backend['name']}"
+        yield from _guarded(name, lambda b=backend, n=name: _access(application, b, n))  # type: ignore[misc]
+        if backend["is_enabled"]:
+            yield from _freshness(application, backend, name, uow.now)
+        else:
+            yield Finding(name, OK, "Switched off.")
+        if backend["set_aside"]:
+            message = f"{backend['set_aside']} records are set aside."
+            advice = f"Reasons: crm sync status {backend['name']}"
+            yield Finding(name, WARN, message, advice)
+
+
+def _access(application: Application, backend: dict[str, Any], name: str) -> Iterator[Finding]:
+    from crm_core.bootstrap import load_factory
+    from crm_core.secret_refs import read_secret, secret_warnings
+
+    load_factory(application.backend_type(backend["type"]))
+    if backend["secret_ref"]:
+        read_secret(backend["secret_ref"], backend["name"])
+        for warning in secret_warnings(backend["secret_ref"]):
+            yield Finding(name, WARN, warning)
+
+
+def _freshness(
+    application: Application, backend: dict[str, Any], name: str, now: datetime
+) -> Iterator[Finding]:
+    run = f"crm sync run {backend['name']}"
+    late = timedelta(minutes=application.config.sync_minutes * MISSED_RUNS)
+    succeeded = backend["succeeded_at"]
+    if backend["running_by"]:
+        yield Finding(name, OK, f"A run is under way ({backend['running_by']}).")
+    elif backend["run_state"] is None:
+        yield Finding(name, WARN, "It has never been run.", run)
+    elif backend["run_state"] == "failed":
+        yield Finding(name, FAIL, f"The last run failed: {backend['message']}", run)
+    elif succeeded is not None and now - succeeded > late:
+        message = f"The last run ended {succeeded:%Y-%m-%d %H:%M} UTC."
+        yield Finding(name, WARN, message, f"Is crm worker running? Else: {run}")
+    else:
+        yield Finding(name, OK, f"The last run is {backend['run_state']}.")
+
+
+def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from sqlalchemy import func, select
+
+    from crm_core.entities.system import AuditEntry
+
+    unsealed = select(func.count(), func.min(AuditEntry.at)).where(AuditEntry.position.is_(None))
+    count, oldest = uow.execute(unsealed).one()
+    message = f"{count} entries are not sealed yet."
+    if count and uow.now - oldest > UNSEALED_AGE:
+        advice = "Have crm worker running, or seal them: crm audit verify."
+        yield Finding("audit", WARN, message, advice)
+    else:
+        yield Finding("audit", OK, message)
+    latest = uow.scalar(select(func.max(AuditEntry.at)))
+    if latest is not None:
+        ahead = max(latest - uow.now, timedelta())
+        yield _clock_finding(ahead, "The latest audit entry's time")
+
+
+_CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
+    ("database", _database),
+    ("disk space", _space),
+    ("plugins", _plugins),
+)
+_CHECKS_WITHIN: tuple[
+    tuple[str, Callable[[Application, UnitOfWork], Iterator[Finding]]], ...
+] = (("setup", _setup), ("backends", _backends), ("audit", _audit))

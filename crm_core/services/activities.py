@@ -1,0 +1,146 @@
+"""Things to do for customers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities.customer import Customer
+from crm_core.entities.interaction import Activity
+from crm_core.entities.user import User
+from crm_core.errors import InputError, RuleViolationError
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.checks import expect_version, filled
+from crm_core.services.lookup import permitted_customer
+from crm_core.services.users import require_enabled
+
+EDIT = "core.activity.edit"
+
+
+def add_activity(
+    uow: UnitOfWork,
+    customer_id: UUID,
+    *,
+    type: str,
+    due_at: datetime,
+    summary: str | None = None,
+    note: str | None = None,
+    owner_id: UUID | None = None,
+) -> Activity:
+    """Plan something to do.
+
+    Args:
+        uow: The unit of work.
+        customer_id: For whom.
+        type: A short word: call, email, meeting, visit, task …
+        due_at: When it is due, aware.
+        summary: One line; the type when None.
+        note: The rest.
+        owner_id: Who does it; the actor when None.
+    """
+    customer = permitted_customer(uow, customer_id, EDIT)
+    if due_at.tzinfo is None:
+        raise InputError(
+            f"due_at: the moment {due_at.isoformat()} has no time zone; give one.",
+            code="core.naive_datetime",
+        )
+    owner_id = owner_id or uow.actor.user_id
+    if owner_id is not None:
+        require_enabled(uow.get(User, owner_id))
+    kind = filled(type, "type").lower()
+    return uow.add(
+        Activity(
+            customer_id=customer.id,
+            type=kind,
+            summary=(summary or "").strip() or kind,
+            note=note or None,
+            due_at=due_at,
+            owner_id=owner_id,
+            is_open=True,
+            created_at=uow.now,
+            updated_at=uow.now,
+        )
+    )
+
+
+def complete_activity(
+    uow: UnitOfWork, activity_id: UUID, *, expected_version: int | None = None
+) -> Activity:
+    """Say that something is done. Its owner may, and whoever may edit the customer's activities.
+
+    Raises:
+        RuleViolationError: It is done already.
+    """
+    uow.actor.require(EDIT)
+    activity = uow.get(Activity, activity_id)
+    expect_version(activity, expected_version)
+    if activity.owner_id is None or activity.owner_id != uow.actor.user_id:
+        permitted_customer(uow, activity.customer_id, EDIT)
+    if not activity.is_open:
+        raise RuleViolationError(
+            f"The activity {activity.summary!r} ({activity.id}) is done already.",
+            code="core.activity.already_done",
+        )
+    activity.is_open = False
+    activity.done_at = activity.updated_at = uow.now
+    activity.done_by_id = uow.actor.user_id
+    return activity
+
+
+def list_activities(
+    uow: UnitOfWork,
+    *,
+    customer_id: UUID | None = None,
+    owner_id: UUID | None = None,
+    is_open: bool | None = True,
+    due_before: datetime | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return activities, soonest due first.
+
+    Args:
+        uow: The unit of work.
+        customer_id: Only this customer's.
+        owner_id: Only this user's.
+        is_open: Open, done, or (None) both.
+        due_before: Only what is due before this moment; with now, what is overdue.
+        limit: Items a page.
+        cursor: ``next_cursor`` of the page before.
+
+    Returns:
+        Dicts of ``id, customer_id, customer_name, type, summary, note, due_at, owner_name,
+        is_open, done_at, version``.
+    """
+    statement = (
+        select(
+            Activity.id,
+            Activity.customer_id,
+            Customer.name.label("customer_name"),
+            Activity.type,
+            Activity.summary,
+            Activity.note,
+            Activity.due_at,
+            User.name.label("owner_name"),
+            Activity.is_open,
+            Activity.done_at,
+            Activity.version,
+        )
+        .join(Customer, Customer.id == Activity.customer_id)
+        .outerjoin(User, User.id == Activity.owner_id)
+    )
+    if customer_id is not None:
+        statement = statement.where(Activity.customer_id == customer_id)
+    if owner_id is not None:
+        statement = statement.where(Activity.owner_id == owner_id)
+    if is_open is not None:
+        statement = statement.where(Activity.is_open == is_open)
+    if due_before is not None:
+        statement = statement.where(Activity.due_at < due_before)
+    return page_of(
+        uow, statement, keys=(Activity.due_at, Activity.id), limit=limit, cursor=cursor
+    )

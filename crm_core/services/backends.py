@@ -1,0 +1,285 @@
+"""Backends: the remotes that this front office is in step with, and what removing one takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from crm_core.entities.sync import (
+    SYNC_VIEW,
+    Backend,
+    Binding,
+    DeadLetter,
+    SyncCursor,
+    SyncLock,
+    SyncRun,
+)
+from crm_core.errors import DuplicateError, InputError, LockedError, NotFoundError
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.unit_of_work import UnitOfWork
+
+MANAGE = "core.backend.manage"
+SHORTEST_PREFIX = 8
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+def add_backend(
+    uow: UnitOfWork, *, name: str, type_name: str, config: Mapping[str, str], secret_ref: str | None
+) -> Backend:
+    """Add a remote; nothing is asked of it yet.
+
+    Args:
+        uow: The unit of work.
+        name: What commands call it: lower-case letters, digits, ``-`` and ``_``.
+        type_name: A backend type that a plugin offers.
+        config: Option name to value; never a secret.
+        secret_ref: ``file:PATH``, ``env:NAME``, ``keyring:NAME``, or None where it needs none.
+
+    Raises:
+        InputError: The name will not do.
+        DuplicateError: The name is taken.
+    """
+    uow.actor.require(MANAGE)
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be a backend's name: use up to 40 lower-case letters, digits, - and "
+            "_, beginning with a letter or digit.",
+            code="core.backend.name",
+            details={"name": name},
+        )
+    if uow.scalar(select(Backend.id).where(Backend.name == name)) is not None:
+        raise DuplicateError(
+            f"There is a backend {name} already: choose another name, or remove it first.",
+            code="core.backend.exists",
+            details={"name": name},
+        )
+    backend = Backend(
+        name=name,
+        type=type_name,
+        config=dict(config),
+        secret_ref=secret_ref,
+        created_at=uow.now,
+        updated_at=uow.now,
+    )
+    uow.add(backend)
+    uow.flush()
+    return backend
+
+
+def backend_named(uow: UnitOfWork, name: str) -> Backend:
+    """Return a backend by name; raises NotFoundError listing those there are."""
+    uow.actor.require(SYNC_VIEW)
+    backend: Backend | None = uow.scalar(select(Backend).where(Backend.name == name))
+    if backend is None:
+        names = list(uow.scalars(select(Backend.name).order_by(Backend.name)))
+        known = f"known are {', '.join(names)}" if names else "none is set up: crm backend add"
+        raise NotFoundError(
+            f"There is no backend {name!r}; {known}.",
+            code="core.backend.not_found",
+            details={"backends": names},
+        )
+    return backend
+
+
+def enabled_backends(uow: UnitOfWork) -> list[Backend]:
+    """Return the backends that the worker runs, by name."""
+    return list(uow.scalars(select(Backend).where(Backend.is_enabled).order_by(Backend.name)))
+
+
+def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return every backend and how it stands, by name.
+
+    Each has ``id, name, type, is_enabled, config, secret_ref``; its latest run as ``run_id,
+    run_state, started_at, finished_at, message``; when it last went through as ``succeeded_at``;
+    ``set_aside`` records; and ``running_by``, the process that holds it, or None.
+    """
+    uow.actor.require(SYNC_VIEW)
+    backends = uow.scalars(select(Backend).order_by(Backend.name)).all()
+    latest = _latest_runs(uow)
+    succeeded = _by_backend(
+        uow,
+        select(SyncRun.backend_id, func.max(SyncRun.finished_at))
+        .where(SyncRun.state.in_(("done", "partly")))
+        .group_by(SyncRun.backend_id),
+    )
+    set_aside = _by_backend(
+        uow, select(DeadLetter.backend_id, func.count()).group_by(DeadLetter.backend_id)
+    )
+    running = _by_backend(
+        uow, select(SyncLock.backend_id, SyncLock.holder).where(SyncLock.expires_at > uow.now)
+    )
+    return [
+        {
+            "id": backend.id,
+            "name": backend.name,
+            "type": backend.type,
+            "is_enabled": backend.is_enabled,
+            "config": backend.config,
+            "secret_ref": backend.secret_ref,
+            **latest.get(backend.id, _NO_RUN),
+            "succeeded_at": succeeded.get(backend.id),
+            "set_aside": set_aside.get(backend.id, 0),
+            "running_by": running.get(backend.id),
+        }
+        for backend in backends
+    ]
+
+
+def removal_effects(uow: UnitOfWork, backend_id: UUID) -> dict[str, int]:
+    """Return how many ``bindings``, ``runs`` and ``set_aside`` records would go with a backend."""
+    counted = {"bindings": Binding, "runs": SyncRun, "set_aside": DeadLetter}
+    return {
+        name: uow.scalar(
+            select(func.count()).select_from(model).where(model.backend_id == backend_id)  # type: ignore[attr-defined]
+        )
+        for name, model in counted.items()
+    }
+
+
+def remove_backend(uow: UnitOfWork, name: str) -> Backend:
+    """Remove a remote with its bindings, runs and set-aside records; customers and documents stay.
+
+    Raises:
+        NotFoundError: There is none of that name.
+        LockedError: A run is under way.
+    """
+    uow.actor.require(MANAGE)
+    backend = backend_named(uow, name)
+    held = uow.find(SyncLock, backend.id)
+    if held is not None and held.expires_at > uow.now:
+        raise LockedError(
+            f"A run of {name} is under way ({held.holder}): wait for it to end or stop it.",
+            code="core.sync.locked",
+        )
+    uow.delete(backend)
+    uow.flush()
+    return backend
+
+
+def list_runs(
+    uow: UnitOfWork,
+    backend_id: UUID | None = None,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return sync runs, the latest first, of one backend or of all."""
+    uow.actor.require(SYNC_VIEW)
+    statement = _runs()
+    if backend_id is not None:
+        statement = statement.where(SyncRun.backend_id == backend_id)
+    keys = (SyncRun.started_at, SyncRun.id)
+    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+
+
+def run_named(uow: UnitOfWork, text: str) -> dict[str, Any]:
+    """Return a sync run by its id, or by the first eight or more digits of it.
+
+    Raises:
+        NotFoundError: There is none.
+        InputError: Several begin like that.
+    """
+    uow.actor.require(SYNC_VIEW)
+    digits = text.replace("-", "").lower()
+    found: Sequence[Any] = ()
+    if SHORTEST_PREFIX <= len(digits) <= 32 and re.fullmatch("[0-9a-f]+", digits):
+        low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+        found = uow.execute(_runs().where(SyncRun.id.between(low, high)).limit(2)).all()
+    if not found:
+        raise NotFoundError(
+            f"There is no sync run {text!r}: see crm sync history.", code="core.sync_run.not_found"
+        )
+    if len(found) > 1:
+        raise InputError(f"{text!r} fits several sync runs: give more of the id.")
+    return dict(found[0]._mapping)
+
+
+def list_set_aside(
+    uow: UnitOfWork, backend_id: UUID, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return the records of a backend that cannot be synced now, with the reason of each."""
+    uow.actor.require(SYNC_VIEW)
+    statement = select(
+        DeadLetter.id,
+        DeadLetter.entity,
+        DeadLetter.remote_id,
+        DeadLetter.label,
+        DeadLetter.code,
+        DeadLetter.reason,
+        DeadLetter.attempts,
+        DeadLetter.first_at,
+        DeadLetter.last_at,
+    ).where(DeadLetter.backend_id == backend_id)
+    return page_of(uow, statement, keys=(DeadLetter.id,), limit=limit, cursor=cursor)
+
+
+def set_aside_entities(uow: UnitOfWork, backend_id: UUID) -> list[str]:
+    """Return the entities of a backend that have records set aside."""
+    uow.actor.require(SYNC_VIEW)
+    statement = select(DeadLetter.entity).where(DeadLetter.backend_id == backend_id).distinct()
+    return sorted(uow.scalars(statement))
+
+
+def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:
+    """Return for each entity of a backend up to when it was read (remote's clock), and if it is
+    in the middle of being read."""
+    statement = (
+        select(
+            SyncCursor.entity,
+            SyncCursor.refreshed_at,
+            SyncCursor.mark,
+            SyncCursor.sweep_mark.is_not(None).label("is_under_way"),
+        )
+        .where(SyncCursor.backend_id == backend_id)
+        .order_by(SyncCursor.entity)
+    )
+    return [dict(row._mapping) for row in uow.execute(statement)]
+
+
+_NO_RUN = dict.fromkeys(("run_id", "run_state", "started_at", "finished_at", "message"))
+
+
+def _latest_runs(uow: UnitOfWork) -> dict[UUID, dict[str, Any]]:
+    later = aliased(SyncRun)
+    newest = (
+        select(later.id)
+        .where(later.backend_id == Backend.id)
+        .order_by(later.started_at.desc(), later.id.desc())
+        .limit(1)
+        .correlate(Backend)
+        .scalar_subquery()
+    )
+    statement = select(
+        Backend.id,
+        SyncRun.id.label("run_id"),
+        SyncRun.state.label("run_state"),
+        SyncRun.started_at,
+        SyncRun.finished_at,
+        SyncRun.message,
+    ).join(SyncRun, SyncRun.id == newest)
+    rows = uow.execute(statement)
+    return {row.id: {key: row._mapping[key] for key in _NO_RUN} for row in rows}
+
+
+def _by_backend(uow: UnitOfWork, statement: Any) -> dict[UUID, Any]:
+    found: dict[UUID, int | str | datetime] = {key: value for key, value in uow.execute(statement)}
+    return found
+
+
+def _runs() -> Any:
+    return select(
+        SyncRun.id,
+        Backend.name.label("backend"),
+        SyncRun.state,
+        SyncRun.started_at,
+        SyncRun.finished_at,
+        SyncRun.counts,
+        SyncRun.remote_calls,
+        SyncRun.message,
+    ).join(Backend, Backend.id == SyncRun.backend_id)

@@ -1,0 +1,268 @@
+"""The customer card: one customer whole, as the desk sees it while the phone rings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import bindparam, select
+
+from crm_core.entities.commerce import TransactionKind
+from crm_core.entities.customer import Customer
+from crm_core.entities.user import User
+from crm_core.errors import NotFoundError
+from crm_core.persistence.customer_rows import rows_of
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.persistence.unscoped import sources_of
+from crm_core.services.consents import latest_statements
+from crm_core.services.currencies import rates_on
+from crm_core.services.relationships import list_relationships
+from crm_core.services.settings import Settings
+
+TIMELINE_LIMIT = 20
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCard:
+    """Everything known of one customer; lists of dicts by field name.
+
+    Attributes:
+        customer: ``id, kind, stage, name, reference, vat, language, job_title,
+            preferred_channel, note, owner_id, owner_name, archived_at, created_at, updated_at,
+            version``.
+        contact_points: ``id, kind, value, normalized, label`` in order.
+        addresses: The fields of ``Address``, without archived ones.
+        tags: ``id, name``.
+        owners: Who answered for it when, latest first.
+        relationships: See ``list_relationships``.
+        timeline: ``kind`` (interaction, activity, document), ``id, at, on, title, detail, who``,
+            newest first; documents know only their day, so ``at`` is None for them.
+        documents: Open ones and the latest of each kind, newest first: the fields of
+            ``Transaction`` and ``is_overdue``.
+        balance: What is still to be paid.
+        activities: Open ones, soonest due first, with ``is_overdue``.
+        consents: What counts now, a dict for each purpose and channel.
+        profile: ``id, code, title, type, is_personal, value, updated_at``.
+        products: What was bought: ``id, name, reference, quantity, times, last_on``.
+        sources: Freshness: ``backend, remote_id, state, synced_at`` and ``refreshed`` (entity to
+            the moment it was last read to the end).
+    """
+
+    customer: dict[str, Any]
+    contact_points: Rows
+    addresses: Rows
+    tags: Rows
+    owners: Rows
+    relationships: Rows
+    timeline: Rows
+    documents: Rows
+    balance: Balance
+    activities: Rows
+    consents: Rows
+    profile: Rows
+    products: Rows
+    sources: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is still to be paid: open invoices less open refunds, and what of it is overdue.
+
+    Attributes:
+        currencies: ``currency_code, open_amount, overdue_amount`` for each currency.
+        base_currency: The company's own.
+        open_amount: All of it in the base currency; None where a rate is missing.
+        overdue_amount: The same for what is overdue.
+        rate_on: From when the oldest rate used is; None where none was needed.
+        without_rate: Currencies from which no rate leads to the base.
+    """
+
+    currencies: Rows
+    base_currency: str
+    open_amount: Decimal | None
+    overdue_amount: Decimal | None
+    rate_on: date | None
+    without_rate: list[str]
+
+
+def customer_card(
+    uow: UnitOfWork, customer_id: UUID, settings: Settings, *, timeline_limit: int = TIMELINE_LIMIT
+) -> CustomerCard:
+    """Return one customer whole, in a fixed number of statements.
+
+    Args:
+        uow: The unit of work.
+        customer_id: Which.
+        settings: Of this database: "today" is the company's, totals are in its base currency.
+        timeline_limit: How many things of the past to show, at most.
+
+    Raises:
+        NotFoundError: There is none that the actor may see.
+    """
+    uow.actor.require(CUSTOMER_VIEW)
+    customer = uow.execute(_CUSTOMER, {"customer_id": customer_id}).mappings().first()
+    if customer is None:
+        raise NotFoundError(
+            f"There is no customer {customer_id} that {uow.actor.login} may see.",
+            code="core.customer.not_found",
+            details={"id": str(customer_id)},
+        )
+    now = uow.now
+    today = now.astimezone(ZoneInfo(settings.time_zone)).date()
+    rows = rows_of(uow, customer_id, interactions=timeline_limit)
+    documents = _documents(rows["documents"], today)
+    activities = rows["activities"]
+    return CustomerCard(
+        customer=dict(customer),
+        contact_points=rows["contact_points"],
+        addresses=rows["addresses"],
+        tags=rows["tags"],
+        owners=rows["owners"],
+        relationships=list_relationships(uow, customer_id),
+        timeline=_timeline(rows["interactions"], activities, documents, timeline_limit),
+        documents=documents,
+        balance=_balance(uow, documents, settings.base_currency, today),
+        activities=_open_activities(activities, now),
+        consents=latest_statements(rows["consents"]),
+        profile=rows["profile"],
+        products=_products(rows["products"]),
+        sources=_sources(uow, customer_id),
+    )
+
+
+_CUSTOMER = (
+    select(
+        *(column for column in Customer.__mapper__.column_attrs),
+        User.name.label("owner_name"),
+    )
+    .outerjoin(User, User.id == Customer.owner_id)
+    .where(Customer.id == bindparam("customer_id"))
+)
+
+
+def _documents(rows: Rows, today: date) -> Rows:
+    """Drop those read twice (open and recent), mark the overdue, newest first."""
+    documents = {row["id"]: row for row in rows}
+    for row in documents.values():
+        due_on = row["due_on"]
+        row["is_overdue"] = bool(
+            row["is_open"]
+            and row["kind"] == TransactionKind.INVOICE
+            and due_on is not None
+            and due_on < today
+        )
+    return sorted(
+        documents.values(), key=lambda row: (row["issued_on"] or date.min, row["id"]), reverse=True
+    )
+
+
+def _timeline(interactions: Rows, activities: Rows, documents: Rows, limit: int) -> Rows:
+    entries = [
+        _entry("interaction", row, row["at"], row["subject"], row["channel"], row["user_name"])
+        for row in interactions
+    ]
+    entries += [
+        _entry("activity", row, row["done_at"], row["summary"], row["type"], row["owner_name"])
+        for row in activities
+        if row["done_at"] is not None
+    ]
+    entries += [
+        {
+            **_entry("document", row, None, row["number"] or row["kind"], row["kind"], None),
+            "on": row["issued_on"],
+        }
+        for row in documents[:limit]
+        if row["issued_on"] is not None
+    ]
+    entries.sort(key=_moment, reverse=True)
+    return entries[:limit]
+
+
+def _entry(
+    kind: str, row: Mapping[str, Any], at: datetime | None, title: str, detail: str, who: str | None
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "id": row["id"],
+        "at": at,
+        "on": at.date() if at else None,
+        "title": title,
+        "detail": detail,
+        "who": who,
+    }
+
+
+def _moment(entry: Mapping[str, Any]) -> datetime:
+    at: datetime | None = entry["at"]
+    return at or datetime.combine(entry["on"], time.min, UTC)
+
+
+def _balance(uow: UnitOfWork, documents: Rows, base: str, today: date) -> Balance:
+    sums: dict[str, list[Decimal]] = {}
+    for row in documents:
+        if row["is_open"]:
+            total = sums.setdefault(row["currency_code"], [Decimal(0), Decimal(0)])
+            is_refund = row["kind"] == TransactionKind.REFUND
+            total[0] += -row["open_amount"] if is_refund else row["open_amount"]
+            total[1] += row["open_amount"] if row["is_overdue"] else 0
+    currencies = [
+        {"currency_code": code, "open_amount": total[0], "overdue_amount": total[1]}
+        for code, total in sorted(sums.items())
+    ]
+    if not set(sums) - {base}:
+        total = sums.get(base, [Decimal(0), Decimal(0)])
+        return Balance(currencies, base, total[0], total[1], None, [])
+    table = rates_on(uow, {base, *sums}, today)
+    converted = {
+        code: [table.convert(amount, code, base) for amount in total]
+        for code, total in sums.items()
+    }
+    missing = sorted(code for code, pair in converted.items() if None in pair)
+    if missing:
+        return Balance(currencies, base, None, None, None, missing)
+    known = [[one for one in pair if one is not None] for pair in converted.values()]
+    used = [pair[0].rate_on for code, pair in zip(converted, known, strict=True) if code != base]
+    opened = sum((pair[0].amount for pair in known), Decimal(0))
+    overdue = sum((pair[1].amount for pair in known), Decimal(0))
+    return Balance(currencies, base, opened, overdue, min(used), [])
+
+
+def _open_activities(rows: Rows, now: datetime) -> Rows:
+    opened = [{**row, "is_overdue": row["due_at"] < now} for row in rows if row["is_open"]]
+    return sorted(opened, key=lambda row: (row["due_at"], row["id"]))
+
+
+def _products(rows: Rows) -> Rows:
+    """Count what was ordered; what was only ever invoiced, by its invoices."""
+    products: dict[UUID, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["source"] != TransactionKind.ORDER):
+        products.setdefault(row["id"], row)
+    chosen = sorted(
+        products.values(), key=lambda row: (row["last_on"] or date.min, row["id"]), reverse=True
+    )
+    return [{key: row[key] for key in row if key != "source"} for row in chosen]
+
+
+def _sources(uow: UnitOfWork, customer_id: UUID) -> Rows:
+    sources: dict[tuple[str, str], dict[str, Any]] = {}
+    for source in sources_of(uow, customer_id):
+        told = sources.setdefault(
+            (source.backend, source.remote_id),
+            {
+                "backend": source.backend,
+                "remote_id": source.remote_id,
+                "state": source.state,
+                "synced_at": source.synced_at,
+                "refreshed": {},
+            },
+        )
+        if source.entity is not None:
+            told["refreshed"][source.entity] = source.refreshed_at
+    return list(sources.values())

@@ -1,0 +1,211 @@
+"""The columns of customer tables: what import reads is what export writes.
+
+=====================================  ===========================================================
+``kind name reference vat language     fields of the customer
+job_title stage preferred_channel
+note``
+``owner``                              login of the user who answers for the customer
+``tags``                               names, separated by ``;``
+``company``                            reference or exact name of the company that this person is
+                                       a contact of
+``email email2 …``                     also ``phone mobile fax website messenger``: the first,
+                                       second … of its kind, up to 9
+``street street2 postal_code city      the main address
+region country_code``
+``delivery_street …``                  another address; also ``invoice_ visit_ other_``, and with
+                                       these prefixes ``recipient email phone mobile note`` too
+``profile:CODE``                       a profile attribute
+=====================================  ===========================================================
+
+Headers may also be written as people do: ``E-mail``, ``Postal code``, ``Delivery city``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from crm_core.entities.customer import AddressUse, ContactPointKind
+
+FIELDS = (
+    "kind",
+    "name",
+    "reference",
+    "vat",
+    "language",
+    "job_title",
+    "stage",
+    "preferred_channel",
+    "note",
+)
+OWNER, TAGS, COMPANY = "owner", "tags", "company"
+CONTACT_KINDS = ("email", "phone", "mobile", "fax", "website", "messenger")
+MOST_OF_A_KIND = 9
+MAIN_FIELDS = ("street", "street2", "postal_code", "city", "region", "country_code")
+OTHER_FIELDS = ("recipient", *MAIN_FIELDS, "email", "phone", "mobile", "note")
+OTHER_USES = ("invoice", "delivery", "visit", "other")
+PROFILE = "profile:"
+TAG_SEPARATOR = ";"
+
+_ALIASES = {
+    "e_mail": "email",
+    "mail": "email",
+    "telephone": "phone",
+    "tel": "phone",
+    "mobile_phone": "mobile",
+    "vat_number": "vat",
+    "tax_id": "vat",
+    "zip": "postal_code",
+    "zip_code": "postal_code",
+    "postcode": "postal_code",
+    "state": "region",
+    "country": "country_code",
+    "web": "website",
+    "notes": "note",
+    "ref": "reference",
+    "type": "kind",
+    "salesperson": "owner",
+}
+_CONTACT = re.compile(rf"({'|'.join(CONTACT_KINDS)})_?([1-{MOST_OF_A_KIND}])?")
+_OTHER = re.compile(rf"({'|'.join(OTHER_USES)})_(.+)")
+
+assert set(CONTACT_KINDS) == {kind.value for kind in ContactPointKind}
+assert {"main", *OTHER_USES} == {use.value for use in AddressUse}
+
+
+class Column(NamedTuple):
+    """One column: its group, and what in the group it names.
+
+    ``group`` is field, owner, tags, company, contact, address or profile; ``key`` the field, kind,
+    use or code; ``part`` the place within a kind (from 0) or the field of an address.
+    """
+
+    name: str
+    group: str
+    key: str
+    part: Any = None
+
+
+def column_named(header: str) -> Column | None:
+    """Return the column that a header names, or None."""
+    text = header.strip()
+    if text.lower().startswith(PROFILE):
+        code = text[len(PROFILE) :].strip().lower()
+        return Column(PROFILE + code, "profile", code)
+    name = re.sub(r"[\s\-_]+", "_", text.casefold())
+    name = _ALIASES.get(name, name)
+    if name in FIELDS:
+        return Column(name, "field", name)
+    if name in (OWNER, TAGS, COMPANY):
+        return Column(name, name, name)
+    if contact := _CONTACT.fullmatch(name):
+        place = int(contact[2] or 1)
+        return contact_column(contact[1], place - 1)
+    if name in MAIN_FIELDS:
+        return address_column("main", name)
+    if other := _OTHER.fullmatch(name):
+        field = _ALIASES.get(other[2], other[2])
+        return address_column(other[1], field) if field in OTHER_FIELDS else None
+    return None
+
+
+def contact_column(kind: str, place: int) -> Column:
+    """Return the column of the contact point at ``place`` (from 0) among its kind."""
+    return Column(kind if place == 0 else f"{kind}{place + 1}", "contact", kind, place)
+
+
+def address_column(use: str, field: str) -> Column:
+    """Return the column of one field of the address for ``use``."""
+    return Column(field if use == "main" else f"{use}_{field}", "address", use, field)
+
+
+def known_columns() -> str:
+    """Return all column names, as a message lists them."""
+    names = (*FIELDS, OWNER, TAGS, COMPANY)
+    others = ", ".join(OTHER_FIELDS)
+    return (
+        f"{', '.join(names)}; {', '.join(CONTACT_KINDS)} (also {CONTACT_KINDS[0]}2 …); "
+        f"{', '.join(MAIN_FIELDS)}; {', '.join(f'{use}_' for use in OTHER_USES)} followed by "
+        f"{others}; {PROFILE}CODE"
+    )
+
+
+def record_of(columns: Sequence[Column], cells: Sequence[str]) -> dict[str, Any]:
+    """Return the cells of a row as ``crm_core.schemas.customer`` takes them; blank ones left out.
+
+    The company is not among them: it is another record.
+    """
+    record: dict[str, Any] = {}
+    points: list[dict[str, str]] = []
+    addresses: dict[str, dict[str, str]] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        if not cell or cell.isspace():
+            continue
+        _, group, key, part = column
+        if group == "field" or group == OWNER:
+            record[key] = cell
+        elif group == "contact":
+            points.append({"kind": key, "value": cell})
+        elif group == "address":
+            addresses.setdefault(key, {"use": key})[part] = cell
+        elif group == TAGS:
+            record[TAGS] = [tag for tag in map(str.strip, cell.split(TAG_SEPARATOR)) if tag]
+        elif group == "profile":
+            record.setdefault("profile", {})[key] = cell
+    if points:
+        record["contact_points"] = points
+    if addresses:
+        record["addresses"] = list(addresses.values())
+    return record
+
+
+def column_at(
+    path: Sequence[str | int], columns: Sequence[Column], cells: Sequence[str]
+) -> tuple[str, str]:
+    """Return name and cell of the column that a fault's path in the record points at."""
+    filled = [
+        (column, cell)
+        for column, cell in zip(columns, cells, strict=False)
+        if cell and not cell.isspace()
+    ]
+    first = path[0] if path else ""
+    if first == "contact_points":
+        found = [pair for pair in filled if pair[0].group == "contact"][int(path[1])]
+    elif first == "addresses":
+        uses = list(dict.fromkeys(c.key for c, _ in filled if c.group == "address"))
+        use, field = uses[int(path[1])], path[2] if len(path) > 2 else ""  # noqa: PLR2004
+        found = next(
+            (pair for pair in filled if pair[0].key == use and pair[0].part == field),
+            (address_column(use, str(field)), ""),
+        )
+    else:
+        key = path[1] if first == "profile" and len(path) > 1 else first
+        found = next(
+            (pair for pair in filled if pair[0].key == key),
+            (Column(str(key), "field", str(key)), ""),
+        )
+    return found[0].name, found[1]
+
+
+def guarded(text: str) -> str:
+    """Return a cell for CSV that no spreadsheet takes for a formula; ``unguarded`` undoes it.
+
+    Text that begins like a formula gets an apostrophe in front, but plain phone numbers do not:
+    ``+30 210 1234567`` calculates nothing.
+    """
+    if text[:1] in _FORMULA_SIGNS and not _NUMBER(text):
+        return "'" + text
+    if text[:1] == "'" and text[1:2] in _GUARDED_SIGNS and len(text) > 1:
+        return "'" + text
+    return text
+
+
+def unguarded(text: str) -> str:
+    """Return what ``guarded`` was given."""
+    return text[1:] if text[:1] == "'" and len(text) > 1 and text[1] in _GUARDED_SIGNS else text
+
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_GUARDED_SIGNS = (*_FORMULA_SIGNS, "'")
+_NUMBER = re.compile(r"\+[0-9][0-9 ()./-]*").fullmatch

@@ -1,0 +1,238 @@
+"""Exporting customers to CSV, Excel or vCard.
+
+The columns are those that the import reads, so an export can be imported again. In CSV, text that a
+spreadsheet would take for a formula gets an apostrophe in front, which the import takes off again;
+in Excel everything is text. The file appears under its name when it is complete, never before.
+Of addresses, the first for each use is told; labels of contact points are not.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from crm_core.access import Actor
+from crm_core.entities.customer import Customer
+from crm_core.entities.system import AuditEntry
+from crm_core.errors import ConfigurationError, InputError
+from crm_core.persistence.bulk import insert_rows
+from crm_core.persistence.database import Database
+from crm_core.persistence.session import audit_row
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.customer_columns import CONTACT_KINDS, guarded
+from crm_core.services.customer_rows import (
+    CustomerFilter,
+    Row,
+    column_names,
+    customer_rows,
+    line_of,
+)
+
+EXPORT = "core.customer.export"
+FORMATS = ("csv", "xlsx", "vcf")
+EXCEL_ROWS = 1_048_575
+"""Without the header."""
+PROGRESS_EVERY = 1_000
+
+Progress = Callable[[int], None]
+Rows = Iterator[tuple[UUID, Row]]
+
+
+def export_customers(
+    database: Database,
+    actor: Actor,
+    out_path: Path,
+    *,
+    format: str | None = None,
+    wanted: CustomerFilter | None = None,
+    on_progress: Progress = lambda done: None,
+) -> int:
+    """Write the customers that the actor may see to a file, and return how many.
+
+    Args:
+        database: From which.
+        actor: Whose scope counts; stands in the audit.
+        out_path: The file; one that is there is replaced.
+        format: ``csv``, ``xlsx`` or ``vcf``; None goes by the file's ending.
+        wanted: Which customers; None takes all that are not archived.
+        on_progress: Called with the number of customers done.
+
+    Raises:
+        InputError: The format is not known, or the customers do not fit it.
+        PermissionDeniedError: The actor may not export.
+        ConfigurationError: The file cannot be written.
+    """
+    actor.require(EXPORT)
+    chosen = (format or out_path.suffix.removeprefix(".")).lower()
+    if chosen not in _WRITERS:
+        raise InputError(
+            f"Customers cannot be exported as {chosen or 'a file without ending'!r}; choose one of "
+            f"{', '.join(FORMATS)} (--format, or the ending of {out_path.name}).",
+            code="core.export.format",
+        )
+    with unit_of_work(database, actor=actor) as uow:
+        names = column_names(uow)
+    count = 0
+
+    def counted() -> Rows:
+        nonlocal count
+        for item in customer_rows(database, actor, wanted or CustomerFilter()):
+            count += 1
+            if count % PROGRESS_EVERY == 0:
+                on_progress(count)
+            yield item
+
+    with _replaced(out_path) as path:
+        _WRITERS[chosen](path, names, counted())
+    on_progress(count)
+    _record(database, actor, out_path, chosen, count)
+    return count
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Give a file beside ``path`` that takes its place when all went well."""
+    draft: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        draft = Path(name)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror or error}. Check the folder, the rights on "
+            "it and the space left; nothing was exported.",
+            code="core.export.cannot_write",
+        ) from error
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+
+
+def _record(database: Database, actor: Actor, path: Path, format: str, count: int) -> None:
+    changes: dict[str, list[Any]] = {
+        "file": [None, path.name],
+        "format": [None, format],
+        "customers": [None, count],
+    }
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        row = audit_row(actor, "export", Customer.__entity__, "", None, changes)
+        insert_rows(uow.connection(), AuditEntry, [row])
+        uow.commit()
+
+
+def _write_csv(path: Path, names: list[str], rows: Rows) -> None:
+    # The byte order mark is what makes Excel read UTF-8.
+    with path.open("w", encoding="utf-8-sig", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(names)
+        writer.writerows([guarded(cell) for cell in line_of(names, cells)] for _, cells in rows)
+
+
+def _write_excel(path: Path, names: list[str], rows: Rows) -> None:
+    from rustpy_xlsxwriter import write_worksheet
+
+    def records() -> Iterator[dict[str, str | None]]:
+        number = 0
+        for number, (_, cells) in enumerate(rows, 1):
+            if number > EXCEL_ROWS:
+                raise InputError(
+                    f"Excel holds {EXCEL_ROWS:,} customers at most; export to CSV or fewer.",
+                    code="core.export.too_many",
+                )
+            yield {name: cells.get(name) for name in names}
+        if not number:
+            yield dict.fromkeys(names)
+
+    try:
+        with path.open("wb") as handle:
+            write_worksheet(records(), handle, sheet_name="Customers", freeze_row=1)
+    except RuntimeError as error:
+        raise InputError(
+            f"The customers do not fit an Excel file: {error} Export to CSV instead.",
+            code="core.export.excel",
+        ) from error
+
+
+def _write_vcards(path: Path, names: list[str], rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        for customer_id, cells in rows:
+            handle.write(vcard(customer_id, cells))
+
+
+_VCARD_PHONES = {"phone": ["VOICE"], "mobile": ["CELL"], "fax": ["FAX"]}
+_VCARD_USES = (("", ["WORK"]), ("invoice_", ["POSTAL"]), ("delivery_", ["PARCEL"]))
+
+
+def vcard(customer_id: UUID, cells: Row) -> str:
+    """Return a customer's row as a vCard 3.0, which every address book reads."""
+    import vobject  # type: ignore[import-untyped]
+
+    card = vobject.vCard()
+    card.add("uid").value = f"urn:uuid:{customer_id}"
+    name = cells["name"]
+    card.add("fn").value = name
+    if cells.get("kind") == "company":
+        card.add("n").value = vobject.vcard.Name()
+        card.add("org").value = [name]
+    else:
+        given, _, family = name.rpartition(" ")
+        card.add("n").value = vobject.vcard.Name(family=family, given=given)
+        if cells.get("company"):
+            card.add("org").value = [cells["company"]]
+    for field, item in (("job_title", "title"), ("note", "note")):
+        if cells.get(field):
+            card.add(item).value = cells[field]
+    if cells.get("tags"):
+        card.add("categories").value = cells["tags"].split(";")
+    for kind, types in _VCARD_PHONES.items():
+        for value in _all_of(cells, kind):
+            phone = card.add("tel")
+            phone.value, phone.type_param = value, types
+    for value in _all_of(cells, "email"):
+        card.add("email").value = value
+    for value in _all_of(cells, "website"):
+        card.add("url").value = value
+    for prefix, types in _VCARD_USES:
+        _add_address(card, vobject.vcard.Address, cells, prefix, types)
+    text: str = card.serialize()
+    return text
+
+
+def _all_of(cells: Row, kind: str) -> list[str]:
+    assert kind in CONTACT_KINDS
+    names = [kind, *(f"{kind}{number}" for number in range(2, 10))]
+    return [cells[name] for name in names if name in cells]
+
+
+def _add_address(
+    card: object, make: Callable[..., object], cells: Row, prefix: str, types: list[str]
+) -> None:
+    def part(name: str) -> str:
+        return cells.get(prefix + name, "")
+
+    address = make(
+        street=part("street"),
+        extended=part("street2"),
+        city=part("city"),
+        region=part("region"),
+        code=part("postal_code"),
+        country=part("country_code"),
+    )
+    if str(address).strip(" ,\n"):
+        item = card.add("adr")  # type: ignore[attr-defined]
+        item.value, item.type_param = address, types
+
+
+_WRITERS: dict[str, Callable[[Path, list[str], Rows], None]] = {
+    "csv": _write_csv,
+    "xlsx": _write_excel,
+    "vcf": _write_vcards,
+}

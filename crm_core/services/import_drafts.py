@@ -1,0 +1,127 @@
+"""From checked rows of an import to drafts of customers, laid over what is there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.access import Reach
+from crm_core.entities.customer import Address, ContactPoint
+from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.customer_bulk import ADDRESS_COLUMNS, CustomerDraft
+from crm_core.services.customer_matching import Candidate, RowFault
+from crm_core.services.tag_bulk import ensure_tags
+
+CREATE, EDIT, ASSIGN = "core.customer.create", "core.customer.edit", "core.customer.assign"
+
+Record = dict[str, Any]
+Row = dict[str, Any]
+
+
+class DraftMaker:
+    """Makes drafts out of the rows of one chunk."""
+
+    def __init__(self, uow: UnitOfWork, address_uses: frozenset[str]) -> None:
+        self.uow = uow
+        self.address_uses = address_uses
+        # Whoever may not change everybody's customers owns what they import without naming an
+        # owner; otherwise the same file could not be imported again.
+        reaches_all = min(uow.actor.reach(CREATE), uow.actor.reach(EDIT)) is Reach.ALL
+        self.default_owner = None if reaches_all else uow.actor.user_id
+
+    def check_rights(self, candidate: Candidate, record: Record) -> None:
+        """Raise RowFault where the actor may not write this row; ids become UUIDs on the way."""
+        actor, values = self.uow.actor, record["values"]
+        if "owner_id" in values:
+            values["owner_id"] = UUID(values["owner_id"])
+        if candidate.customer_id is None:
+            if not values.get("name"):
+                raise RowFault("name", "is missing; a new customer needs a name.")
+            owner_id = values.setdefault("owner_id", self.default_owner)
+            if not actor.may_for_owner(CREATE, owner_id):
+                raise RowFault("owner", _lacking(CREATE, "create this customer"))
+            if owner_id not in (None, actor.user_id) and not actor.may(ASSIGN):
+                raise RowFault("owner", _lacking(ASSIGN, "give customers to others"))
+            return
+        if not actor.may_for_owner(EDIT, candidate.owner_id):
+            raise RowFault("", _lacking(EDIT, "change this customer"))
+        changes_owner = values.get("owner_id", candidate.owner_id) != candidate.owner_id
+        if changes_owner and not actor.may_for_owner(ASSIGN, candidate.owner_id):
+            raise RowFault("owner", _lacking(ASSIGN, "give this customer to another"))
+
+    def drafts(self, rows: Sequence[tuple[Record, Candidate]]) -> list[CustomerDraft]:
+        """Return one draft a row, in order."""
+        tag_ids = ensure_tags(self.uow, {t for record, _ in rows for t in record["tags"] or ()})
+        existing = [
+            (candidate.customer_id, record)
+            for record, candidate in rows
+            if candidate.customer_id is not None
+        ]
+        points = self._existing(ContactPoint, [i for i, record in existing if record["points"]])
+        addresses = self._existing(Address, [i for i, record in existing if record["addresses"]])
+        drafts = []
+        for record, candidate in rows:
+            key = candidate.customer_id
+            tags = record["tags"]
+            drafts.append(
+                CustomerDraft(
+                    record["values"],
+                    record["points"] and _points(points.get(key, ()), record["points"]),
+                    record["addresses"] and self._addresses(addresses.get(key, ()), record),
+                    None if tags is None else [tag_ids[name] for name in tags],
+                    key,
+                )
+            )
+            for name in ("contact_points", "addresses"):
+                if not getattr(drafts[-1], name):
+                    setattr(drafts[-1], name, None)
+        return drafts
+
+    def _existing(self, model: Any, ids: list[UUID]) -> dict[UUID | None, list[Row]]:
+        found: dict[UUID | None, list[Row]] = defaultdict(list)
+        columns = list(model.__mapper__.columns)
+        for some in chunked(ids, PARAMETERS):
+            for row in self.uow.execute(select(*columns).where(model.customer_id.in_(some))):
+                found[row.customer_id].append(dict(row._mapping))
+        return found
+
+    def _addresses(self, existing: Iterable[Row], record: Record) -> list[Row]:
+        """Lay each address of the row over the first one there for its use; others stay."""
+        given = {address["use"]: address for address in record["addresses"]}
+        merged = []
+        ordered = sorted(existing, key=lambda row: (row["archived_at"] is not None, row["id"]))
+        for row in ordered:
+            if row["use"] in self.address_uses:
+                kept = {name: row[name] for name in ADDRESS_COLUMNS}
+                merged.append({**kept, **given.pop(row["use"], {})})
+        return [*merged, *given.values()]
+
+
+def _points(existing: Iterable[Row], given: Sequence[Row]) -> list[Row]:
+    """Put each given contact point in its place among those of its kind; others stay."""
+    merged = sorted(existing, key=lambda row: (row["position"], row["id"]))
+    for point in given:
+        same_kind = [i for i, row in enumerate(merged) if row["kind"] == point["kind"]]
+        if point["place"] < len(same_kind):
+            at = same_kind[point["place"]]
+            label = merged[at]["label"] if _same(merged[at], point) else None
+            merged[at] = {**point, "label": label}
+        else:
+            merged.append(point)
+    kept: dict[tuple[str, str], Row] = {}
+    for row in merged:
+        kept.setdefault((row["kind"], row["normalized"] or row["value"]), row)
+    return list(kept.values())
+
+
+def _same(row: Row, point: Row) -> bool:
+    return bool(row["normalized"] == point["normalized"])
+
+
+def _lacking(right: str, what: str) -> str:
+    return f"you may not {what}: the right {right} does not reach it. Ask an administrator."

@@ -1,0 +1,83 @@
+"""Who answers for a customer, now and before."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities.customer import Customer
+from crm_core.entities.user import Ownership, User
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.checks import expect_version
+from crm_core.services.lookup import permitted_customer
+from crm_core.services.users import require_enabled
+
+ASSIGN = "core.customer.assign"
+
+
+def assign_owner(
+    uow: UnitOfWork,
+    customer_id: UUID,
+    user_id: UUID | None,
+    *,
+    expected_version: int | None = None,
+) -> Customer:
+    """Make a user (or, with None, nobody) answer for a customer; the history keeps who did before.
+
+    Raises:
+        RuleViolationError: The user is disabled.
+        StaleVersionError: The customer was changed since it was read.
+    """
+    customer = permitted_customer(uow, customer_id, ASSIGN)
+    expect_version(customer, expected_version)
+    if user_id is not None:
+        require_enabled(uow.get(User, user_id))
+    if customer.owner_id != user_id:
+        close_ownership(uow, customer_id)
+        customer.owner_id, customer.updated_at = user_id, uow.now
+        begin_ownership(uow, customer)
+    return customer
+
+
+def begin_ownership(uow: UnitOfWork, customer: Customer) -> None:
+    """Write into the history that the customer's owner answers for it from now on."""
+    uow.add(
+        Ownership(
+            customer_id=customer.id,
+            user_id=customer.owner_id,
+            from_at=uow.now,
+            changed_by=uow.actor.login,
+        )
+    )
+
+
+def close_ownership(uow: UnitOfWork, customer_id: UUID) -> None:
+    """Write into the history that whoever answered for the customer no longer does."""
+    present = select(Ownership).where(
+        Ownership.customer_id == customer_id, Ownership.until_at.is_(None)
+    )
+    for ownership in uow.scalars(present):
+        ownership.until_at = uow.now
+
+
+def ownership_history(uow: UnitOfWork, customer_id: UUID) -> list[dict[str, Any]]:
+    """Return who answered when, latest first.
+
+    A dict holds ``id, user_id, user_name, from_at, until_at, changed_by``.
+    """
+    statement = (
+        select(
+            Ownership.id,
+            Ownership.user_id,
+            User.name.label("user_name"),
+            Ownership.from_at,
+            Ownership.until_at,
+            Ownership.changed_by,
+        )
+        .outerjoin(User, User.id == Ownership.user_id)
+        .where(Ownership.customer_id == customer_id)
+        .order_by(Ownership.from_at.desc(), Ownership.id.desc())
+    )
+    return [dict(row._mapping) for row in uow.execute(statement)]

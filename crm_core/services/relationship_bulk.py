@@ -1,0 +1,135 @@
+"""Tying many persons to their companies at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities.customer import Customer, CustomerKind
+from crm_core.entities.relationship import Relationship, RelationshipType
+from crm_core.errors import ConfigurationError
+from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.unit_of_work import UnitOfWork
+
+CONTACT_OF = "contact_of"
+Fault = Callable[[int, str, str], None]
+Ties = dict[UUID, set[UUID]]
+
+
+def relate_contacts(
+    uow: UnitOfWork, contacts: Sequence[tuple[int, UUID, str]], set_aside: Fault
+) -> int:
+    """Make customers contacts of the companies named; return how many ties are new.
+
+    Args:
+        uow: A writing unit of work whose actor may edit the customers.
+        contacts: (line, customer, reference or exact name of the company).
+        set_aside: Called with line, company and message for what cannot be tied.
+    """
+    type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
+    if type_id is None:
+        raise ConfigurationError(
+            f"The type of relationship {CONTACT_OF} is missing: run crm db upgrade.",
+            code="core.relationship_type.missing",
+        )
+    companies = _companies(uow, {company for _, _, company in contacts})
+    kinds = _kinds(uow, [customer_id for _, customer_id, _ in contacts])
+    targets = [found[0] for found in companies.values() if len(found) == 1]
+    ties = _ties(uow, type_id, [*kinds, *targets])
+    made = 0
+    for line, customer_id, company in contacts:
+        found = companies[company]
+        message = _objection(customer_id, kinds, found, ties)
+        if message:
+            set_aside(line, company, message)
+        elif found[0] not in ties[customer_id]:
+            ties[customer_id].add(found[0])
+            uow.add(
+                Relationship(
+                    type_id=type_id, from_customer_id=customer_id, to_customer_id=found[0]
+                )
+            )
+            made += 1
+    uow.flush()
+    return made
+
+
+def _objection(
+    customer_id: UUID, kinds: dict[UUID, str], found: list[UUID], ties: Ties
+) -> str:
+    if not found:
+        return "is no company here. Import it first, or name it by its reference or exact name."
+    if len(found) > 1:
+        return f"fits {len(found)} companies. Give the reference of the one you mean."
+    if kinds.get(customer_id) != CustomerKind.PERSON:
+        return "can be given for a person only; this row is a company."
+    if _reaches(found[0], customer_id, ties):
+        return (
+            "would make a circle: it is this customer, or directly or through others a contact "
+            "of it. Name another company or end that relationship first."
+        )
+    return ""
+
+
+def _reaches(start: UUID, goal: UUID, ties: Ties) -> bool:
+    seen, waiting = set(), [start]
+    while waiting:
+        here = waiting.pop()
+        if here == goal:
+            return True
+        if here not in seen:
+            seen.add(here)
+            waiting.extend(ties.get(here, ()))
+    return False
+
+
+def _companies(uow: UnitOfWork, names: set[str]) -> dict[str, list[UUID]]:
+    """Return the customers with each reference; where there is none, the companies so named."""
+    found: dict[str, list[UUID]] = {name: [] for name in names}
+    by_reference = select(Customer.id, Customer.reference.label("text"))
+    by_name = select(Customer.id, Customer.name.label("text")).where(
+        Customer.kind == CustomerKind.COMPANY.value
+    )
+    for statement, column in ((by_reference, Customer.reference), (by_name, Customer.name)):
+        missing = sorted(name for name, ids in found.items() if not ids)
+        for some in chunked(missing, PARAMETERS):
+            for row in uow.execute(statement.where(column.in_(some))):
+                found[row.text].append(row.id)
+    return found
+
+
+def _kinds(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, str]:
+    found: dict[UUID, str] = {}
+    for some in chunked(ids, PARAMETERS):
+        rows: Iterable[Any] = uow.execute(
+            select(Customer.id, Customer.kind).where(Customer.id.in_(some))
+        )
+        found.update((row.id, row.kind) for row in rows)
+    return found
+
+
+def _ties(uow: UnitOfWork, type_id: UUID, ids: Iterable[UUID]) -> Ties:
+    """Return all open ties upwards from these customers, level by level."""
+    ties: Ties = defaultdict(set)
+    known: set[UUID] = set()
+    level = set(ids)
+    while level:
+        known |= level
+        above: set[UUID] = set()
+        for some in chunked(sorted(level), PARAMETERS):
+            rows = uow.execute(
+                select(Relationship.from_customer_id, Relationship.to_customer_id).where(
+                    Relationship.from_customer_id.in_(some),
+                    Relationship.type_id == type_id,
+                    Relationship.ended_on.is_(None),
+                )
+            )
+            for row in rows:
+                ties[row.from_customer_id].add(row.to_customer_id)
+                above.add(row.to_customer_id)
+        level = above - known
+    return ties

@@ -1,0 +1,115 @@
+"""Roles: named sets of rights, the built-in ones and a company's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from crm_core.access import Reach
+from crm_core.entities.user import Role, RoleRight
+from crm_core.errors import DuplicateError, NotFoundError
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.checks import filled
+
+MANAGE = "core.role.manage"
+ADMIN = "admin"
+EVERY_RIGHT = "*"
+
+_CUSTOMER_RIGHTS = ("view", "edit", "create", "archive", "assign", "export", "import", "merge")
+_DESK_RIGHTS = (
+    "core.interaction.log",
+    "core.activity.edit",
+    "core.consent.record",
+    "core.profile.edit",
+)
+
+BUILT_IN_ROLES: Mapping[str, tuple[str, Mapping[str, Reach]]] = {
+    ADMIN: ("Administrator", {EVERY_RIGHT: Reach.ALL}),
+    "manager": (
+        "Manager",
+        {
+            **{f"core.customer.{name}": Reach.ALL for name in _CUSTOMER_RIGHTS},
+            **dict.fromkeys((*_DESK_RIGHTS, "core.profile.design"), Reach.ALL),
+        },
+    ),
+    # An employee answers the phone for everyone, so logging reaches all; changing does not.
+    "employee": (
+        "Employee",
+        {
+            "core.customer.view": Reach.ALL,
+            "core.customer.create": Reach.ALL,
+            "core.customer.edit": Reach.TEAM,
+            "core.customer.archive": Reach.TEAM,
+            "core.customer.assign": Reach.TEAM,
+            "core.interaction.log": Reach.ALL,
+            "core.consent.record": Reach.ALL,
+            "core.activity.edit": Reach.TEAM,
+            "core.profile.edit": Reach.TEAM,
+        },
+    ),
+    "readonly": ("Read only", {"core.customer.view": Reach.ALL}),
+    "sync": (
+        "Synchronisation jobs",
+        {
+            "core.sync.run": Reach.ALL,
+            "core.sync.view": Reach.ALL,
+            **{f"core.customer.{n}": Reach.ALL for n in ("view", "edit", "create", "archive")},
+        },
+    ),
+}
+
+
+def seed_roles(uow: UnitOfWork) -> None:
+    """Add the built-in roles that are not there yet; those a company changed stay as they are."""
+    known = set(uow.scalars(select(Role.code)))
+    for code, (name, rights) in BUILT_IN_ROLES.items():
+        if code not in known:
+            _add(uow, code, name, rights)
+
+
+def add_role(uow: UnitOfWork, code: str, *, name: str, rights: Mapping[str, Reach]) -> Role:
+    """Add a role.
+
+    Raises:
+        DuplicateError: The code is taken.
+    """
+    uow.actor.require(MANAGE)
+    code = filled(code, "code").lower()
+    if uow.scalar(select(Role.id).where(Role.code == code)) is not None:
+        raise DuplicateError(f"There is a role {code} already.", code="core.role.exists")
+    return _add(uow, code, filled(name, "name"), rights)
+
+
+def role_named(uow: UnitOfWork, code: str) -> Role:
+    """Return a role by its code; raises NotFoundError listing those there are."""
+    role: Role | None = uow.scalar(select(Role).where(Role.code == code))
+    if role is None:
+        codes = list(uow.scalars(select(Role.code).order_by(Role.code)))
+        raise NotFoundError(
+            f"There is no role {code!r}; choose one of {', '.join(codes)}.",
+            code="core.role.not_found",
+            details={"roles": codes},
+        )
+    return role
+
+
+def list_roles(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return all roles by code: ``id, code, name, rights`` (right to reach, as text)."""
+    rights: dict[Any, dict[str, str]] = {}
+    for right in uow.execute(
+        select(RoleRight.role_id, RoleRight.right, RoleRight.reach).order_by(RoleRight.right)
+    ):
+        rights.setdefault(right.role_id, {})[right.right] = right.reach
+    rows = uow.execute(select(Role.id, Role.code, Role.name).order_by(Role.code))
+    return [{**row._mapping, "rights": rights.get(row.id, {})} for row in rows]
+
+
+def _add(uow: UnitOfWork, code: str, name: str, rights: Mapping[str, Reach]) -> Role:
+    role = uow.add(Role(code=code, name=name, created_at=uow.now, updated_at=uow.now))
+    uow.flush()
+    for right, reach in rights.items():
+        uow.add(RoleRight(role_id=role.id, right=right, reach=reach.name.lower()))
+    uow.flush()
+    return role

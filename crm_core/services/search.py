@@ -1,0 +1,169 @@
+"""Searching customers by name, e-mail, phone, VAT or reference, in any script."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select
+
+from crm_core.access import Actor, Reach
+from crm_core.entities.customer import Customer
+from crm_core.errors import InputError
+from crm_core.persistence.paging import MAXIMUM_LIMIT, Page
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.search.entry import code_words, contact_word, spaced
+from crm_core.search.find import Details, Found, details, find
+from crm_core.search.fold import tokens
+from crm_core.search.query import Query, parse
+
+DEFAULT_LIMIT = 20
+
+_SHOWN = select(
+    Customer.id,
+    Customer.name,
+    Customer.kind,
+    Customer.reference,
+    Customer.vat,
+    Customer.owner_id,
+    Customer.archived_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerHit:
+    """One customer found.
+
+    Attributes:
+        city: Of the main address.
+        email: The first one.
+        phone: The first telephone or mobile number.
+        matched: Where something of the query was found: ``name``, ``reference``, ``vat``, or kinds
+            of contact points such as ``email``.
+    """
+
+    id: UUID
+    name: str
+    kind: str
+    reference: str | None
+    city: str | None
+    email: str | None
+    phone: str | None
+    owner_id: UUID | None
+    archived: bool
+    matched: tuple[str, ...]
+
+
+def search_customers(
+    uow: UnitOfWork,
+    text: str,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    include_archived: bool = False,
+    cursor: str | None = None,
+) -> Page[CustomerHit]:
+    """Return customers in whose name, e-mail, phone, VAT or reference all words are found.
+
+    A word is found where it begins a word there and, from three letters on, inside of words too.
+    First come names that begin with the text as typed, then other words that begin with it, then
+    those that hold it.
+
+    Args:
+        uow: Where, and on whose behalf.
+        text: What to look for, up to 200 characters; accents, case and grouping do not matter.
+        limit: Hits a page, 1 to 1,000.
+        include_archived: Whether archived customers are found.
+        cursor: ``next_cursor`` of the page before; None for the first.
+
+    Raises:
+        InputError: The text holds no letter or digit or is too long; the limit is out of range;
+            the cursor is not one of this list.
+        PermissionDeniedError: The actor lacks ``core.customer.view``.
+    """
+    uow.actor.require(CUSTOMER_VIEW)
+    if not 1 <= limit <= MAXIMUM_LIMIT:
+        raise InputError(
+            f"A page holds 1 to {MAXIMUM_LIMIT} items, not {limit}.", code="core.page.limit"
+        )
+    query = parse(text)
+    uow.flush()
+    found = find(
+        uow.connection(),
+        query,
+        limit=limit + 1,
+        owners=_owners(uow.actor),
+        include_archived=include_archived,
+        after=None if cursor is None else _decoded(cursor),
+    )
+    more = len(found) > limit
+    hits = _hits(uow, query, [entry.customer_id for entry in found[:limit]])
+    return Page(hits, _encoded(found[limit - 1]) if more else None)
+
+
+def _owners(actor: Actor) -> set[UUID] | None:
+    """Return whose customers the actor may see; None for everybody's."""
+    reach = actor.reach(CUSTOMER_VIEW)
+    if reach is Reach.ALL:
+        return None
+    own = {actor.user_id} if actor.user_id else set()
+    return own | actor.team_user_ids if reach is Reach.TEAM else own
+
+
+def _hits(uow: UnitOfWork, query: Query, ids: Sequence[UUID]) -> list[CustomerHit]:
+    """Read what is shown of these customers; those out of the actor's scope are left out."""
+    if not ids:
+        return []
+    rows = {row.id: row for row in uow.execute(_SHOWN.where(Customer.id.in_(ids)))}
+    seen = [id_ for id_ in ids if id_ in rows]
+    more = details(uow.connection(), seen)
+    return [_hit(query, rows[id_], more[id_]) for id_ in seen]
+
+
+def _hit(query: Query, customer: Any, more: Details) -> CustomerHit:
+    first = {kind: value for kind, value, _ in reversed(more.contacts)}
+    found = (field for field, words in _fields(customer, more) if query.touches(spaced(words)))
+    return CustomerHit(
+        id=customer.id,
+        name=customer.name,
+        kind=customer.kind,
+        reference=customer.reference,
+        city=more.city,
+        email=first.get("email"),
+        phone=first.get("phone") or first.get("mobile"),
+        owner_id=customer.owner_id,
+        archived=customer.archived_at is not None,
+        matched=tuple(dict.fromkeys(found)),
+    )
+
+
+def _fields(customer: Any, more: Details) -> Iterator[tuple[str, list[str]]]:
+    yield "name", tokens(customer.name)
+    yield "reference", code_words(customer.reference or "")
+    yield "vat", code_words(customer.vat or "")
+    for contact in more.contacts:
+        yield contact[0], [contact_word(*contact)]
+
+
+def _encoded(entry: Found) -> str:
+    text = orjson.dumps([entry.stage, entry.name_key, entry.position])
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> tuple[int, str, int]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        stage, name_key, position = orjson.loads(base64.urlsafe_b64decode(padded))
+        if (type(stage), type(name_key), type(position)) != (int, str, int):
+            raise ValueError(cursor)
+    except (ValueError, TypeError, binascii.Error):
+        raise InputError(
+            "This cursor does not belong to this list: leave it out to begin at the first page.",
+            code="core.page.cursor",
+        ) from None
+    return stage, name_key, position

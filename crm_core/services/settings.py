@@ -1,0 +1,118 @@
+"""Settings of one database: the company, its currency, its place and language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel import Locale, UnknownLocaleError
+from sqlalchemy import select
+
+from crm_core.entities.system import Setting
+from crm_core.errors import InputError, NotFoundError
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.currencies import checked_code, ensure_currency
+
+EDIT = "core.settings.edit"
+_REGION = re.compile(r"[A-Z]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings.
+
+    Attributes:
+        company: What the company is called.
+        base_currency: ISO code that totals are also told in.
+        time_zone: IANA name that moments are shown in for people.
+        language: BCP 47 tag, such as ``el-GR``.
+        phone_region: ISO country code for numbers written without a prefix; None for no guess.
+        installation_id: UUID made at ``init``, which tells a copied database from its original.
+    """
+
+    company: str = ""
+    base_currency: str = "EUR"
+    time_zone: str = "UTC"
+    language: str = "en"
+    phone_region: str | None = None
+    installation_id: str | None = None
+
+
+def load_settings(uow: UnitOfWork) -> Settings:
+    """Return all settings, with the defaults of those never set."""
+    known = {field.name for field in fields(Settings)}
+    rows = uow.execute(select(Setting.key, Setting.value).where(Setting.key.in_(sorted(known))))
+    return Settings(**{row.key: row.value for row in rows})
+
+
+def set_setting(uow: UnitOfWork, key: str, text: str) -> str:
+    """Set one setting from text and return it as it is kept.
+
+    Raises:
+        NotFoundError: There is no such setting.
+        InputError: The text is no such value.
+    """
+    uow.actor.require(EDIT)
+    if key not in _PARSERS:
+        raise NotFoundError(
+            f"There is no setting {key!r}; known are {', '.join(_PARSERS)}.",
+            code="core.setting.not_found",
+            details={"settings": list(_PARSERS)},
+        )
+    parse, example = _PARSERS[key]
+    try:
+        value = parse(text.strip())
+    except ValueError:
+        raise InputError(
+            f"{key}: {text!r} will not do; write it like {example}.",
+            code="core.setting.invalid",
+            details={"setting": key, "value": text},
+        ) from None
+    if key == "base_currency":
+        ensure_currency(uow, value)
+    setting = uow.find(Setting, key)
+    if setting is None:
+        uow.add(Setting(key=key, value=value))
+    else:
+        setting.value = value
+    uow.flush()
+    return value
+
+
+def _company(text: str) -> str:
+    if not text:
+        raise ValueError(text)
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(text) from error
+
+
+def _language(text: str) -> str:
+    try:
+        return str(Locale.parse(text.replace("_", "-"), sep="-")).replace("_", "-")
+    except UnknownLocaleError as error:
+        raise ValueError(text) from error
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text.upper()):
+        raise ValueError(text)
+    return text.upper()
+
+
+_PARSERS: dict[str, tuple[Callable[[str], str], str]] = {
+    "company": (_company, "Acme Ltd"),
+    "base_currency": (checked_code, "EUR"),
+    "time_zone": (_zone, "Europe/Athens"),
+    "language": (_language, "el-GR"),
+    "phone_region": (_region, "GR"),
+    "installation_id": (lambda text: str(UUID(text)), "a UUID"),
+}

@@ -1,0 +1,66 @@
+"""Teams: users who see each other's records where a right reaches the team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from crm_core.entities.user import Team, TeamMember, User
+from crm_core.errors import DuplicateError, NotFoundError, RuleViolationError
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.checks import filled
+from crm_core.services.users import MANAGE, user_named
+
+
+def add_team(uow: UnitOfWork, name: str) -> Team:
+    """Add a team; raises DuplicateError when the name is taken."""
+    uow.actor.require(MANAGE)
+    name = filled(name, "name")
+    if uow.scalar(select(Team.id).where(Team.name == name)) is not None:
+        raise DuplicateError(f"There is a team {name} already.", code="core.team.exists")
+    team = uow.add(Team(name=name, created_at=uow.now, updated_at=uow.now))
+    uow.flush()
+    return team
+
+
+def add_team_member(uow: UnitOfWork, name: str, login: str) -> None:
+    """Put a user into a team; nothing happens where they are in it."""
+    uow.actor.require(MANAGE)
+    team, user = _team_named(uow, name), user_named(uow, login)
+    if uow.find(TeamMember, (team.id, user.id)) is None:
+        uow.add(TeamMember(team_id=team.id, user_id=user.id))
+
+
+def remove_team_member(uow: UnitOfWork, name: str, login: str) -> None:
+    """Take a user out of a team; raises RuleViolationError where they are not in it."""
+    uow.actor.require(MANAGE)
+    team, user = _team_named(uow, name), user_named(uow, login)
+    member = uow.find(TeamMember, (team.id, user.id))
+    if member is None:
+        raise RuleViolationError(
+            f"{user.login} is not in the team {team.name}.", code="core.team.not_a_member"
+        )
+    uow.delete(member)
+
+
+def list_teams(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return all teams by name: ``id, name, members`` (logins)."""
+    teams = {
+        row.id: {"id": row.id, "name": row.name, "members": []}
+        for row in uow.execute(select(Team.id, Team.name).order_by(Team.name))
+    }
+    for row in uow.execute(
+        select(TeamMember.team_id, User.login)
+        .join(User, User.id == TeamMember.user_id)
+        .order_by(User.login)
+    ):
+        teams[row.team_id]["members"].append(row.login)
+    return list(teams.values())
+
+
+def _team_named(uow: UnitOfWork, name: str) -> Team:
+    team: Team | None = uow.scalar(select(Team).where(Team.name == name))
+    if team is None:
+        raise NotFoundError(f"There is no team {name!r}.", code="core.team.not_found")
+    return team

@@ -1,0 +1,234 @@
+"""Users: who may act, in which roles, and the actor that stands for one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from crm_core.access import Actor, Reach
+from crm_core.entities.user import Role, RoleRight, TeamMember, User, UserRole
+from crm_core.errors import (
+    DuplicateError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RuleViolationError,
+)
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.roles import EVERY_RIGHT, role_named
+
+MANAGE = "core.user.manage"
+_LOGIN = re.compile(r"[^\s:]{1,100}")
+
+
+def add_user(
+    uow: UnitOfWork,
+    login: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    role_codes: Sequence[str] = (),
+    language: str | None = None,
+    time_zone: str | None = None,
+    os_user: str | None = None,
+) -> User:
+    """Add a user who may act at once.
+
+    Args:
+        uow: The unit of work.
+        login: Short, without spaces or colons; upper and lower case are the same.
+        name: What people read; the login when None.
+        email: Where mail reaches them.
+        role_codes: Roles to grant.
+        language: BCP 47, such as ``el-GR``; None for the company's.
+        time_zone: IANA name; None for the company's.
+        os_user: Operating system account that acts as this user on the command line.
+
+    Raises:
+        DuplicateError: The login is taken.
+        NotFoundError: There is no such role.
+    """
+    uow.actor.require(MANAGE)
+    if not _LOGIN.fullmatch(login):
+        raise InputError(
+            f"{login!r} cannot be a login: use up to 100 characters without spaces or colons.",
+            code="core.user.login",
+        )
+    if uow.scalar(select(User.id).where(func.lower(User.login) == login.lower())) is not None:
+        raise DuplicateError(
+            f"There is a user {login} already; choose another login.", code="core.user.exists"
+        )
+    roles = [role_named(uow, code) for code in dict.fromkeys(role_codes)]
+    user = uow.add(
+        User(
+            login=login,
+            name=(name or "").strip() or login,
+            email=email,
+            language=language,
+            time_zone=time_zone,
+            os_user=os_user,
+            created_at=uow.now,
+            updated_at=uow.now,
+        )
+    )
+    uow.flush()
+    for role in roles:
+        uow.add(UserRole(user_id=user.id, role_id=role.id))
+    uow.flush()
+    return user
+
+
+def user_named(uow: UnitOfWork, login: str) -> User:
+    """Return a user by login; raises NotFoundError."""
+    user: User | None = uow.scalar(select(User).where(func.lower(User.login) == login.lower()))
+    if user is None:
+        raise NotFoundError(
+            f"There is no user {login!r}. See crm user list.",
+            code="core.user.not_found",
+            details={"login": login},
+        )
+    return user
+
+
+def require_enabled(user: User) -> None:
+    """Raise RuleViolationError when the user is disabled: nothing can be given to them."""
+    if not user.is_enabled:
+        raise RuleViolationError(
+            f"The user {user.login} ({user.name}) is disabled: choose another, or enable them "
+            f"first (crm user enable {user.login}).",
+            code="core.user.disabled",
+        )
+
+
+def disable_user(uow: UnitOfWork, login: str) -> User:
+    """Stop a user from acting; what they own stays theirs until it is assigned to others.
+
+    Raises:
+        RuleViolationError: They are the last administrator.
+    """
+    uow.actor.require(MANAGE)
+    user = user_named(uow, login)
+    _keep_an_admin(uow, user)
+    user.is_enabled, user.updated_at = False, uow.now
+    return user
+
+
+def enable_user(uow: UnitOfWork, login: str) -> User:
+    """Let a user act, also one that came from an ERP."""
+    uow.actor.require(MANAGE)
+    user = user_named(uow, login)
+    user.is_enabled, user.updated_at = True, uow.now
+    return user
+
+
+def grant_role(uow: UnitOfWork, login: str, role_code: str) -> None:
+    """Give a user one more role; nothing happens where they have it."""
+    uow.actor.require(MANAGE)
+    user, role = user_named(uow, login), role_named(uow, role_code)
+    if uow.find(UserRole, (user.id, role.id)) is None:
+        uow.add(UserRole(user_id=user.id, role_id=role.id))
+
+
+def revoke_role(uow: UnitOfWork, login: str, role_code: str) -> None:
+    """Take a role from a user.
+
+    Raises:
+        RuleViolationError: They do not have it, or they are the last administrator.
+    """
+    uow.actor.require(MANAGE)
+    user, role = user_named(uow, login), role_named(uow, role_code)
+    held = uow.find(UserRole, (user.id, role.id))
+    if held is None:
+        raise RuleViolationError(
+            f"{user.login} does not have the role {role.code}: there is nothing to revoke.",
+            code="core.user.role_not_held",
+        )
+    _keep_an_admin(uow, user, without_role=role.id)
+    uow.delete(held)
+
+
+def list_users(
+    uow: UnitOfWork, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return users by login: ``id, login, name, email, is_enabled, roles`` (codes)."""
+    statement = select(User.id, User.login, User.name, User.email, User.is_enabled)
+    page = page_of(uow, statement, keys=(User.login,), limit=limit, cursor=cursor)
+    roles: dict[UUID, list[str]] = {}
+    for row in uow.execute(
+        select(UserRole.user_id, Role.code)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(UserRole.user_id.in_([item["id"] for item in page.items]))
+        .order_by(Role.code)
+    ):
+        roles.setdefault(row.user_id, []).append(row.code)
+    items = [{**item, "roles": roles.get(item["id"], [])} for item in page.items]
+    return Page(items, page.next_cursor)
+
+
+def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Actor:
+    """Return the actor that stands for a user: rights added up across roles, the widest winning.
+
+    Raises:
+        NotFoundError: There is no such user.
+        PermissionDeniedError: The user is disabled.
+    """
+    user = user_named(uow, login)
+    if not user.is_enabled:
+        raise PermissionDeniedError(
+            f"The user {user.login} is disabled. Ask an administrator to enable them "
+            f"(crm user enable {user.login}).",
+            code="core.user.disabled",
+        )
+    rights: dict[str, Reach] = {}
+    for right, reach in uow.execute(
+        select(RoleRight.right, RoleRight.reach)
+        .join(UserRole, UserRole.role_id == RoleRight.role_id)
+        .where(UserRole.user_id == user.id)
+    ):
+        rights[right] = max(rights.get(right, Reach.NONE), Reach[reach.upper()])
+    teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id)
+    mates = uow.scalars(select(TeamMember.user_id).where(TeamMember.team_id.in_(teams)))
+    return Actor(
+        user_id=user.id,
+        login=user.login,
+        rights=rights,
+        team_user_ids=frozenset(mates),
+        origin=origin,
+    )
+
+
+def login_for_os_user(uow: UnitOfWork, os_user: str) -> str | None:
+    """Return the login of the enabled user that an operating system account acts as, or None."""
+    login: str | None = uow.scalar(
+        select(User.login)
+        .where(User.os_user == os_user, User.is_enabled)
+        .order_by(User.created_at, User.id)
+        .limit(1)
+    )
+    return login
+
+
+def _keep_an_admin(uow: UnitOfWork, user: User, *, without_role: UUID | None = None) -> None:
+    """Refuse to take the last administrator away from the database."""
+    admins = (
+        select(UserRole.user_id, UserRole.role_id)
+        .join(RoleRight, RoleRight.role_id == UserRole.role_id)
+        .join(User, User.id == UserRole.user_id)
+        .where(RoleRight.right == EVERY_RIGHT, RoleRight.reach == "all", User.is_enabled)
+    )
+    before = uow.execute(admins).all()
+    after = [
+        row
+        for row in before
+        if row.user_id != user.id or (without_role is not None and row.role_id != without_role)
+    ]
+    if before and not after:
+        raise RuleViolationError(
+            f"{user.login} is the last administrator: grant another user the role admin first.",
+            code="core.user.last_admin",
+        )

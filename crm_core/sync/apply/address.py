@@ -1,0 +1,125 @@
+"""Postal addresses of customers that are records of their own on the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from crm_core.entities.customer import Address
+from crm_core.entities.sync import BindingState
+from crm_core.entities.system import AuditEntry
+from crm_core.ids import new_id
+from crm_core.persistence.bulk import insert_rows, select_in, update_rows
+from crm_core.persistence.session import audit_row, plain_value
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.sync.bindings import customer_targets
+from crm_core.sync.context import Applied, Change, SyncContext
+
+FIELDS = (
+    "use",
+    "recipient",
+    "street",
+    "street2",
+    "postal_code",
+    "city",
+    "region",
+    "country_code",
+    "email",
+    "phone",
+    "mobile",
+    "note",
+)
+
+
+class AddressApplier:
+    """Writes addresses; a field the remote left alone keeps what people typed here."""
+
+    keeps_snapshot = True
+
+    def prepare(self, context: SyncContext, change: Change) -> None:
+        """Nothing to prepare."""
+
+    def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:
+        """Insert or update the batch; an address whose customer is not here is set aside."""
+        applied = Applied()
+        connection = uow.connection()
+        targets = customer_targets(
+            uow, context.backend_id, (change.record.values["parent_ref"] for change in changes)
+        )
+        local = [change.bound.local_id for change in changes if change.bound]
+        existing = {row.id: row._mapping for row in select_in(connection, Address, "id", local)}
+        new, known, audits = [], [], []
+        for change in changes:
+            target = targets.get(change.record.values["parent_ref"])
+            if target is None:
+                applied.refuse(
+                    change,
+                    "core.sync.customer_missing",
+                    f"Its customer (remote id {change.record.values['parent_ref']}) is not in the "
+                    "front office. It is tried again at every run; check that the customer is "
+                    "within the backend's domain and was not set aside itself.",
+                )
+                continue
+            old = existing.get(change.bound.local_id) if change.bound else None
+            row = _row(change, target.customer_id, old, uow)
+            (new if old is None else known).append(row)
+            audits.append(_audit(context, row, old))
+            applied.local_ids[change.remote_id] = row["id"]
+        insert_rows(connection, Address, new)
+        update_rows(connection, Address, known)
+        insert_rows(connection, AuditEntry, [row for row in audits if row["changes"]])
+        return applied
+
+    def vanish(
+        self, context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID], fate: str
+    ) -> None:
+        """Archive addresses that were deleted on the other side."""
+        if fate != BindingState.DELETED:
+            return
+        now = uow.now
+        columns = ("id", "customer_id", "archived_at")
+        open_rows = [
+            row
+            for row in select_in(uow.connection(), Address, "id", local_ids, *columns)
+            if row.archived_at is None
+        ]
+        changes = {"archived_at": [None, plain_value(now)]}
+        update_rows(
+            uow.connection(), Address, [{"id": row.id, "archived_at": now} for row in open_rows]
+        )
+        insert_rows(
+            uow.connection(),
+            AuditEntry,
+            [
+                audit_row(context.actor, "update", "address", row.id, row.customer_id, changes)
+                for row in open_rows
+            ],
+        )
+
+
+def _row(change: Change, customer_id: UUID, old: Any, uow: UnitOfWork) -> dict[str, Any]:
+    values = change.record.values
+    row: dict[str, Any] = {
+        "id": change.bound.local_id if change.bound else new_id(),
+        "customer_id": customer_id,
+    }
+    for name in FIELDS:
+        changed = old is None or change.differs(name)
+        row[name] = values.get(name) if changed else old[name]
+    archived = bool(values.get("archived"))
+    if old is None or archived != (old["archived_at"] is not None):
+        row["archived_at"] = uow.now if archived else None
+    else:
+        row["archived_at"] = old["archived_at"]
+    return row
+
+
+def _audit(context: SyncContext, row: dict[str, Any], old: Any) -> dict[str, Any]:
+    changes = {
+        name: [plain_value(old[name]) if old is not None else None, plain_value(value)]
+        for name, value in row.items()
+        if value != (old[name] if old is not None else None) and name != "id"
+    }
+    action = "create" if old is None else "update"
+    return audit_row(context.actor, action, "address", row["id"], row["customer_id"], changes)

@@ -1,0 +1,288 @@
+"""Customers, with their contact points, tags, main address, owner and "contact of" tie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities.customer import ContactPoint, Customer, CustomerTag
+from crm_core.entities.relationship import Relationship, RelationshipType
+from crm_core.entities.sync import Binding, BindingState
+from crm_core.entities.system import AuditEntry
+from crm_core.ids import new_id
+from crm_core.normalize import normalize_contact
+from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in
+from crm_core.persistence.session import audit_row
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.customer_bulk import CustomerDraft, save_customers
+from crm_core.services.relationships import CONTACT_OF
+from crm_core.sync.bindings import customer_targets, local_ids
+from crm_core.sync.context import Applied, Change, Pending, SyncContext
+
+PLAIN_FIELDS = ("kind", "name", "reference", "vat", "language", "job_title", "note")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a batch needs to know of records already here."""
+
+    owners: Mapping[str, UUID]
+    tags: Mapping[str, UUID]
+    archived: dict[UUID, bool] = field(default_factory=dict)
+    points: dict[UUID, list[dict[str, Any]]] = field(default_factory=dict)
+    tag_ids: dict[UUID, set[UUID]] = field(default_factory=dict)
+
+
+class CustomerApplier:
+    """Writes customers; a field the remote left alone keeps what people typed here."""
+
+    keeps_snapshot = True
+
+    def prepare(self, context: SyncContext, change: Change) -> list[dict[str, Any]]:
+        """Return the contact points with their normalized forms (the costly part)."""
+        values = change.record.values
+        address = values.get("address") or {}
+        region = address.get("country_code") or context.phone_region
+        return [
+            {**point, "normalized": normalize_contact(point["kind"], point["value"], region)}
+            for point in values.get("contact_points") or ()
+        ]
+
+    def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:
+        """Create or update the batch's customers, then tie contacts to their companies."""
+        applied = Applied()
+        batch = _read(context, uow, changes)
+        drafts = [self._draft(uow, change, batch, applied) for change in changes]
+        saved = save_customers(uow, drafts)
+        for change, customer_id in zip(changes, saved.ids, strict=True):
+            applied.local_ids[change.remote_id] = customer_id
+        self._tie(context, uow, changes, applied)
+        return applied
+
+    def vanish(
+        self, context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID], fate: str
+    ) -> None:
+        """Archive customers that were deleted over there, or turned into an address."""
+        if fate == BindingState.DELETED:
+            gone = list(local_ids)
+        elif fate == BindingState.OUTSIDE:
+            gone = list(_turned_into_addresses(context, uow, local_ids))
+        else:
+            return
+        save_customers(
+            uow,
+            [
+                CustomerDraft({"archived_at": uow.now}, None, None, None, customer_id=row.id)
+                for row in select_in(uow.connection(), Customer, "id", gone, "id", "archived_at")
+                if row.archived_at is None
+            ],
+        )
+
+    def _draft(
+        self, uow: UnitOfWork, change: Change, batch: _Batch, applied: Applied
+    ) -> CustomerDraft:
+        values = change.record.values
+        customer_id = change.bound.local_id if change.bound else None
+        columns = {name: values.get(name) for name in PLAIN_FIELDS if change.differs(name)}
+        archived = bool(values.get("archived"))
+        if customer_id is None or archived != batch.archived.get(customer_id):
+            columns["archived_at"] = uow.now if archived else None
+        if change.differs("owner_ref"):
+            self._own(change, batch, applied, columns)
+        address = values.get("address")
+        return CustomerDraft(
+            values=columns,
+            contact_points=_merged_points(change, batch)
+            if change.differs("contact_points")
+            else None,
+            addresses=([{"use": "main", **address}] if address else [])
+            if change.differs("address")
+            else None,
+            tag_ids=_merged_tags(change, batch, applied) if change.differs("tag_refs") else None,
+            customer_id=customer_id,
+        )
+
+    def _own(
+        self, change: Change, batch: _Batch, applied: Applied, columns: dict[str, Any]
+    ) -> None:
+        owner_ref = change.record.values.get("owner_ref")
+        if owner_ref is None or owner_ref in batch.owners:
+            columns["owner_id"] = batch.owners.get(owner_ref) if owner_ref else None
+        else:
+            applied.pending.append(Pending(change.remote_id, "owner_ref", "user", owner_ref))
+
+    def _tie(
+        self,
+        context: SyncContext,
+        uow: UnitOfWork,
+        changes: Sequence[Change],
+        applied: Applied,
+    ) -> None:
+        """Follow ``parent_ref``: end the old tie, make the new one, or wait for the company."""
+        moved = [change for change in changes if change.differs("parent_ref")]
+        if not moved:
+            return
+        # Parents made by this very batch were not there when it was read.
+        refs = [change.record.values.get("parent_ref") for change in moved]
+        parents = {
+            **customer_targets(uow, context.backend_id, refs),
+            **{ref: _Made(applied.local_ids[ref]) for ref in refs if ref in applied.local_ids},
+        }
+        type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
+        _end_ties(context, uow, type_id, moved)
+        ties: dict[UUID, UUID] = {}
+        for change in moved:
+            ref = change.record.values.get("parent_ref")
+            target = parents.get(ref) if ref else None
+            if ref and target is None:
+                applied.pending.append(Pending(change.remote_id, "parent_ref", "customer", ref))
+            elif target is not None:
+                ties[applied.local_ids[change.remote_id]] = target.customer_id
+        _make_ties(context, uow, type_id, ties)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    customer_id: UUID
+
+
+def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _Batch:
+    values = [change.record.values for change in changes]
+    backend = context.backend_id
+    batch = _Batch(
+        owners=local_ids(uow, backend, "user", (item.get("owner_ref") for item in values)),
+        tags=local_ids(
+            uow, backend, "tag", (ref for item in values for ref in item.get("tag_refs") or ())
+        ),
+    )
+    known = [change.bound.local_id for change in changes if change.bound]
+    connection = uow.connection()
+    for row in select_in(connection, Customer, "id", known, "id", "archived_at"):
+        batch.archived[row.id] = row.archived_at is not None
+    columns = ("customer_id", "kind", "value", "normalized", "label", "position")
+    for row in sorted(
+        select_in(connection, ContactPoint, "customer_id", known, *columns),
+        key=lambda row: row.position,
+    ):
+        point = {name: getattr(row, name) for name in ("kind", "value", "normalized", "label")}
+        batch.points.setdefault(row.customer_id, []).append(point)
+    for row in select_in(connection, CustomerTag, "customer_id", known, "customer_id", "tag_id"):
+        batch.tag_ids.setdefault(row.customer_id, set()).add(row.tag_id)
+    return batch
+
+
+def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
+    """Return the remote's contact points, and those added here that it never knew."""
+    theirs: list[dict[str, Any]] = change.prepared
+    if change.bound is None:
+        return theirs
+    snapshot = (change.bound.snapshot or {}).get("contact_points") or ()
+    known = {(point["kind"], point["value"]) for point in (*theirs, *snapshot)}
+    ours = batch.points.get(change.bound.local_id, [])
+    return theirs + [point for point in ours if (point["kind"], point["value"]) not in known]
+
+
+def _merged_tags(change: Change, batch: _Batch, applied: Applied) -> list[UUID]:
+    """Return the remote's tags, and those added here; a tag not here yet is waited for."""
+    theirs = change.record.values.get("tag_refs") or ()
+    for ref in theirs:
+        if ref not in batch.tags:
+            applied.pending.append(Pending(change.remote_id, "tag_refs", "tag", ref))
+    merged = {batch.tags[ref] for ref in theirs if ref in batch.tags}
+    if change.bound is not None:
+        before = (change.bound.snapshot or {}).get("tag_refs") or ()
+        dropped = {batch.tags[ref] for ref in before if ref in batch.tags}
+        ours = batch.tag_ids.get(change.bound.local_id, set())
+        merged |= ours - dropped
+    return sorted(merged)
+
+
+def _turned_into_addresses(
+    context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID]
+) -> Iterable[UUID]:
+    customer = Binding.__table__.alias()
+    address = Binding.__table__.alias()
+    for chunk in chunked(local_ids, PARAMETERS):
+        rows = uow.connection().execute(
+            select(customer.c.local_id)
+            .join(
+                address,
+                (address.c.backend_id == customer.c.backend_id)
+                & (address.c.remote_id == customer.c.remote_id),
+            )
+            .where(
+                customer.c.backend_id == context.backend_id,
+                customer.c.entity == "customer",
+                address.c.entity == "address",
+                customer.c.local_id.in_(chunk),
+            )
+        )
+        yield from (row.local_id for row in rows)
+
+
+def _end_ties(
+    context: SyncContext, uow: UnitOfWork, type_id: UUID, changes: Sequence[Change]
+) -> None:
+    """Remove the ties the remote told of before; those that people made here stay."""
+    former = {
+        change.bound.local_id: change.bound.snapshot["parent_ref"]
+        for change in changes
+        if change.bound and (change.bound.snapshot or {}).get("parent_ref")
+    }
+    if not former:
+        return
+    targets = customer_targets(uow, context.backend_id, former.values())
+    pairs = {
+        (customer_id, targets[ref].customer_id)
+        for customer_id, ref in former.items()
+        if ref in targets
+    }
+    for chunk in chunked(former, PARAMETERS):
+        for tie in uow.scalars(
+            select(Relationship).where(
+                Relationship.type_id == type_id, Relationship.from_customer_id.in_(chunk)
+            )
+        ):
+            if (tie.from_customer_id, tie.to_customer_id) in pairs:
+                uow.delete(tie)
+    uow.flush()
+
+
+def _make_ties(
+    context: SyncContext, uow: UnitOfWork, type_id: UUID, ties: Mapping[UUID, UUID]
+) -> None:
+    connection = uow.connection()
+    columns = ("type_id", "from_customer_id", "to_customer_id")
+    there = {
+        (row.from_customer_id, row.to_customer_id)
+        for row in select_in(connection, Relationship, "from_customer_id", ties, *columns)
+        if row.type_id == type_id
+    }
+    rows = [
+        {"id": new_id(), "type_id": type_id, "from_customer_id": one, "to_customer_id": other}
+        for one, other in ties.items()
+        if one != other and (one, other) not in there
+    ]
+    insert_rows(connection, Relationship, rows)
+    insert_rows(
+        connection,
+        AuditEntry,
+        [
+            audit_row(
+                context.actor,
+                "create",
+                "relationship",
+                row["id"],
+                row["from_customer_id"],
+                {
+                    "type": [None, CONTACT_OF],
+                    "to_customer_id": [None, str(row["to_customer_id"])],
+                },
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,327 @@
+"""One run of a backend: every entity pulled, gone records followed, all of it resumable.
+
+The steps and the reasons for their order stand in docs/sync.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+
+from sqlalchemy import func, select, update
+
+from crm_core.access import system_actor
+from crm_core.entities.sync import Backend, DeadLetter, SyncCursor, SyncRun
+from crm_core.entities.system import Setting
+from crm_core.errors import FatalSyncError, InputError
+from crm_core.ids import new_id
+from crm_core.persistence.database import Database
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.sync import lock
+from crm_core.sync.apply import APPLIERS
+from crm_core.sync.batch import apply_page
+from crm_core.sync.context import Progress, SyncContext
+from crm_core.sync.prefetch import prefetched
+from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity
+from crm_core.sync.sweep import compare_links, find_vanished, read_again, retry_set_aside
+
+
+PAGE_SIZE = 500
+OVERLAP = timedelta(minutes=10)
+"""Longer than the remote's longest transaction: rows bear the moment it began, not its commit."""
+
+
+@dataclass
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        run_id: Key of the run's record; None for a dry run.
+        state: ``done``, or ``partly`` when records or entities were left out.
+        counts: Per entity: created, updated, unchanged, set_aside, vanished, deleted, …
+        warnings: What was left out, in plain words.
+        calls: Remote calls made.
+        seconds: How long it took.
+        stages: Seconds per stage.
+    """
+
+    run_id: UUID | None
+    state: str
+    counts: dict[str, dict[str, int]]
+    warnings: list[str]
+    calls: int
+    seconds: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    database: Database,
+    backend: Backend,
+    remote: RemoteBackend,
+    *,
+    entities: Collection[str] | None = None,
+    full: bool = False,
+    dry_run: bool = False,
+    accept_vanished: bool = False,
+    page_size: int = PAGE_SIZE,
+    overlap: timedelta = OVERLAP,
+    on_progress: Progress | None = None,
+) -> RunReport:
+    """Pull what changed in a backend since its last run; the remote is only read.
+
+    Safe to kill at any point: the next run goes on where this one stopped and ends in the same
+    state. Callers check the right ``core.sync.run``.
+
+    Args:
+        database: Where to write.
+        backend: The backend's record.
+        remote: An open connection to it, used by this call alone.
+        entities: Only these; all when None.
+        full: Read every record, not only what changed.
+        dry_run: Count what would be written; write nothing.
+        accept_vanished: Go on although very many records are gone at once.
+        page_size: Records a page.
+        overlap: How far to reach back before the mark.
+        on_progress: Told about each page.
+
+    Raises:
+        LockedError: Another run of this backend is under way.
+        RetryableSyncError: The remote cannot be reached.
+        FatalSyncError: The remote refused us, or going on would do harm.
+        InputError: An entity is unknown.
+    """
+    actor = system_actor(f"sync:{backend.name}")
+    token = new_id() if dry_run else lock.acquire(database, actor, backend.id, backend.name)
+    try:
+        context = SyncContext(
+            database,
+            backend.id,
+            backend.name,
+            remote,
+            actor,
+            token,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
+        return _Run(context, full, accept_vanished, page_size, overlap).execute(entities)
+    finally:
+        if not dry_run:
+            lock.release(database, actor, backend.id, token)
+
+
+@dataclass
+class _Run:
+    context: SyncContext
+    full: bool
+    accept_vanished: bool
+    page_size: int
+    overlap: timedelta
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def execute(self, wanted: Collection[str] | None) -> RunReport:
+        """Do all steps and record the run."""
+        context = self.context
+        began = time.monotonic()
+        run_id = None if context.dry_run else self._record_start()
+        try:
+            entities = self._entities(wanted)
+            self._begin()
+            left_out = [entity.name for entity in entities if not self._guarded(entity)]
+            kept = [entity.name for entity in entities if entity.name not in left_out]
+            self._after(kept)
+            left = self._left_aside()
+        except BaseException as error:
+            self._record_end(run_id, "failed", str(error) or type(error).__name__)
+            raise
+        state = "partly" if left_out or left else "done"
+        self._record_end(run_id, state, None)
+        return RunReport(
+            run_id=run_id,
+            state=state,
+            counts={name: dict(count) for name, count in context.counts.items()},
+            warnings=context.warnings,
+            calls=context.remote.calls,
+            seconds=time.monotonic() - began,
+            stages=self.stages,
+        )
+
+    def _entities(self, wanted: Collection[str] | None) -> Sequence[RemoteEntity]:
+        offered = [entity for entity in self.context.remote.entities() if entity.name in APPLIERS]
+        for entity in offered:
+            self.context.warnings.extend(entity.warnings)
+        if wanted is None:
+            return offered
+        names = [entity.name for entity in offered]
+        unknown = sorted(set(wanted) - set(names))
+        if unknown:
+            raise InputError(
+                f"{self.context.backend_name} has no entity {', '.join(unknown)}; "
+                f"it has {', '.join(names)}."
+            )
+        return [entity for entity in offered if entity.name in wanted]
+
+    def _begin(self) -> None:
+        context = self.context
+        with context.reading() as uow:
+            context.phone_region = uow.scalar(
+                select(Setting.value).where(Setting.key == "phone_region")
+            )
+            context.set_aside.update(
+                uow.scalars(
+                    select(DeadLetter.entity)
+                    .where(DeadLetter.backend_id == context.backend_id)
+                    .distinct()
+                )
+            )
+
+    def _guarded(self, entity: RemoteEntity) -> bool:
+        """Sweep one entity; a right that is missing leaves out this entity only."""
+        began = time.monotonic()
+        try:
+            self._sweep(entity)
+        except FatalSyncError as error:
+            if error.code != RIGHT_MISSING:
+                raise
+            self.context.warnings.append(f"{entity.name}: {error.message}")
+            return False
+        finally:
+            self.stages[entity.name] = time.monotonic() - began
+        return True
+
+    def _sweep(self, entity: RemoteEntity) -> None:
+        """Read an entity from its cursor on and apply it page by page."""
+        context = self.context
+        cursor = self._opened(entity)
+        since = cursor.mark - self.overlap if cursor.mark else None
+        pages = prefetched(
+            context.remote.pages(
+                entity.name, since=since, after=cursor.sweep_after, size=self.page_size
+            )
+        )
+        done = 0
+        for page in pages:
+            last_id = page.last_id
+            apply_page(
+                context,
+                entity.name,
+                page,
+                also=lambda uow, last_id=last_id: self._save(  # type: ignore[misc]
+                    uow, entity.name, sweep_after=last_id
+                ),
+            )
+            done += len(page.records) + len(page.faults)
+            context.progress(entity.name, done, page.total)
+        if not context.dry_run:
+            with context.writing() as uow:
+                self._save(
+                    uow,
+                    entity.name,
+                    mark=cursor.sweep_mark,
+                    sweep_mark=None,
+                    sweep_after=None,
+                    refreshed_at=uow.now,
+                )
+                uow.commit()
+
+    def _opened(self, entity: RemoteEntity) -> SyncCursor:
+        """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with."""
+        context = self.context
+        server_time = context.remote.server_time()
+        with unit_of_work(context.database, actor=context.actor, write=not context.dry_run) as uow:
+            cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
+            if cursor is None:
+                cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
+                if not context.dry_run:
+                    uow.add(cursor)
+            stale = cursor.mapping_digest != entity.mapping_digest
+            if stale or self.full:
+                cursor.mark = None
+            if stale or self.full or cursor.sweep_mark is None:
+                cursor.sweep_after = None
+                cursor.sweep_mark = server_time
+            cursor.mapping_digest = entity.mapping_digest
+            if context.dry_run:
+                uow.session.expunge_all()
+            else:
+                uow.commit()
+        return cursor
+
+    def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
+        uow.execute(
+            update(SyncCursor)
+            .where(SyncCursor.backend_id == self.context.backend_id, SyncCursor.entity == entity)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+
+    def _after(self, entities: Sequence[str]) -> None:
+        """Do what cursors cannot: gone records, moved links, records set aside, late references."""
+        context = self.context
+        began = time.monotonic()
+        for entity in entities:
+            find_vanished(context, entity, accept=self.accept_vanished)
+        for entity in entities:
+            compare_links(context, entity)
+        for entity in entities:
+            if entity in context.set_aside and not context.dry_run:
+                retry_set_aside(context, entity)
+        for entity in entities:
+            if not context.dry_run:
+                read_again(context, entity, context.reread.pop(entity, set()), force=True)
+        self.stages["afterwards"] = time.monotonic() - began
+
+    def _left_aside(self) -> int:
+        context = self.context
+        with context.reading() as uow:
+            left: int = uow.scalar(
+                select(func.count())
+                .select_from(DeadLetter)
+                .where(DeadLetter.backend_id == context.backend_id)
+            )
+        return left + sum(count["set_aside"] for count in context.counts.values()) * context.dry_run
+
+    def _record_start(self) -> UUID:
+        """Write the run's record; runs that never ended are closed, since their lock is gone."""
+        context = self.context
+        with context.writing() as uow:
+            uow.execute(
+                update(SyncRun)
+                .where(SyncRun.backend_id == context.backend_id, SyncRun.state == "running")
+                .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
+                .execution_options(synchronize_session=False)
+            )
+            run_id = new_id()
+            uow.add(
+                SyncRun(
+                    id=run_id, backend_id=context.backend_id, state="running", started_at=uow.now
+                )
+            )
+            uow.commit()
+        return run_id
+
+    def _record_end(self, run_id: UUID | None, state: str, message: str | None) -> None:
+        if run_id is None:
+            return
+        context = self.context
+        with context.writing() as uow:
+            uow.execute(
+                update(SyncRun)
+                .where(SyncRun.id == run_id)
+                .values(
+                    state=state,
+                    finished_at=uow.now,
+                    message=message,
+                    counts={
+                        "entities": {name: dict(count) for name, count in context.counts.items()},
+                        "warnings": context.warnings,
+                    },
+                    remote_calls=context.remote.calls,
+                )
+                .execution_options(synchronize_session=False)
+            )
+            uow.commit()

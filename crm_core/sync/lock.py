@@ -1,0 +1,101 @@
+"""One run per backend at a time: a lease in the database, taken over when its holder is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+
+from crm_core.access import Actor
+from crm_core.entities.sync import SyncLock
+from crm_core.errors import FatalSyncError, LockedError
+from crm_core.ids import new_id
+from crm_core.persistence.database import Database
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+
+LEASE = timedelta(minutes=10)
+"""Longer than any single step between two renewals."""
+
+
+def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: str) -> UUID:
+    """Take the lease of a backend and return its token.
+
+    Raises:
+        LockedError: Another run holds it and is still alive as far as can be told.
+    """
+    token = new_id()
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        if not database.is_sqlite:
+            uow.execute(select(SyncLock).where(SyncLock.backend_id == backend_id).with_for_update())
+        held = uow.execute(
+            select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
+        ).first()
+        if held is not None and held.expires_at > uow.now and not _is_gone(held.holder):
+            raise LockedError(
+                f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
+                f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
+                code="core.sync.locked",
+                details={"holder": held.holder},
+            )
+        uow.execute(delete(SyncLock).where(SyncLock.backend_id == backend_id))
+        uow.execute(
+            insert(SyncLock).values(
+                backend_id=backend_id, token=token, holder=_holder(), expires_at=uow.now + LEASE
+            )
+        )
+        uow.commit()
+    return token
+
+
+def renew(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
+    """Prolong the lease in the transaction of a batch.
+
+    Raises:
+        FatalSyncError: The lease was lost to another run, so nothing more may be written.
+    """
+    renewed = uow.execute(
+        update(SyncLock)
+        .where(SyncLock.backend_id == backend_id, SyncLock.token == token)
+        .values(expires_at=datetime.now(UTC) + LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    if renewed.rowcount != 1:  # type: ignore[attr-defined]
+        raise FatalSyncError(
+            "Another run took over this backend while this one was held up; it stops here and "
+            "nothing is lost.",
+            code="core.sync.lease_lost",
+        )
+
+
+def release(database: Database, actor: Actor, backend_id: UUID, token: UUID) -> None:
+    """Give the lease back."""
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        uow.execute(
+            delete(SyncLock)
+            .where(SyncLock.backend_id == backend_id, SyncLock.token == token)
+            .execution_options(synchronize_session=False)
+        )
+        uow.commit()
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_gone(holder: str) -> bool:
+    """Return whether the holder is a process of this host that no longer runs."""
+    host, _, pid = holder.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    if int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

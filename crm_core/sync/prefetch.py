@@ -1,0 +1,27 @@
+"""Fetching the next page while the last one is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def prefetched(pages: Iterator[T]) -> Iterator[T]:
+    """Yield what ``pages`` yields, running it one step ahead in a thread of its own.
+
+    The remote is used from that thread only as long as the iteration lasts, so the consumer must
+    not call it meanwhile. An exception of ``pages`` is raised here, in its place.
+    """
+    done = object()
+
+    def step() -> T | object:
+        return next(pages, done)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync-fetch") as worker:
+        ahead: Future[T | object] = worker.submit(step)
+        while (page := ahead.result()) is not done:
+            ahead = worker.submit(step)
+            yield page  # type: ignore[misc]

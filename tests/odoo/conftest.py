@@ -1,0 +1,67 @@
+"""Fixtures of the tests that run against a real Odoo server; see README.md beside this file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from odoo_rpc import OdooAdmin
+from odoo_server import NoOdooError, OdooDatabase, OdooServer, find_server
+
+
+@pytest.fixture(scope="session")
+def odoo_server() -> OdooServer:
+    """The running server. Without one: skip here, fail in CI, unless CI cannot have one."""
+    try:
+        return find_server()
+    except NoOdooError as missing:
+        if os.environ.get("CI") == "true" and not missing.excused:
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def odoo_db(odoo_server: OdooServer) -> Iterator[OdooDatabase]:
+    """A seeded database for tests that only read."""
+    if odoo_server.own:
+        yield odoo_server.own
+        return
+    database = odoo_server.copy()
+    yield database
+    odoo_server.drop(database)
+
+
+@pytest.fixture
+def fresh_odoo_db(odoo_server: OdooServer) -> Iterator[OdooDatabase]:
+    """A seeded database of the test's own, to change at will."""
+    if odoo_server.own:
+        pytest.skip("changes the database: only on the project's own Odoo")
+    database = odoo_server.copy()
+    yield database
+    odoo_server.drop(database)
+
+
+@pytest.fixture(scope="session")
+def admin_rpc() -> Callable[[OdooDatabase], OdooAdmin]:
+    """Change a database behind our back: ``admin_rpc(db).execute(model, method, ...)``."""
+
+    def connect(database: OdooDatabase) -> OdooAdmin:
+        if database.admin is None:
+            pytest.skip("needs the administrator of the project's own Odoo")
+        return database.rpc(database.admin)
+
+    return connect
+
+
+@pytest.fixture
+def stopped_odoo(odoo_server: OdooServer) -> Iterator[OdooServer]:
+    """The server while it is down; it runs again after the test."""
+    if odoo_server.own:
+        pytest.skip("stops the server: only the project's own Odoo")
+    odoo_server.stop()
+    try:
+        yield odoo_server
+    finally:
+        odoo_server.start()
