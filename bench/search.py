@@ -305,8 +305,26 @@ COLUMNS: dict[type[Base], str] = {
 
 
 def _load(connection: Connection, model: type[Base], rows: Sequence[Sequence[Any]]) -> None:
-    columns = COLUMNS[model].split()
-    insert_rows(connection, model, [dict(zip(columns, row, strict=True)) for row in rows])
+    """Load rows as the drivers do it fastest."""
+    names = COLUMNS[model].split()
+    table = model.__tablename__
+    cursor: Any = connection.connection.cursor()
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+        cursor.executemany(sql, (tuple(map(_sqlite_value, row)) for row in rows))
+    else:
+        with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _sqlite_value(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(" ")
+    return value
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ from crm_core.config import Config
 from crm_core.errors import ConfigurationError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from crm_hooks.contributions import BackendType
-
     from crm_core.entities.sync import Backend
     from crm_core.persistence.database import Database
     from crm_core.persistence.unit_of_work import UnitOfWork
     from crm_core.plugins.host import PluginHost
     from crm_core.sync.engine import RunReport
     from crm_core.sync.protocol import RemoteBackend
+    from crm_hooks.contributions import BackendType
 
 
 class Application:
@@ -125,7 +124,7 @@ class Application:
 
         kind = self.backend_type(backend.type)
         factory = load_factory(kind)
-        secret = read_secret(backend.secret_ref, backend.name) if backend.secret_ref else None
+        secret = read_secret(backend.secret_ref, backend.name)
         if kind.needs_secret and secret is None:
             raise ConfigurationError(
                 f"Backend {backend.name} has no secret: remove it and add it again with "

@@ -168,9 +168,7 @@ def _server(application: Application) -> Iterator[Finding]:
 
     check_server(application.database)
     with application.database.engine.connect() as connection:
-        row = connection.execute(
-            text("SELECT version() AS version, clock_timestamp() AS at")
-        ).one()
+        row = connection.execute(text("SELECT version() AS version, clock_timestamp() AS at")).one()
     yield Finding("server", OK, " ".join(row.version.split()[:2]))
     yield _clock_finding(abs(row.at - datetime.now(UTC)), "The database server's clock")
 
@@ -249,8 +247,8 @@ def _access(application: Application, backend: dict[str, Any], name: str) -> Ite
     from crm_core.secret_refs import read_secret, secret_warnings
 
     load_factory(application.backend_type(backend["type"]))
+    read_secret(backend["secret_ref"], backend["name"])
     if backend["secret_ref"]:
-        read_secret(backend["secret_ref"], backend["name"])
         for warning in secret_warnings(backend["secret_ref"]):
             yield Finding(name, WARN, warning)
 
@@ -280,7 +278,8 @@ def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     from crm_core.entities.system import AuditEntry
 
     unsealed = select(func.count(), func.min(AuditEntry.at)).where(AuditEntry.position.is_(None))
-    count, oldest = uow.execute(unsealed).one()
+    found: Any = uow.execute(unsealed).one()
+    count, oldest = found
     message = f"{count} entries are not sealed yet."
     if count and uow.now - oldest > UNSEALED_AGE:
         advice = "Have crm worker running, or seal them: crm audit verify."
@@ -298,6 +297,9 @@ _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
     ("disk space", _space),
     ("plugins", _plugins),
 )
-_CHECKS_WITHIN: tuple[
-    tuple[str, Callable[[Application, UnitOfWork], Iterator[Finding]]], ...
-] = (("setup", _setup), ("backends", _backends), ("audit", _audit))
+_Look = Callable[[Application, "UnitOfWork"], Iterator[Finding]]
+_CHECKS_WITHIN: tuple[tuple[str, _Look], ...] = (
+    ("setup", _setup),
+    ("backends", _backends),
+    ("audit", _audit),
+)

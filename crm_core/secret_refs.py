@@ -1,4 +1,4 @@
-"""Where secrets are kept: the database holds only ``file:PATH``, ``env:NAME`` or ``keyring:NAME``."""
+"""Where secrets are kept; the database says only ``file:PATH``, ``env:NAME``, ``keyring:NAME``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ log = structlog.get_logger(__name__)
 KEYRING_SERVICE = "crm-front-office"
 
 
-def read_secret(reference: str, whose: str) -> str:
-    """Return a secret.
+def read_secret(reference: str | None, whose: str) -> str | None:
+    """Return a secret, or None where none is kept.
 
     Args:
         reference: ``file:PATH``, ``env:NAME`` or ``keyring:NAME``.
@@ -25,6 +25,8 @@ def read_secret(reference: str, whose: str) -> str:
     Raises:
         ConfigurationError: It is not there or cannot be read.
     """
+    if reference is None:
+        return None
     kind, _, place = reference.partition(":")
     read = _READERS.get(kind)
     if read is None:

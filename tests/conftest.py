@@ -29,13 +29,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_server() -> URL:
     """The PostgreSQL server for tests; without one, tests that need it are left out, but not in CI."""
-    url = os.environ.get("CRM_TEST_POSTGRES_URL") or postgres.running_url()
+    running = postgres.status()
+    url = os.environ.get("CRM_TEST_POSTGRES_URL") or (running["url"] if running["up"] else None)
     if url is None:
         reason = "no PostgreSQL: run make services"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return make_url(url)
+    return make_url(str(url))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from crm_odoo.mappings import ENTITIES
 from crm_odoo.mappings.domains import (
     DEFAULT_CUSTOMER_DOMAIN,
     INTERNAL_USERS,
+    IS_INTERNAL_USER,
     OWN_COMPANIES,
     resolved,
 )
@@ -251,7 +252,7 @@ class OdooBackend:
     def _specials(self) -> dict[str, list[int]]:
         """Return the partner ids that the placeholders in domains stand for, read once."""
         if self._special_ids is None:
-            users = self._records.search("res.users", [["share", "=", False]])
+            users = self._records.search("res.users", resolved(IS_INTERNAL_USER, (), {}))
             rows = self._records.read("res.users", users, ["partner_id"])
             self._special_ids = {
                 OWN_COMPANIES: self._records.search(

@@ -4,9 +4,45 @@ from __future__ import annotations
 
 import click
 
+from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 
 
 @click.group(cls=CrmGroup)
 def audit() -> None:
     """Verify the record of who changed what."""
+
+
+@audit.command()
+@pass_context
+def verify(context: Context) -> None:
+    """Seal what is not sealed yet, then check the whole chain; exit 1 when it was tampered with."""
+    from crm_core.services.audit import seal
+    from crm_core.services.audit import verify as verify_chain
+
+    context.actor.require("core.audit.view")
+    database = context.application.database
+    seal(database)
+    with context.output.progress("Verifying") as advance:
+        report = verify_chain(database, on_progress=advance)
+    out, broken = context.output, report.first_break
+    data = {
+        "ok": broken is None,
+        "sealed": report.sealed,
+        "unsealed": report.unsealed,
+        "erased": report.erased,
+        "head_hash": report.head_hash,
+        "first_break": broken,
+    }
+
+    def draw() -> None:
+        if broken is None:
+            out.line(f"The chain of {report.sealed} entries is whole.")
+        else:
+            out.line(f"The chain breaks at position {broken.position}: {broken.reason}")
+        out.fields([("Erased on purpose", report.erased), ("Head", report.head_hash)], indent=2)
+
+    out.data("audit.verify/1", data, draw)
+    if broken is not None:
+        out.note("Compare with a backup: crm db restore FILE into another folder.")
+        context.exit(1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crm_core.cli.context import Context, pass_context
+from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
 
@@ -47,17 +46,20 @@ def add() -> None:
 
 def _add_command(kind: BackendType) -> click.Command:
     params: list[click.Parameter] = [click.Argument(["name"])]
-    params += [
-        click.Option(
-            [f"--{option.name.replace('_', '-')}", f"option_{option.name}"],
-            required=option.required and option.default is None,
-            default=option.default,
-            show_default=option.default is not None,
-            metavar="PATH" if option.is_path else "TEXT",
-            help=option.help,
+    for option in kind.options:
+        # An explicit None would count as a default, and the option as given.
+        default: dict[str, Any] = {}
+        if option.default is not None:
+            default = {"default": option.default, "show_default": True}
+        params.append(
+            click.Option(
+                [f"--{option.name.replace('_', '-')}", f"option_{option.name}"],
+                required=option.required and not default,
+                metavar="PATH" if option.is_path else "TEXT",
+                help=option.help,
+                **default,
+            )
         )
-        for option in kind.options
-    ]
     if kind.needs_secret:
         params.append(
             click.Option(
@@ -69,7 +71,7 @@ def _add_command(kind: BackendType) -> click.Command:
         )
 
     @pass_context
-    def run(context: Context, name: str, secret_file: str | None = None, **given: Any) -> None:
+    def run(context: Context, /, name: str, secret_file: str | None = None, **given: Any) -> None:
         _add(context, kind, name, secret_file, given)
 
     text = f"Add a back office of the type {kind.name}: {kind.title}."
@@ -111,7 +113,7 @@ def _secret_ref(kind: BackendType, name: str, secret_file: str | None) -> str:
         return f"file:{secret_file}"
     if os.environ.get(variable):
         return f"env:{variable}"
-    if not sys.stdin.isatty():
+    if not on_terminal():
         raise InputError(
             f"{kind.title} needs a secret: give --secret-file FILE, or set {variable} here and "
             "wherever syncs run.",
@@ -150,7 +152,10 @@ def list_(context: Context) -> None:
 @click.argument("name")
 @pass_context
 def test(context: Context, name: str) -> None:
-    """Try everything a sync needs; exit 4 when not reachable or refused, 1 when a right is missing."""
+    """Try all that a sync needs.
+
+    Exit 4 when it is not reachable or refused us, 1 when a right is missing.
+    """
     from crm_core.services.backends import backend_named
 
     with context.unit_of_work() as uow:
@@ -161,9 +166,7 @@ def test(context: Context, name: str) -> None:
     finally:
         remote.close()
     sound = all(check.ok for check in checks)
-    items = [
-        {"id": check.name, "ok": check.ok, "message": check.message} for check in checks
-    ]
+    items = [{"id": check.name, "ok": check.ok, "message": check.message} for check in checks]
     out = context.output
 
     def draw() -> None:

@@ -84,7 +84,7 @@ class Context:
         """
         if yes:
             return
-        if not sys.stdin.isatty():
+        if not on_terminal():
             raise InputError(
                 f"{question} There is nobody to ask: repeat the command with --yes.",
                 code="core.cli.needs_yes",
@@ -94,6 +94,11 @@ class Context:
     def exit(self, code: int) -> None:
         """End the command with this exit code, after its data was printed."""
         click.get_current_context().exit(code)
+
+
+def on_terminal() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 pass_context = click.make_pass_decorator(Context, ensure=True)

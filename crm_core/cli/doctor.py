@@ -33,8 +33,7 @@ def doctor(context: Context) -> None:
                 out.line(f"     → {finding.advice}")
 
     items = [
-        {"id": f.name, "state": f.state, "message": f.message, "advice": f.advice}
-        for f in findings
+        {"id": f.name, "state": f.state, "message": f.message, "advice": f.advice} for f in findings
     ]
     out.data("doctor/1", {"ok": not failed, "items": items, "next_cursor": None}, draw)
     context.exit(1 if failed else 0)

@@ -108,7 +108,9 @@ def write_log(error: BaseException) -> Path:
     for path in (_log_file(), fallback):
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as out:
+            with os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a"
+            ) as out:
                 out.write(entry)
             return path
     return Path(os.devnull)

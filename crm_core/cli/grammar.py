@@ -25,9 +25,7 @@ def _flags(*, hidden: bool) -> list[click.Parameter]:
     return [
         click.Option(["--as", "user"], metavar="USER", help="Act as this user.", **keep),
         click.Option(["--json", "as_json"], help="Print data as JSON.", **switch),
-        click.Option(
-            ["--database-url"], metavar="URL", help="Use this database.", **keep, **rare
-        ),
+        click.Option(["--database-url"], metavar="URL", help="Use this database.", **keep, **rare),
         click.Option(["--safe-mode"], help="Load no plugin.", **switch, **rare),
         click.Option(["--verbose"], help="Log what is done to stderr.", **switch, **rare),
     ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from crm_core.cli.context import Context, pass_context
+from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import ConfigurationError
 
@@ -38,7 +37,7 @@ QUESTIONS = {
 @click.option("--admin", metavar="LOGIN", help="The administrator; acts for this account.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take what this machine suggests.")
 @pass_context
-def init(context: Context, *, yes: bool, **given: str | None) -> None:
+def init(context: Context, /, *, yes: bool, **given: str | None) -> None:
     """Set up a database and the first administrator.
 
     Asks on a terminal; elsewhere, and with --yes, it takes the flags and what this machine's own
@@ -58,7 +57,7 @@ def init(context: Context, *, yes: bool, **given: str | None) -> None:
                 _tell(context, None, None)
                 return
     check_server(database)
-    answers = _asked(given, ask=not yes and sys.stdin.isatty())
+    answers = _asked(given, ask=not yes and on_terminal())
     upgrade(database)
     with unit_of_work(database, actor=system, write=True) as uow:
         settings = install(uow, answers, os_user=os_user())

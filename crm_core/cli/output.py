@@ -36,7 +36,6 @@ class Advance(Protocol):
         """Say how much is done, of how much (None: not known), in which stage of the work."""
 
 
-
 def inert(value: Any, *, lines: bool = False) -> str:
     """Return ``value`` as text that cannot steer a terminal.
 
@@ -46,7 +45,7 @@ def inert(value: Any, *, lines: bool = False) -> str:
     """
     text = "" if value is None else _words(value)
     if lines:
-        return "\n".join(LIVE.sub("", line) for line in text.splitlines())
+        return "\n".join(LIVE.sub("", line) for line in text.split("\n"))
     return LIVE.sub("", re.sub(r"[\t\r\n\u2028\u2029]+", " ", text))
 
 
@@ -188,9 +187,7 @@ class Output:
     def _print_table(self, rows: list[list[str]]) -> None:
         widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            padded = (
-                text + " " * (w - width(text)) for text, w in zip(row, widths, strict=True)
-            )
+            padded = (text + " " * (w - width(text)) for text, w in zip(row, widths, strict=True))
             click.echo("  ".join(padded).rstrip())
 
     def note(self, text: str) -> None:
@@ -216,7 +213,7 @@ class Output:
 
 
 def _given(value: Any) -> bool:
-    return value is not None and value != "" and value != []
+    return value not in (None, "", [])
 
 
 @contextmanager

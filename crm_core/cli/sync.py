@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXIT_PARTLY = 3
 RUN_RIGHT = "core.sync.run"
 SHOWN_SET_ASIDE = 20
+COUNTED = ("created", "updated", "unchanged", "set_aside")
 
 
 @click.group(cls=CrmGroup)
@@ -31,7 +32,7 @@ def sync() -> None:
 @click.option("--accept-vanished", is_flag=True, help="Go on although very many records are gone.")
 @click.option("--dry-run", is_flag=True, help="Only count what would change; write nothing.")
 @pass_context
-def run(context: Context, name: str, **options: Any) -> None:
+def run(context: Context, /, name: str, **options: Any) -> None:
     """Pull what changed since the last run; safe to stop and run again.
 
     Exit 3 when records were set aside, 4 when the back office is not reachable or refused us, 5
@@ -46,7 +47,7 @@ def run(context: Context, name: str, **options: Any) -> None:
 @click.option("--entity", "entities", multiple=True, help="Only this entity; may be repeated.")
 @click.option("--full", is_flag=True, help="Read every record, not only what changed.")
 @pass_context
-def plan(context: Context, name: str, **options: Any) -> None:
+def plan(context: Context, /, name: str, **options: Any) -> None:
     """Count what a run would change; write nothing."""
     report = _run(context, _permitted(context, name), dry_run=True, **options)
     _tell(context, "sync.plan/1", name, report)
@@ -66,7 +67,13 @@ def retry(context: Context, name: str) -> None:
         _tell(context, "sync.run/1", name, _run(context, backend, entities=entities))
         return
     out = context.output
-    data = {"backend": name, "id": None, "state": "done", "counts": {}, "warnings": []}
+    data: dict[str, Any] = {
+        "backend": name,
+        "id": None,
+        "state": "done",
+        "counts": {},
+        "warnings": [],
+    }
     out.data("sync.run/1", data, lambda: out.line(f"Nothing of {name} is set aside."))
 
 
@@ -117,8 +124,8 @@ def _plain(report: RunReport) -> dict[str, Any]:
 
 
 def _draw_counts(context: Context, counts: Mapping[str, Mapping[str, int]]) -> None:
-    columns = list(dict.fromkeys(name for count in counts.values() for name in count))
-    if columns:
+    columns = list(dict.fromkeys([*COUNTED, *(name for n in counts.values() for name in n)]))
+    if counts:
         headings = ["", *(name.replace("_", " ") for name in columns)]
         rows = [[entity, *(n.get(c, 0) for c in columns)] for entity, n in counts.items()]
         context.output.table(headings, rows)

@@ -15,9 +15,11 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
-from crm_core.errors import CrmError, RetryableSyncError
+from crm_core.errors import CrmError, FatalSyncError, RetryableSyncError
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from crm_core.bootstrap import Application
     from crm_core.entities.sync import Backend
 
@@ -25,6 +27,8 @@ ROUND_SECONDS = 15.0
 JITTER = 0.2
 """Part of an interval by which runs are spread, so that many workers do not ask at once."""
 EXIT_PARTLY = 3
+LOGIN_REFUSED = "core.sync.login_refused"
+"""Code of the one refusal that is not tried again before backend or secret were changed."""
 
 
 @click.command(cls=CrmCommand)
@@ -71,6 +75,7 @@ class Worker:
 
         self.application = application
         self.stop = stop
+        self._refused: dict[UUID, tuple[int, str | None]] = {}
         self.log = structlog.get_logger(__name__)
 
     def run(self) -> None:
@@ -87,13 +92,13 @@ class Worker:
         Returns:
             The exit code of the worst that happened; 0 when all went well.
         """
-        codes = [self._job("audit sealing", self._seal)]
         backends: list[Backend] = []
-        codes.append(self._job("looking for work", lambda: self._due(backends, everything)))
+        codes = [self._job("looking for work", lambda: self._due(backends, everything))]
         for backend in backends:
             if not self.stop.is_set():
                 job = lambda backend=backend: self._sync(backend)  # noqa: E731
                 codes.append(self._job(f"sync of {backend.name}", job))
+        codes.append(self._job("audit sealing", self._seal))
         return max(codes)
 
     def _job(self, name: str, act: Callable[[], int]) -> int:
@@ -102,10 +107,12 @@ class Worker:
         except CrmError as error:
             self.log.error("job failed", job=name, code=error.code, reason=error.message)
             return error.exit_code
-        except Exception as error:  # one job's fault must not end the worker
+        except Exception as error:  # noqa: BLE001  one job's fault must not end the worker
             from crm_core.cli.failures import write_log
 
-            self.log.error("job broke", job=name, reason=repr(error), logged_in=str(write_log(error)))
+            self.log.error(
+                "job broke", job=name, reason=repr(error), logged_in=str(write_log(error))
+            )
             return 1
 
     def _seal(self) -> int:
@@ -131,6 +138,8 @@ class Worker:
         return 0
 
     def _sync(self, backend: Backend) -> int:
+        from crm_core.secret_refs import read_secret
+
         def watch(_entity: str, _done: int, _total: int | None) -> None:
             if self.stop.is_set():
                 raise RetryableSyncError(
@@ -138,7 +147,15 @@ class Worker:
                     code="core.sync.stopped",
                 )
 
-        report = self.application.run_sync(backend, on_progress=watch)
+        access = (backend.version, read_secret(backend.secret_ref, backend.name))
+        if self._refused.get(backend.id) == access:
+            return 0  # said once; asking again and again would lock the account
+        try:
+            report = self.application.run_sync(backend, on_progress=watch)
+        except FatalSyncError as error:
+            if error.code == LOGIN_REFUSED:
+                self._refused[backend.id] = access
+            raise
         self.log.info(
             "synced",
             backend=backend.name,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed
@@ -40,7 +40,20 @@ class AuditEntry(Base):
     __table_args__ = (
         Index(None, "entity_type", "entity_id", "id"),
         Index(None, "customer_id", "id"),
-        Index(None, "position", unique=True),
+        # Both partial, so that a fresh row costs one entry and sealing finds what is left at once.
+        Index(
+            "ix_core_audit_unsealed",
+            "id",
+            sqlite_where=text("position IS NULL"),
+            postgresql_where=text("position IS NULL"),
+        ),
+        Index(
+            None,
+            "position",
+            unique=True,
+            sqlite_where=text("position IS NOT NULL"),
+            postgresql_where=text("position IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(

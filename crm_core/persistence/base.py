@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import MetaData, Text, Uuid
+from sqlalchemy import MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from crm_core.ids import new_id
 from crm_core.persistence.scope import Scope
-from crm_core.persistence.types import UtcDateTime
+from crm_core.persistence.types import Key, UtcDateTime
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -33,7 +33,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text(),
-        UUID: Uuid(),
+        UUID: Key(),
         datetime: UtcDateTime(),
     }
 

@@ -43,7 +43,7 @@ class ScopeOption(LoaderCriteriaOption):
             if condition is None:
                 self._unrestricted.add(mapper)
                 continue
-            key = condition._generate_cache_key()
+            key = condition._generate_cache_key()  # noqa: SLF001  no public way to a cache key
             if key is None:
                 raise TypeError(f"The scope of {mapper.class_.__name__} cannot be cached.")
             shape.append((mapper, key.key))
@@ -71,7 +71,8 @@ class ScopeOption(LoaderCriteriaOption):
         condition = self._conditions[ext_info.mapper]
         if ext_info.is_aliased_class:
             # SQLAlchemy does this for a condition in WHERE, but not for one in ON.
-            return ext_info._adapter.traverse(condition)  # type: ignore[no-any-return]
+            adapter = ext_info._adapter  # noqa: SLF001
+            return adapter.traverse(condition)  # type: ignore[no-any-return]
         return condition
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from crm_core.errors import ConfigurationError
@@ -159,8 +159,8 @@ def _status(connection: Connection, line: MigrationLine) -> MigrationStatus:
     known = line.revisions
     current = None
     if connection.dialect.has_table(connection, line.version_table):
-        select = f"SELECT version_num FROM {line.version_table}"
-        current = connection.exec_driver_sql(select).scalar()
+        version_table = table(line.version_table, column("version_num"))
+        current = connection.scalar(select(version_table.c.version_num))
     newer = current is not None and current not in known
     pending = () if newer else tuple(r for r in known if current is None or r > current)
     return MigrationStatus(current, known[-1], pending, newer)

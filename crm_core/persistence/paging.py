@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, Uuid, literal, tuple_
+from sqlalchemy import Integer, Select, Uuid, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.errors import InputError
@@ -96,6 +96,8 @@ def _decoded(
 
 
 def _typed(value: Any, key: InstrumentedAttribute[Any]) -> Any:
+    if isinstance(key.type, Integer) and type(value) is int:
+        return value
     if not isinstance(value, str):
         raise TypeError(value)
     if isinstance(key.type, Uuid):

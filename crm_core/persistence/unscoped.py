@@ -1,38 +1,21 @@
 """The few reads that must see past the actor's scope, kept in one place to be watched.
 
-None gives back what a record says: ids, yes or no, and when something was synced. Callers check
+None gives back what a record says, only ids, and yes or no. Callers check
 through the scoped session that the actor may see the customer an id leads to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, func, literal, select
+from sqlalchemy import func, literal, select
 
 from crm_core.persistence.bulk import table_of
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
-
-
-class Source(NamedTuple):
-    """Where a customer's data comes from, and how fresh it is.
-
-    ``synced_at`` is when this record last changed here through a sync, ``refreshed_at`` when
-    ``entity`` (customer, order …) was last read to the end; both None where that never happened.
-    """
-
-    backend: str
-    remote_id: str
-    state: str
-    synced_at: datetime
-    entity: str | None
-    refreshed_at: datetime | None
 
 
 def bound_ids(uow: UnitOfWork, backend_name: str, remote_id: str) -> Sequence[tuple[str, UUID]]:
@@ -50,36 +33,6 @@ def bound_ids(uow: UnitOfWork, backend_name: str, remote_id: str) -> Sequence[tu
         )
     )
     return [(row.entity, row.local_id) for row in uow.connection().execute(statement)]
-
-
-def sources_of(uow: UnitOfWork, customer_id: UUID) -> list[Source]:
-    """Return the back offices a customer is bound to, a row for each entity read from there.
-
-    The caller has checked that the actor may see the customer.
-    """
-    rows = uow.connection().execute(_sources(), {"customer_id": customer_id})
-    return [Source(*row) for row in rows]
-
-
-@cache
-def _sources() -> Select[Any]:
-    from crm_core.entities.sync import Backend, Binding, SyncCursor
-
-    backend, binding, cursor = table_of(Backend), table_of(Binding), table_of(SyncCursor)
-    return (
-        select(
-            backend.c.name,
-            binding.c.remote_id,
-            binding.c.state,
-            binding.c.synced_at,
-            cursor.c.entity,
-            cursor.c.refreshed_at,
-        )
-        .join(backend, backend.c.id == binding.c.backend_id)
-        .outerjoin(cursor, cursor.c.backend_id == binding.c.backend_id)
-        .where(binding.c.local_id == bindparam("customer_id"), binding.c.entity == "customer")
-        .order_by(backend.c.name, cursor.c.entity)
-    )
 
 
 def leads_to(uow: UnitOfWork, type_id: UUID, start: UUID, goal: UUID) -> bool:

@@ -35,48 +35,55 @@ Path = tuple[str | int, ...]
 Faults = list[tuple[Path, str]]
 
 
+_MESSAGES = {
+    "required": "is missing; fill it in.",
+    "null": "is empty; fill it in.",
+    "invalid": "is not text; write it as text.",
+    "invalid_utf8": "is not UTF-8 text; convert it.",
+}
+
+
 def _text(length: int, *, required: bool = False) -> Any:
-    limit = validate.Length(
-        min=1 if required else None,
-        max=length,
-        error=f"has more than {length} characters; shorten it." if not required
-        else f"needs 1 to {length} characters.",
+    limit = (
+        validate.Length(min=1, max=length, error=f"needs 1 to {length} characters.")
+        if required
+        else validate.Length(max=length, error=f"has more than {length} characters; shorten it.")
     )
     return fields.String(
-        required=required,
-        allow_none=not required,
-        validate=limit,
-        error_messages={
-            "required": "is missing; fill it in.",
-            "null": "is empty; fill it in.",
-            "invalid": "is not text; write it as text.",
-            "invalid_utf8": "is not UTF-8 text; convert it.",
-        },
+        required=required, allow_none=not required, validate=limit, error_messages=_MESSAGES
     )
 
 
 def _choice(kind: type[StrEnum], *, required: bool = False) -> Any:
     choices = [member.value for member in kind]
-    field = _text(SHORT, required=required)
-    field.validators = [
-        validate.OneOf(choices, error=f"must be one of {', '.join(choices)}.")
-    ]
-    return field
+    return fields.String(
+        required=required,
+        allow_none=not required,
+        validate=validate.OneOf(choices, error=f"must be one of {', '.join(choices)}."),
+        error_messages=_MESSAGES,
+    )
 
 
 def _list(inner: Any) -> Any:
+    limit = validate.Length(max=ITEMS, error=f"holds more than {ITEMS} items; leave some out.")
     return fields.List(
         inner,
         allow_none=True,
-        validate=validate.Length(max=ITEMS, error=f"holds more than {ITEMS} items; leave some out."),
-        error_messages={"invalid": "is not a list; write a list."},
+        validate=limit,
+        error_messages={**_MESSAGES, "invalid": "is not a list; write a list."},
     )
+
+
+def _records(schema: type[Schema]) -> Any:
+    return _list(fields.Nested(schema, error_messages=_MESSAGES))
 
 
 class RecordSchema(Schema):
     """Base of the schemas here: unknown fields are faults, in our wording."""
 
     class Meta:
+        """Options as marshmallow reads them."""
+
         unknown = RAISE
 
     error_messages = {  # noqa: RUF012  marshmallow's own declaration
@@ -124,9 +131,14 @@ class CustomerSchema(RecordSchema):
     note = _text(TEXT)
     owner = _text(LINE)
     tags = _list(_text(NAME, required=True))
-    contact_points = _list(fields.Nested(ContactPointSchema))
-    addresses = _list(fields.Nested(AddressSchema))
-    profile = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True))
+    contact_points = _records(ContactPointSchema)
+    addresses = _records(AddressSchema)
+    profile = fields.Dict(
+        keys=fields.String(error_messages=_MESSAGES),
+        values=_text(LINE),
+        allow_none=True,
+        error_messages={**_MESSAGES, "invalid": "is not a record with fields."},
+    )
 
 
 ADDRESS_FIELDS = tuple(name for name in AddressSchema().fields if name != "use")
@@ -169,7 +181,7 @@ def load_customer(
 def read_customer(
     values: Mapping[str, Any], *, partial: bool = False, region: str | None = None
 ) -> tuple[dict[str, Any], Faults]:
-    """Like :func:`load_customer`, but give back the faults as (path, message) instead of raising."""
+    """Like :func:`load_customer`, but give back the faults as (path, message), not raise them."""
     faults: Faults = []
     cleaned = _cleaned(values, (), faults)
     try:
@@ -206,13 +218,14 @@ def _flattened(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _make_canonical(record: dict[str, Any], region: str | None, faults: Faults) -> None:
-    addresses = record.get("addresses") or ()
     country = region
+    addresses = record.get("addresses") or ()
     for index, address in enumerate(addresses):
+        path: Path = ("addresses", index)
         use = address["use"] = address.get("use") or AddressUse.MAIN.value
-        _replace(address, "country_code", parse_country, ("addresses", index), faults)
+        code = _replace(address, "country_code", parse_country, path, faults)
         if use == AddressUse.MAIN.value:
-            country = address.get("country_code") or country
+            country = code or country
     for index, address in enumerate(addresses):
         _check_address(address, country, ("addresses", index), faults)
     for index, point in enumerate(record.get("contact_points") or ()):
@@ -227,7 +240,9 @@ def _make_canonical(record: dict[str, Any], region: str | None, faults: Faults) 
             del record[name]
 
 
-def _check_address(address: dict[str, Any], country: str | None, path: Path, faults: Faults) -> None:
+def _check_address(
+    address: dict[str, Any], country: str | None, path: Path, faults: Faults
+) -> None:
     here = address.get("country_code") or country
     for name in ("phone", "mobile"):
         _check(address, name, lambda value: checked_phone(value, here), path, faults)
@@ -249,10 +264,11 @@ def _check(
 
 def _replace(
     record: dict[str, Any], name: str, parse: Callable[[str], str], path: Path, faults: Faults
-) -> None:
+) -> str | None:
     found = _check(record, name, parse, path, faults)
     if found is not None:
         record[name] = found
+    return found
 
 
 def _bare(error: InputError) -> str:

@@ -14,7 +14,7 @@ MAXIMUM_LENGTH = 200
 INFIX_LENGTH = 3
 """From so many letters on a word is also looked for inside of words."""
 SHORTEST_NUMBER = 5
-SHORT_PREFIX = 3
+SHORT_AFFIX = 3
 RUSSIAN_TRUNK, RUSSIAN_LENGTH = "8", 11
 
 Words = tuple[str, ...]
@@ -106,7 +106,9 @@ def _groups(runs: list[list[str]]) -> Iterator[Group]:
 
 def _is_short(runs: list[list[str]]) -> bool:
     """Return whether the first run may belong to a number, as in ``SI 123`` or ``123 Z``."""
-    return bool(runs) and len(runs[0]) == 1 and len(runs[0][0]) <= SHORT_PREFIX
+    if not runs or _numeric(runs):
+        return False
+    return len(runs[0]) == 1 and len(runs[0][0]) <= SHORT_AFFIX
 
 
 def _numeric(runs: list[list[str]]) -> int:

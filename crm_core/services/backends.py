@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -227,8 +226,10 @@ def set_aside_entities(uow: UnitOfWork, backend_id: UUID) -> list[str]:
 
 
 def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:
-    """Return for each entity of a backend up to when it was read (remote's clock), and if it is
-    in the middle of being read."""
+    """Return how far each entity of a backend was read, by the remote's clock.
+
+    ``entity``, ``refreshed_at`` (our clock), ``mark``, ``is_under_way``.
+    """
     statement = (
         select(
             SyncCursor.entity,
@@ -268,8 +269,7 @@ def _latest_runs(uow: UnitOfWork) -> dict[UUID, dict[str, Any]]:
 
 
 def _by_backend(uow: UnitOfWork, statement: Any) -> dict[UUID, Any]:
-    found: dict[UUID, int | str | datetime] = {key: value for key, value in uow.execute(statement)}
-    return found
+    return {row[0]: row[1] for row in uow.execute(statement)}
 
 
 def _runs() -> Any:

@@ -10,19 +10,13 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, select
-
 from crm_core.entities.commerce import TransactionKind
-from crm_core.entities.customer import Customer
-from crm_core.entities.user import User
 from crm_core.errors import NotFoundError
-from crm_core.persistence.customer_rows import rows_of
+from crm_core.persistence.customer_rows import customer_rows
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.persistence.unscoped import sources_of
 from crm_core.services.consents import latest_statements
 from crm_core.services.currencies import rates_on
-from crm_core.services.relationships import list_relationships
 from crm_core.services.settings import Settings
 
 TIMELINE_LIMIT = 20
@@ -42,8 +36,9 @@ class CustomerCard:
         tags: ``id, name``.
         owners: Who answered for it when, latest first.
         relationships: See ``list_relationships``.
-        timeline: ``kind`` (interaction, activity, document), ``id, at, on, title, detail, who``,
-            newest first; documents know only their day, so ``at`` is None for them.
+        timeline: ``kind`` (interaction, activity, document), ``id, at, on, title, detail,
+            direction, body, who``, newest first; a document has a day (``on``), the others a
+            moment (``at``). ``detail`` is the channel, the activity's type or the document's kind.
         documents: Open ones and the latest of each kind, newest first: the fields of
             ``Transaction`` and ``is_overdue``.
         balance: What is still to be paid.
@@ -107,8 +102,8 @@ def customer_card(
         NotFoundError: There is none that the actor may see.
     """
     uow.actor.require(CUSTOMER_VIEW)
-    customer = uow.execute(_CUSTOMER, {"customer_id": customer_id}).mappings().first()
-    if customer is None:
+    rows = customer_rows(uow, customer_id, interactions=timeline_limit)
+    if rows is None:
         raise NotFoundError(
             f"There is no customer {customer_id} that {uow.actor.login} may see.",
             code="core.customer.not_found",
@@ -116,35 +111,24 @@ def customer_card(
         )
     now = uow.now
     today = now.astimezone(ZoneInfo(settings.time_zone)).date()
-    rows = rows_of(uow, customer_id, interactions=timeline_limit)
     documents = _documents(rows["documents"], today)
     activities = rows["activities"]
     return CustomerCard(
-        customer=dict(customer),
+        customer=rows["customer"][0],
         contact_points=rows["contact_points"],
         addresses=rows["addresses"],
         tags=rows["tags"],
         owners=rows["owners"],
-        relationships=list_relationships(uow, customer_id),
+        relationships=rows["relationships"],
         timeline=_timeline(rows["interactions"], activities, documents, timeline_limit),
         documents=documents,
         balance=_balance(uow, documents, settings.base_currency, today),
         activities=_open_activities(activities, now),
         consents=latest_statements(rows["consents"]),
-        profile=rows["profile"],
+        profile=[{**row, "is_personal": bool(row["is_personal"])} for row in rows["profile"]],
         products=_products(rows["products"]),
-        sources=_sources(uow, customer_id),
+        sources=_sources(rows["sources"]),
     )
-
-
-_CUSTOMER = (
-    select(
-        *(column for column in Customer.__mapper__.column_attrs),
-        User.name.label("owner_name"),
-    )
-    .outerjoin(User, User.id == Customer.owner_id)
-    .where(Customer.id == bindparam("customer_id"))
-)
 
 
 def _documents(rows: Rows, today: date) -> Rows:
@@ -164,39 +148,39 @@ def _documents(rows: Rows, today: date) -> Rows:
 
 
 def _timeline(interactions: Rows, activities: Rows, documents: Rows, limit: int) -> Rows:
-    entries = [
-        _entry("interaction", row, row["at"], row["subject"], row["channel"], row["user_name"])
-        for row in interactions
-    ]
+    entries = [{"kind": "interaction", "on": None, **row} for row in interactions]
     entries += [
-        _entry("activity", row, row["done_at"], row["summary"], row["type"], row["owner_name"])
+        {
+            "kind": "activity",
+            "on": None,
+            "id": row["id"],
+            "at": row["done_at"],
+            "title": row["summary"],
+            "detail": row["type"],
+            "direction": None,
+            "body": row["note"],
+            "who": row["owner_name"],
+        }
         for row in activities
         if row["done_at"] is not None
     ]
     entries += [
         {
-            **_entry("document", row, None, row["number"] or row["kind"], row["kind"], None),
+            "kind": "document",
             "on": row["issued_on"],
+            "id": row["id"],
+            "at": None,
+            "title": row["number"],
+            "detail": row["kind"],
+            "direction": None,
+            "body": row["reference"],
+            "who": None,
         }
         for row in documents[:limit]
         if row["issued_on"] is not None
     ]
     entries.sort(key=_moment, reverse=True)
     return entries[:limit]
-
-
-def _entry(
-    kind: str, row: Mapping[str, Any], at: datetime | None, title: str, detail: str, who: str | None
-) -> dict[str, Any]:
-    return {
-        "kind": kind,
-        "id": row["id"],
-        "at": at,
-        "on": at.date() if at else None,
-        "title": title,
-        "detail": detail,
-        "who": who,
-    }
 
 
 def _moment(entry: Mapping[str, Any]) -> datetime:
@@ -250,19 +234,12 @@ def _products(rows: Rows) -> Rows:
     return [{key: row[key] for key in row if key != "source"} for row in chosen]
 
 
-def _sources(uow: UnitOfWork, customer_id: UUID) -> Rows:
+def _sources(rows: Rows) -> Rows:
+    """Gather the entities read from each back office."""
     sources: dict[tuple[str, str], dict[str, Any]] = {}
-    for source in sources_of(uow, customer_id):
-        told = sources.setdefault(
-            (source.backend, source.remote_id),
-            {
-                "backend": source.backend,
-                "remote_id": source.remote_id,
-                "state": source.state,
-                "synced_at": source.synced_at,
-                "refreshed": {},
-            },
-        )
-        if source.entity is not None:
-            told["refreshed"][source.entity] = source.refreshed_at
+    for row in rows:
+        entity, refreshed_at = row.pop("entity"), row.pop("refreshed_at")
+        told = sources.setdefault((row["backend"], row["remote_id"]), {**row, "refreshed": {}})
+        if entity is not None:
+            told["refreshed"][entity] = refreshed_at
     return list(sources.values())

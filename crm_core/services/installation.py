@@ -115,7 +115,7 @@ def check_server(database: Database) -> None:
 
 
 def _machine_zone() -> str:
-    known = get_global("zone_territories")
+    known = {*get_global("zone_territories"), "UTC"}
     named = os.environ.get("TZ", "").lstrip(":")
     linked = str(ZONE_LINK.resolve()).partition("zoneinfo/")[2] if ZONE_LINK.exists() else ""
     return next((zone for zone in (named, linked) if zone in known), "UTC")

@@ -101,9 +101,10 @@ def search_customers(
         include_archived=include_archived,
         after=None if cursor is None else _decoded(cursor),
     )
-    more = len(found) > limit
-    hits = _hits(uow, query, [entry.customer_id for entry in found[:limit]])
-    return Page(hits, _encoded(found[limit - 1]) if more else None)
+    next_cursor = _encoded(found[limit - 1]) if len(found) > limit else None
+    # Positions sort by the first letters only; within a page names are put in full order.
+    shown = sorted(found[:limit])
+    return Page(_hits(uow, query, [entry.customer_id for entry in shown]), next_cursor)
 
 
 def _owners(actor: Actor) -> set[UUID] | None:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -87,6 +88,7 @@ class SyncContext:
     remote: RemoteBackend
     actor: Actor
     token: UUID
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     phone_region: str | None = None
     dry_run: bool = False
     on_progress: Progress | None = None

@@ -81,9 +81,9 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
             code="core.sync.too_many_vanished",
             details={"entity": entity, "vanished": len(vanished), "followed": len(followed)},
         )
-    read_again(context, entity, missed)
     if context.dry_run:
         return
+    read_again(context, entity, missed)
     for chunk in chunked(vanished, READ_SIZE):
         _follow(context, entity, chunk)
 
@@ -141,7 +141,9 @@ def retry_set_aside(context: SyncContext, entity: str) -> None:
         waiting = set(
             uow.scalars(
                 select(DeadLetter.remote_id).where(
-                    DeadLetter.backend_id == context.backend_id, DeadLetter.entity == entity
+                    DeadLetter.backend_id == context.backend_id,
+                    DeadLetter.entity == entity,
+                    DeadLetter.last_at < context.began_at,
                 )
             )
         )

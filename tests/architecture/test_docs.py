@@ -72,14 +72,15 @@ def _commands_in(text: str) -> set[str]:
     return set(re.findall(r"(?:^(?:\.venv/bin/)?|`)crm ([a-z][^`\n#]*)", text, re.MULTILINE))
 
 
-def _unknown(command: click.Command, words: list[str]) -> str | None:
-    """The first word that the command line does not know, or None."""
-    context = click.Context(command)
-    while words and isinstance(command, click.Group):
-        found = command.get_command(context, words[0])
-        if found is None:
-            return words[0]
-        command, words = found, words[1:]
+def _unknown(words: list[str]) -> str | None:
+    """The first word or flag that the command line does not know, or None."""
+    command: click.Command = crm
+    with click.Context(crm) as context:
+        while words and isinstance(command, click.Group):
+            found = command.get_command(context, words[0])
+            if found is None:
+                return words[0]
+            command, words = found, words[1:]
     known = {option for parameter in command.params for option in parameter.opts}
     flags = {word.partition("=")[0] for word in words if word.startswith("--")}
     return next(iter(sorted(flags - known)), None)
@@ -88,4 +89,4 @@ def _unknown(command: click.Command, words: list[str]) -> str | None:
 @pytest.mark.parametrize("document", ["README.md", "docs/development.md"])
 def test_every_command_shown_exists(tree, document):
     commands = _commands_in((tree.root / document).read_text(encoding="utf-8"))
-    assert {line: word for line in commands if (word := _unknown(crm, line.split()))} == {}
+    assert {line: word for line in commands if (word := _unknown(line.split()))} == {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from crm_core.config import load_config, without_password
 from crm_core.errors import ConfigurationError
 

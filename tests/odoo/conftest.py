@@ -16,10 +16,11 @@ def odoo_server() -> OdooServer:
     """The running server. Without one: skip here, fail in CI, unless CI cannot have one."""
     try:
         return find_server()
-    except NoOdooError as missing:
-        if os.environ.get("CI") == "true" and not missing.excused:
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+    except NoOdooError as error:
+        missing = error
+    if os.environ.get("CI") == "true" and not missing.excused:
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

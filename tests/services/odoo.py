@@ -100,6 +100,8 @@ def act(chosen: argparse.Namespace) -> None:
         return
     if os.geteuid() != 0:
         raise ServiceError("must run as root: chroot needs it (or set CRM_TEST_ODOO_URL)")
+    if chosen.action not in ("up", "down") and not read_state("odoo").get("ready"):
+        raise ServiceError("nothing is built yet: run up first")
     with locked("odoo"):
         match chosen.action:
             case "up":

@@ -81,6 +81,11 @@ def is_up() -> bool:
     return bool(_pid() and port and is_listening(port) and _answers(port))
 
 
+def running_url() -> str | None:
+    """The URL of the test database, if the server runs; never installs or starts one."""
+    return str(read_state(STATE)["url"]) if is_up() else None
+
+
 def status() -> dict[str, object]:
     return {**read_state(STATE), "up": is_up(), "data": str(_data()), "log": str(_log())}
 

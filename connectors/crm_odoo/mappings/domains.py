@@ -5,7 +5,8 @@ an address of its parent. Left out by default are the partners of Odoo's interna
 they still work there or not, and whatever belongs to the own companies: the companies themselves,
 their contacts and their addresses. (``commercial_partner_id`` leads from any of these to the
 company. A subsidiary is a company of its own there, so it stays in.) A portal user is a customer
-who may log in, so he stays in too. A private address without a parent is an employee's home.
+who may log in, so he stays in too; the users that Odoo keeps for visitors and as a template are
+nobody. A private address without a parent is an employee's home.
 
 The domain is a setting. In it ``"$own_companies"`` and ``"$internal_users"`` stand for the partner
 ids of these. Addresses follow their parent, documents their partner, in or out of it.
@@ -22,6 +23,7 @@ CUSTOMER_DOMAIN = "$customer_domain"
 """Where a domain takes in the setting; ``$customer_domain:partner_id`` through a field."""
 OWN_COMPANIES = "$own_companies"
 INTERNAL_USERS = "$internal_users"
+IS_INTERNAL_USER: Domain = ("|", ("share", "=", False), ("login", "in", ("public", "portaltemplate")))
 ADDRESS_TYPES = ("invoice", "delivery", "other", "private")
 
 DEFAULT_CUSTOMER_DOMAIN: Domain = (

@@ -16,6 +16,7 @@ from alembic import autogenerate, command
 from alembic.config import Config
 from alembic.operations import MigrateOperation, MigrationScript
 from alembic.runtime.migration import MigrationContext
+from alembic.script import Script
 
 import crm_core.entities  # noqa: F401  maps the core's classes
 from crm_core.persistence import types
@@ -72,7 +73,7 @@ def write_revision(line: MigrationLine, message: str, known: Sequence[MigrationL
                 config, message=message, autogenerate=True, rev_id=f"{number:04}"
             )
         database.dispose()
-    assert script is not None and not isinstance(script, list)
+    assert isinstance(script, Script)
     return Path(script.path)
 
 
@@ -116,9 +117,9 @@ def _render_type(kind: str, item: Any, context: Any) -> str | bool:
 
 
 def _add_search(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
-    assert scripts[0].upgrade_ops is not None and scripts[0].downgrade_ops is not None
-    scripts[0].upgrade_ops.ops.append(SearchStructures("create"))
-    scripts[0].downgrade_ops.ops.insert(0, SearchStructures("drop"))
+    for up, down in zip(scripts[0].upgrade_ops_list, scripts[0].downgrade_ops_list, strict=True):
+        up.ops.append(SearchStructures("create"))
+        down.ops.insert(0, SearchStructures("drop"))
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:

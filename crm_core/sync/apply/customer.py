@@ -155,9 +155,7 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
     backend = context.backend_id
     batch = _Batch(
         owners=local_ids(uow, backend, "user", (item.get("owner_ref") for item in values)),
-        tags=local_ids(
-            uow, backend, "tag", (ref for item in values for ref in item.get("tag_refs") or ())
-        ),
+        tags=local_ids(uow, backend, "tag", _tag_refs(changes)),
     )
     known = [change.bound.local_id for change in changes if change.bound]
     connection = uow.connection()
@@ -173,6 +171,14 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
     for row in select_in(connection, CustomerTag, "customer_id", known, "customer_id", "tag_id"):
         batch.tag_ids.setdefault(row.customer_id, set()).add(row.tag_id)
     return batch
+
+
+def _tag_refs(changes: Sequence[Change]) -> Iterable[str]:
+    """Yield the tags told now, and those told before: what was dropped has to be known too."""
+    for change in changes:
+        before = change.bound.snapshot if change.bound else None
+        for values in (change.record.values, before or {}):
+            yield from values.get("tag_refs") or ()
 
 
 def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
+
 from crm_core.cli.main import crm as command
 from crm_core.persistence.database import Database
 from crm_core.plugins.host import PluginHost
@@ -72,11 +74,22 @@ def bare_crm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(folder)
 
 
-@pytest.fixture
-def crm(bare_crm: Shell) -> Shell:
-    """A command line on an initialised base, whose administrator is this OS user."""
-    result = bare_crm("init", "--yes", "--company", "Test & Sons", "--currency", "EUR")
+@pytest.fixture(scope="session")
+def set_up_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as ``crm init`` leaves it, for tests to copy."""
+    folder = tmp_path_factory.mktemp("set-up")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("CRM_CONFIG_HOME", str(folder))
+        result = Shell(folder)("init", "--yes", "--company", "Test & Sons", "--currency", "EUR")
     assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def crm(bare_crm: Shell, set_up_folder: Path) -> Shell:
+    """A command line on an initialised base, whose administrator is this OS user."""
+    shutil.copytree(set_up_folder, bare_crm.folder, dirs_exist_ok=True)
     return bare_crm
 
 

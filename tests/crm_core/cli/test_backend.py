@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+
 from crm_core.errors import FatalSyncError, RetryableSyncError
 from crm_core.sync.protocol import CheckResult, RemoteFault
 
@@ -52,7 +53,9 @@ def test_an_unknown_type_is_refused_with_those_there_are(crm, paper):
     error = crm.error("backend", "add", "papyrus", "x", code=2)
     assert error["code"] == "core.backend.unknown_type"
     assert "paper, paper_safe, stone" in error["message"]
-    assert "Safe mode" in crm.error("--safe-mode", "backend", "add", "paper", "x", code=2)["message"]
+    assert (
+        "Safe mode" in crm.error("--safe-mode", "backend", "add", "paper", "x", code=2)["message"]
+    )
 
 
 def test_a_missing_library_names_the_extra_that_brings_it(crm, paper):
@@ -64,8 +67,9 @@ def test_a_missing_library_names_the_extra_that_brings_it(crm, paper):
 
 @pytest.mark.parametrize("name", ["Main", "a:b", "-x", "ä", "a b", ""])
 def test_a_name_that_would_confuse_commands_is_refused(crm, paper, name):
-    error = crm.error("backend", "add", "paper", "--place", "x", "--", name, code=2)
-    assert error["code"] == "core.backend.name"
+    result = crm("backend", "add", "paper", "--place", "x", "--", name)
+    assert result.exit_code == 2
+    assert "cannot be a backend's name" in result.stderr
 
 
 def test_a_taken_name_is_refused(crm, paper):
@@ -102,6 +106,48 @@ def test_without_any_secret_and_nobody_to_ask_nothing_is_added(crm, paper):
     error = crm.error(*SAFE, code=2)
     assert error["code"] == "core.backend.secret_missing"
     assert "--secret-file" in error["message"]
+    assert crm.json("backend", "list")["items"] == []
+
+
+@pytest.fixture
+def ring(monkeypatch):
+    """A keyring in memory."""
+    from keyring.errors import PasswordDeleteError
+
+    kept = {}
+
+    def delete(service, name):
+        if kept.pop((service, name), None) is None:
+            raise PasswordDeleteError
+
+    monkeypatch.setattr("keyring.set_password", lambda s, n, value: kept.update({(s, n): value}))
+    monkeypatch.setattr("keyring.get_password", lambda s, n: kept.get((s, n)))
+    monkeypatch.setattr("keyring.delete_password", delete)
+    monkeypatch.setattr("crm_core.cli.backend.on_terminal", lambda: True)
+    return kept
+
+
+def test_on_a_terminal_the_secret_is_asked_for_and_kept_in_the_keyring(crm, paper, ring):
+    result = crm(*SAFE, input="typed\n")
+    assert result.exit_code == 0
+    assert "typed" not in result.output
+    assert list(ring.values()) == ["typed"]
+    crm("backend", "test", "vault")
+    assert paper.opened[0].secret == "typed"
+    assert crm("backend", "remove", "vault", "--yes").exit_code == 0
+    assert ring == {}
+
+
+def test_a_keyring_that_cannot_keep_it_is_told(crm, paper, ring, monkeypatch):
+    from keyring.errors import NoKeyringError
+
+    def refuse(*_):
+        raise NoKeyringError("no backend here")
+
+    monkeypatch.setattr("keyring.set_password", refuse)
+    result = crm(*SAFE, input="typed\n")
+    assert result.exit_code == 1
+    assert "--secret-file" in result.stderr
     assert crm.json("backend", "list")["items"] == []
 
 

@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
+
 from crm_core import errors
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.main import COMMANDS, Crm
@@ -46,7 +47,7 @@ def test_help_imports_click_and_the_standard_library_only():
     done = subprocess.run(
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
     )
-    loaded = {name for name in eval(done.stderr) if not name.startswith("_")}  # noqa: S307
+    loaded = {name for name in eval(done.stderr) if not name.startswith("_")}
     assert loaded <= {"click", "crm_core"}
     for name, (_, help_) in COMMANDS.items():
         assert name in done.stdout
@@ -132,7 +133,9 @@ def test_an_unexpected_error_is_told_even_where_nothing_can_be_logged(tmp_path, 
 
 
 def test_a_full_disk_is_told_in_words():
-    result = CliRunner().invoke(failing(OSError(28, "No space left on device", "/data/x")), ["fail"])
+    result = CliRunner().invoke(
+        failing(OSError(28, "No space left on device", "/data/x")), ["fail"]
+    )
     assert result.exit_code == 1
     assert "/data/x: No space left on device" in result.stderr
 

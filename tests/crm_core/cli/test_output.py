@@ -6,9 +6,10 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from crm_core.cli.output import Output, inert, json_text, width
 from hypothesis import given
 from hypothesis import strategies as st
+
+from crm_core.cli.output import Output, inert, json_text, width
 
 NASTY = "Evil\x1b[2J\x1b]0;owned\x07 \x9b31mCorp\u202egnp.exe\r\n\x00"
 
@@ -20,12 +21,14 @@ def test_text_from_outside_cannot_steer_the_terminal():
 @given(st.text(), st.booleans())
 def test_nothing_live_is_left_in_any_text(text, lines):
     shown = inert(text, lines=lines)
-    assert not any(ord(c) < 32 and c != "\n" or 0x7F <= ord(c) < 0xA0 for c in shown)
+    assert not any((ord(c) < 32 and c != "\n") or 0x7F <= ord(c) < 0xA0 for c in shown)
     assert lines or "\n" not in shown
     assert inert(shown, lines=lines) == shown
 
 
-@pytest.mark.parametrize("name", ["Αθήνα", "Łódź", "می‌خواهم", "👩‍👩‍👧 family", "O'Brien [bold]x[/bold]"])
+@pytest.mark.parametrize(
+    "name", ["Αθήνα", "Łódź", "می‌خواهم", "👩‍👩‍👧 family", "O'Brien [bold]x[/bold]"]
+)
 def test_names_of_any_script_stay_as_they_are(name):
     assert inert(name) == name
 
@@ -55,7 +58,9 @@ def test_json_tells_keys_times_and_amounts_as_text():
 
 
 def test_columns_stay_aligned_whatever_the_script(capsys):
-    Output(as_json=False).table(["Name", "City"], [["日本", "東京"], ["Zoë", None], ["Z\u0308", "x"]])
+    Output(as_json=False).table(
+        ["Name", "City"], [["日本", "東京"], ["Zoë", None], ["Z\u0308", "x"]]
+    )
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["Name  City", "日本  東京", "Zoë", "Z\u0308     x"]
     assert width("日本") == 4
@@ -85,7 +90,9 @@ def test_an_empty_list_says_so_beside_the_data(capsys):
 
 
 def test_fields_leave_out_what_is_not_given_and_keep_lines(capsys):
-    Output(as_json=False).fields([("Name", "A"), ("VAT", None), ("Note", "one\ntwo"), ("Paid", False)])
+    Output(as_json=False).fields(
+        [("Name", "A"), ("VAT", None), ("Note", "one\ntwo"), ("Paid", False)]
+    )
     assert capsys.readouterr().out == "Name  A\nNote  one\n      two\nPaid  no\n"
 
 

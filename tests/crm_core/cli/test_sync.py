@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from crm_core.errors import FatalSyncError, RetryableSyncError
 from crm_core.sync.protocol import RemoteFault
 

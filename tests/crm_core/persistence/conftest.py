@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
-import crm_core.entities  # noqa: F401  maps the classes
 import pytest
+from sqlalchemy import Column, Connection, MetaData, Table, TypeDecorator, insert, select
+
+import crm_core.entities  # noqa: F401  maps the classes
 from crm_core.persistence.base import Base
 from crm_core.persistence.database import Database
-from sqlalchemy import Column, Connection, MetaData, Table, TypeDecorator, insert, select
 
 ROWS = 3
 NAMESPACE = UUID("6f1d3d5e-0000-7000-8000-000000000000")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
 from crm_core.access import Actor
 from crm_core.entities import Tag
 from crm_core.ids import new_id
@@ -19,9 +23,6 @@ from crm_core.persistence.bulk import (
 )
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import func, select
 
 COUNT = max(CHUNK, PARAMETERS) * 2 + 1
 
@@ -36,7 +37,7 @@ def test_chunks_hold_everything_in_order(items: list[int], size: int) -> None:
 
 def _names(database: Database, actor: Actor) -> dict[UUID, str]:
     with unit_of_work(database, actor=actor) as uow:
-        return {key: name for key, name in uow.execute(select(Tag.id, Tag.name))}
+        return dict(uow.execute(select(Tag.id, Tag.name)).all())
 
 
 def test_more_rows_than_fit_one_statement(database: Database, system: Actor) -> None:

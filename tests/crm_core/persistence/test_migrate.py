@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
+
 from crm_core.errors import ConfigurationError, LockedError
 from crm_core.persistence import migrate
 from crm_core.persistence.database import Database
 from crm_core.persistence.migrate import MigrationLine
 from crm_core.persistence.migrations import authoring
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import IntegrityError
 
 from .conftest import ROWS, all_rows, fill_database
 

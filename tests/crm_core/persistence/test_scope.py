@@ -9,6 +9,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import (
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Mapped, aliased
+
 from crm_core.access import Actor, Reach
 from crm_core.entities import (
     AuditEntry,
@@ -29,21 +45,6 @@ from crm_core.persistence.base import Base, Keyed
 from crm_core.persistence.database import Database
 from crm_core.persistence.scope import ThroughCustomer
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from sqlalchemy import (
-    Select,
-    and_,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    union,
-    union_all,
-    update,
-)
-from sqlalchemy.orm import Mapped, aliased
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ANNA, BORIS, CLIO = (new_id() for _ in range(3))

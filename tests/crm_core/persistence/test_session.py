@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+
 from crm_core.access import Actor, Reach
 from crm_core.entities import (
     AuditEntry,
@@ -22,7 +24,6 @@ from crm_core.errors import StaleVersionError
 from crm_core.ids import new_id
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from sqlalchemy import select
 
 NOW = datetime(2024, 5, 1, 12, 30, tzinfo=UTC)
 

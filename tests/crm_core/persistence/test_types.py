@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from crm_core.errors import InputError
-from crm_core.persistence.database import Database
-from crm_core.persistence.types import JsonValue, Money, Quantity, UtcDateTime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, delete, func, insert, select
+
+from crm_core.errors import InputError
+from crm_core.persistence.database import Database
+from crm_core.persistence.types import JsonValue, Money, Quantity, UtcDateTime
 
 PROBE = Table(
     "test_probe",

@@ -13,12 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from sqlalchemy import event, func, select, text
+
 from crm_core.access import Actor
 from crm_core.entities import Customer, Setting, Tag
 from crm_core.errors import ConfigurationError, CrmError, DuplicateError, LockedError
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
-from sqlalchemy import event, func, select, text
 
 NOBODY = 65534
 HOLDER = """

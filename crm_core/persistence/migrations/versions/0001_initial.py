@@ -44,7 +44,22 @@ def upgrade() -> None:
         ["entity_type", "entity_id", "id"],
         unique=False,
     )
-    op.create_index(op.f("ix_core_audit_position"), "core_audit", ["position"], unique=True)
+    op.create_index(
+        op.f("ix_core_audit_position"),
+        "core_audit",
+        ["position"],
+        unique=True,
+        sqlite_where=sa.text("position IS NOT NULL"),
+        postgresql_where=sa.text("position IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_core_audit_unsealed",
+        "core_audit",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("position IS NULL"),
+        postgresql_where=sa.text("position IS NULL"),
+    )
     op.create_table(
         "core_backend",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -948,7 +963,18 @@ def downgrade() -> None:
     op.drop_table("core_profile_attribute")
     op.drop_table("core_currency")
     op.drop_table("core_backend")
-    op.drop_index(op.f("ix_core_audit_position"), table_name="core_audit")
+    op.drop_index(
+        "ix_core_audit_unsealed",
+        table_name="core_audit",
+        sqlite_where=sa.text("position IS NULL"),
+        postgresql_where=sa.text("position IS NULL"),
+    )
+    op.drop_index(
+        op.f("ix_core_audit_position"),
+        table_name="core_audit",
+        sqlite_where=sa.text("position IS NOT NULL"),
+        postgresql_where=sa.text("position IS NOT NULL"),
+    )
     op.drop_index(op.f("ix_core_audit_entity_type_entity_id_id"), table_name="core_audit")
     op.drop_index(op.f("ix_core_audit_customer_id_id"), table_name="core_audit")
     op.drop_table("core_audit")

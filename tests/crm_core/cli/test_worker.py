@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from crm_core.bootstrap import Application
+from crm_core.cli.worker import Worker
+from crm_core.config import load_config
+from crm_core.errors import FatalSyncError, RetryableSyncError
+from crm_core.sync.protocol import RemoteFault
+
+
+@pytest.fixture
+def office(crm, paper):
+    crm("backend", "add", "paper", "desk", "--place", "x")
+    crm("backend", "add", "paper", "shelf", "--place", "y")
+    return crm
+
+
+def runs(office, name):
+    return [run["state"] for run in office.json("sync", "history", name)["items"]]
+
+
+@pytest.fixture
+def worker(office):
+    application = Application(load_config({}, os.environ, Path.cwd()))
+    yield Worker(application, threading.Event())
+    application.close()
+
+
+def test_once_does_every_job_and_seals_the_audit(office):
+    result = office("worker", "--once")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "synced" in result.stderr
+    assert runs(office, "desk") == runs(office, "shelf") == ["done"]
+    audit = next(i for i in office.json("doctor")["items"] if i["id"] == "audit")
+    assert audit["message"].startswith("0 entries")
+
+
+def test_one_backends_trouble_does_not_stop_the_other(office, paper, monkeypatch):
+    monkeypatch.setattr(paper, "trouble", RetryableSyncError("The desk is on fire."))
+    result = office("worker", "--once")
+    assert result.exit_code == 4
+    assert runs(office, "desk") == runs(office, "shelf") == ["failed"]
+    assert "on fire" in result.stderr
+
+
+def test_a_job_that_breaks_is_logged_without_a_traceback(office, paper, tmp_path, monkeypatch):
+    monkeypatch.setattr(paper, "trouble", ZeroDivisionError("oh"))
+    result = office("worker", "--once")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.stderr
+    assert "ZeroDivisionError: oh" in (tmp_path / "crm.log").read_text()
+
+
+def test_set_aside_records_make_once_end_with_3(office, paper):
+    paper.faults.append(RemoteFault("9", "Smudge", "x", "stain"))
+    assert office("worker", "--once").exit_code == 3
+
+
+def test_only_what_is_due_is_run(office, worker):
+    worker.round(everything=False)
+    worker.round(everything=False)
+    assert runs(office, "desk") == ["done"]
+    ago = (datetime.now(UTC) - timedelta(minutes=10)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with sqlite3.connect(office.folder / "crm.sqlite") as connection:
+        connection.execute("UPDATE core_sync_run SET started_at = ?", [ago])
+    worker.round(everything=False)
+    assert runs(office, "desk") == ["done", "done"]
+
+
+def test_a_request_to_stop_ends_the_run_after_the_batch_and_the_next_goes_on(office, paper, worker):
+    asked = iter([False, True])  # first before the run, then after its first page
+    worker.stop.is_set = lambda: next(asked, True)
+    assert worker.round(everything=True) == 4
+    assert runs(office, "desk") == ["failed"]
+    assert runs(office, "shelf") == []
+    assert office("worker", "--once").exit_code == 0
+    assert runs(office, "desk") == ["done", "failed"]
+
+
+def test_a_refused_login_is_not_tried_again_before_something_changed(crm, paper, monkeypatch):
+    secret = crm.folder / "secret"
+    secret.write_text("wrong")
+    crm("backend", "add", "paper_safe", "vault", "--place", "x", "--secret-file", str(secret))
+    application = Application(load_config({}, os.environ, Path.cwd()))
+    worker = Worker(application, threading.Event())
+    paper.trouble = FatalSyncError("The login is refused.", code="core.sync.login_refused")
+    codes = [worker.round(everything=True) for _ in range(3)]
+    assert codes == [4, 0, 0]
+    assert len(paper.opened) == 1
+    secret.write_text("right")
+    paper.trouble = None
+    assert worker.round(everything=True) == 0
+    assert paper.opened[-1].secret == "right"
+    application.close()
+    assert runs(crm, "vault") == ["done", "failed"]
+
+
+def test_sigterm_ends_the_worker_cleanly(crm):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from crm_core.cli.main import main; main()", "worker"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stderr.readline()
+    assert "worker started" in line
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "worker stopped" in rest
+    assert "Traceback" not in rest
+
+
+def test_a_user_without_the_right_may_not_start_it(crm):
+    from crm_core.access import system_actor
+    from crm_core.persistence.unit_of_work import unit_of_work
+    from crm_core.services.users import add_user
+
+    with unit_of_work(crm.database, actor=system_actor("test"), write=True) as uow:
+        add_user(uow, "anna", role_codes=["employee"])
+        uow.commit()
+    assert crm.error("worker", "--once", "--as", "anna", code=1)["code"] == "core.permission_denied"

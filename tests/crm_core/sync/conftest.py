@@ -1,0 +1,130 @@
+"""A small CSV back office that tests change behind the front office's back."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crm_core.access import Actor
+from crm_core.entities import Backend
+from crm_core.ids import new_id
+from crm_core.persistence.base import Base
+from crm_core.persistence.database import Database
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.relationships import seed_relationship_types
+from crm_core.sync.engine import RunReport, run
+from crm_files.backend import FilesBackend
+from sqlalchemy import select
+
+NOT_COMPARED = {
+    "core_sync_run",
+    "core_sync_lock",
+    "core_sync_cursor",
+    "core_backend",
+    "core_audit",
+    "core_ownership",
+    "core_pending_reference",
+}
+MOMENTS = ("_at", "_on")
+
+
+class Office:
+    """A folder of CSV files, the backend record that points at it, and runs of it."""
+
+    def __init__(self, folder: Path, database: Database, actor: Actor) -> None:
+        self.folder = folder
+        self.database = database
+        self.actor = actor
+        with unit_of_work(database, actor=actor, write=True) as uow:
+            seed_relationship_types(uow)
+            self.backend = uow.add(
+                Backend(
+                    id=new_id(),
+                    name="main",
+                    type="files",
+                    config={"path": str(folder)},
+                    created_at=uow.now,
+                    updated_at=uow.now,
+                )
+            )
+            uow.commit()
+
+    def run(self, remote: FilesBackend | None = None, **options: Any) -> RunReport:
+        """Run the backend once."""
+        options.setdefault("page_size", 4)
+        return run(self.database, self.backend, remote or FilesBackend(self.folder), **options)
+
+    def edit(self, file: str, change: Callable[[list[dict[str, str]]], Any]) -> None:
+        """Let ``change`` alter a file's rows in place, or give back other rows."""
+        path = self.folder / file
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            names = list(reader.fieldnames or ())
+            rows = list(reader)
+        rows = change(rows) or rows
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def set(self, file: str, row_id: str, **values: str) -> None:
+        """Change one row of a file."""
+        found = []
+
+        def change(rows: list[dict[str, str]]) -> None:
+            found.extend(row for row in rows if row["id"] == row_id)
+            for row in found:
+                row.update(values)
+
+        self.edit(file, change)
+        assert found, f"{file} has no row {row_id}"
+
+    def drop(self, file: str, *row_ids: str) -> None:
+        """Delete rows of a file."""
+        self.edit(file, lambda rows: [row for row in rows if row["id"] not in row_ids])
+
+    def all(self, statement: Any) -> list[Any]:
+        """Return the rows of a statement."""
+        with unit_of_work(self.database, actor=self.actor) as uow:
+            return list(uow.execute(statement))
+
+    def state(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return what the business tables hold, with keys told as the remote's own ids."""
+        names = self._names()
+        content = {}
+        for table in Base.metadata.sorted_tables:
+            if table.name.startswith("core_") and table.name not in NOT_COMPARED:
+                columns = [column for column in table.columns if not _is_moment(column.name)]
+                rows = self.all(select(*columns))
+                content[table.name] = sorted(
+                    (tuple(_told(value, names) for value in row) for row in rows), key=repr
+                )
+        return content
+
+    def _names(self) -> dict[UUID, str]:
+        bindings = Base.metadata.tables["core_binding"]
+        columns = (bindings.c.local_id, bindings.c.entity, bindings.c.remote_id)
+        return {row[0]: f"{row[1]}:{row[2]}" for row in self.all(select(*columns))}
+
+
+def _is_moment(name: str) -> bool:
+    return name.endswith(MOMENTS) or name == "version"
+
+
+def _told(value: Any, names: dict[UUID, str]) -> Any:
+    return names.get(value, "-") if isinstance(value, UUID) else value
+
+
+@pytest.fixture
+def office(database: Database, system: Actor, tmp_path: Path) -> Office:
+    """The demo company's folder, not yet pulled, over a database of each kind."""
+    folder = tmp_path / "office"
+    with as_file(files("crm_files") / "demo") as packaged:
+        shutil.copytree(packaged, folder)
+    return Office(folder, database, system)
