@@ -21,7 +21,8 @@ from stdnum.util import get_cc_module
 
 from crm_core.errors import InputError
 
-CACHED = 65_536
+DOMAINS = 16_384
+"""Domains of e-mail addresses remembered."""
 PHONE_KINDS = frozenset({"phone", "mobile", "fax"})
 
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*").fullmatch
@@ -67,7 +68,7 @@ def _email(value: str) -> str:
     return found.normalized.lower()
 
 
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=DOMAINS)
 def _domain(domain: str) -> str:
     return validate_email(f"a@{domain}", check_deliverability=False).domain
 
@@ -85,7 +86,6 @@ def split_emails(value: str) -> list[str]:
     return found or [text]
 
 
-@lru_cache(maxsize=CACHED)
 def normalize_phone(value: str, region: str | None = None) -> str | None:
     """Return the number as E.164 (``+302101234567``), or None if it is no possible number.
 
@@ -153,7 +153,6 @@ def compact_vat(value: str, country: str | None = None) -> str:
     return value.strip() if error else compact
 
 
-@lru_cache(maxsize=CACHED)
 def _vat(value: str, country: str | None) -> tuple[str, str]:
     """Return the compact number and what is wrong with it ("" for nothing)."""
     compact = _VAT_NOISE.sub("", value).upper()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
+from crm_core.errors import ConfigurationError
+
+MANAGE = "core.database.manage"
 
 
 @click.group(cls=CrmGroup)
@@ -21,7 +26,6 @@ def upgrade(context: Context) -> None:
     Whoever may write the database's file, or knows its password, may do this: nobody can sign in
     to tables of another version.
     """
-    from crm_core.errors import ConfigurationError
     from crm_core.persistence.migrate import check_current, status
     from crm_core.persistence.migrate import upgrade as run_pending
 
@@ -79,3 +83,66 @@ def status(context: Context) -> None:
         )
 
     out.data("db.status/1", data, draw)
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@pass_context
+def backup(context: Context, file: Path) -> None:
+    """Write database and attached files to one new FILE; others may go on working."""
+    from crm_core.services.backup import backup as write_backup
+
+    _require_right(context)
+    config, out = context.config, context.output
+    report = write_backup(context.application.unchecked_database, config.files_folder, file)
+    data = {
+        "file": str(report.file.absolute()),
+        "size_bytes": report.size_bytes,
+        "attachments": report.attachments,
+    }
+    text = f"Wrote {file}: {report.size_bytes // 1024} KiB, {report.attachments} attached files."
+    out.data("db.backup/1", data, lambda: out.line(text))
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a database that holds something.")
+@pass_context
+def restore(context: Context, file: Path, *, force: bool) -> None:
+    """Put what crm db backup wrote to FILE in the place of the database."""
+    from crm_core.services.backup import restore as read_backup
+
+    _require_right(context, any_state=True)
+    database, out = context.application.unchecked_database, context.output
+    database.dispose()  # signing in has opened it, and nobody may hold it now
+    report = read_backup(file, database, context.config.files_folder, force=force)
+    data = {
+        "created_at": report.created_at,
+        "attachments": report.attachments,
+        "needs_upgrade": report.needs_upgrade,
+        "previous": str(report.previous) if report.previous else None,
+    }
+
+    def draw() -> None:
+        out.line(f"Restored what was backed up at {report.created_at:%Y-%m-%d %H:%M} UTC.")
+        out.fields([("The database before", report.previous)], indent=2)
+
+    out.data("db.restore/1", data, draw)
+    if report.needs_upgrade:
+        out.note("It is from an older version. Next: crm db upgrade.")
+
+
+def _require_right(context: Context, *, any_state: bool = False) -> None:
+    """Require the right of whoever acts, where the database can tell who that is.
+
+    Nobody can sign in to tables of another version, nor (``any_state``) to a missing or damaged
+    database; who may do it then is up to the rights on the file or the server.
+    """
+    try:
+        known = context.application.database is not None
+    except ConfigurationError as error:
+        known = False
+        if not any_state and error.code not in ("core.database.outdated", "core.database.newer"):
+            raise
+    if known:
+        context.actor.require(MANAGE)

@@ -9,17 +9,20 @@ import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crm_core.cli.output import inert, json_text
 from crm_core.errors import ConfigurationError, CrmError
 
+if TYPE_CHECKING:
+    from crm_core.cli.context import Context
+
 EXIT_INTERRUPTED = 130
 
 
-def report(error: BaseException, *, as_json: bool) -> int:
+def report(error: BaseException, context: Context, *, as_json: bool) -> int:
     """Tell on stderr what stopped the command (with ``as_json`` also on stdout, as ``error/1``).
 
     Returns:
@@ -34,7 +37,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         return _usage(error, as_json=as_json)
-    known = error if isinstance(error, CrmError) else _translated(error)
+    known = error if isinstance(error, CrmError) else _translated(error, context)
     if known is None:
         known = _unexpected(error)
     click.echo(f"Error: {inert(known.message, lines=True)}", err=True)
@@ -52,16 +55,18 @@ def error_json(code: str, message: str, details: dict[str, Any]) -> str:
 
 def _usage(error: click.ClickException, *, as_json: bool) -> int:
     message = error.format_message()
-    hint = ""
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        hint = f" Try: {error.ctx.command_path} --help"
-    click.echo(f"Error: {inert(message, lines=True)}{hint}", err=True)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(message, err=True)  # the help itself: no more was asked for
+    else:
+        where = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f" Try: {where.command_path} --help" if where else ""
+        click.echo(f"Error: {inert(message, lines=True)}{hint}", err=True)
     if as_json:
         click.echo(error_json("core.usage", message, {}))
     return error.exit_code
 
 
-def _translated(error: BaseException) -> CrmError | None:
+def _translated(error: BaseException, context: Context) -> CrmError | None:
     """Return the product's own error for what the system or the database says, if it is known."""
     if isinstance(error, OSError):
         name = f"{error.filename}: " if error.filename else ""
@@ -76,18 +81,9 @@ def _translated(error: BaseException) -> CrmError | None:
 
     if not isinstance(error, DBAPIError):
         return None
-    from crm_core.cli.context import Context
     from crm_core.persistence.unit_of_work import translated
 
-    click_context = click.get_current_context(silent=True)
-    context = click_context.find_object(Context) if click_context else None
-    shown = context.config.shown_database_url if context else "the database"
-    return translated(error, _Shown(shown))  # type: ignore[arg-type]
-
-
-class _Shown:
-    def __init__(self, url: str) -> None:
-        self.shown_url = url
+    return translated(error, context.application.unchecked_database)
 
 
 def _unexpected(error: BaseException) -> CrmError:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from crm_core.cli.context import Context
 from crm_core.cli.grammar import LazyGroup
 
 COMMANDS = {
@@ -43,6 +44,7 @@ class Crm(LazyGroup):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a name outside the terminal's encoding is no error
                 stream.reconfigure(errors="backslashreplace")
+        context = kwargs.setdefault("obj", Context())
         kwargs["standalone_mode"] = False
         try:
             code = super().main(arguments, **kwargs)
@@ -53,7 +55,7 @@ class Crm(LazyGroup):
         except BaseException as error:  # noqa: BLE001  the last place where anything can be caught
             from crm_core.cli.failures import report
 
-            code = report(error, as_json="--json" in arguments)
+            code = report(error, context, as_json="--json" in arguments)
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.entities.commerce import TransactionKind
 from crm_core.errors import NotFoundError
-from crm_core.persistence.customer_rows import customer_rows
+from crm_core.persistence.card_rows import card_rows
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.consents import latest_statements
@@ -102,7 +102,7 @@ def customer_card(
         NotFoundError: There is none that the actor may see.
     """
     uow.actor.require(CUSTOMER_VIEW)
-    rows = customer_rows(uow, customer_id, interactions=timeline_limit)
+    rows = card_rows(uow, customer_id, interactions=timeline_limit)
     if rows is None:
         raise NotFoundError(
             f"There is no customer {customer_id} that {uow.actor.login} may see.",

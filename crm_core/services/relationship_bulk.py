@@ -11,8 +11,11 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import Customer, CustomerKind
 from crm_core.entities.relationship import Relationship, RelationshipType
+from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
-from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.ids import new_id
+from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
+from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 CONTACT_OF = "contact_of"
@@ -40,7 +43,7 @@ def relate_contacts(
     kinds = _kinds(uow, [customer_id for _, customer_id, _ in contacts])
     targets = [found[0] for found in companies.values() if len(found) == 1]
     ties = _ties(uow, type_id, [*kinds, *targets])
-    made = 0
+    made: list[tuple[UUID, UUID]] = []
     for line, customer_id, company in contacts:
         found = companies[company]
         message = _objection(customer_id, kinds, found, ties)
@@ -48,14 +51,37 @@ def relate_contacts(
             set_aside(line, company, message)
         elif found[0] not in ties[customer_id]:
             ties[customer_id].add(found[0])
-            uow.add(
-                Relationship(
-                    type_id=type_id, from_customer_id=customer_id, to_customer_id=found[0]
-                )
-            )
-            made += 1
-    uow.flush()
-    return made
+            made.append((customer_id, found[0]))
+    _insert(uow, type_id, made)
+    return len(made)
+
+
+def _insert(uow: UnitOfWork, type_id: UUID, pairs: Iterable[tuple[UUID, UUID]]) -> None:
+    rows = [
+        {
+            "id": new_id(),
+            "type_id": type_id,
+            "from_customer_id": customer_id,
+            "to_customer_id": company_id,
+            "started_on": None,
+            "ended_on": None,
+            "note": None,
+        }
+        for customer_id, company_id in pairs
+    ]
+    audits = [
+        audit_row(
+            uow.actor,
+            "create",
+            Relationship.__entity__,
+            row["id"],
+            row["from_customer_id"],
+            {name: [None, plain_value(value)] for name, value in row.items() if value is not None},
+        )
+        for row in rows
+    ]
+    insert_rows(uow.connection(), Relationship, rows)
+    insert_rows(uow.connection(), AuditEntry, audits)
 
 
 def _objection(

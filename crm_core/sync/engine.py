@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -122,6 +122,8 @@ class _Run:
     page_size: int
     overlap: timedelta
     stages: dict[str, float] = field(default_factory=dict)
+    server_time: datetime | None = None
+    """Asked before anything is read: what changes during the run is read again by the next."""
 
     def execute(self, wanted: Collection[str] | None) -> RunReport:
         """Do all steps and record the run."""
@@ -167,6 +169,7 @@ class _Run:
 
     def _begin(self) -> None:
         context = self.context
+        self.server_time = context.remote.server_time()
         with context.reading() as uow:
             context.phone_region = uow.scalar(
                 select(Setting.value).where(Setting.key == "phone_region")
@@ -231,7 +234,6 @@ class _Run:
     def _opened(self, entity: RemoteEntity) -> SyncCursor:
         """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with."""
         context = self.context
-        server_time = context.remote.server_time()
         with unit_of_work(context.database, actor=context.actor, write=not context.dry_run) as uow:
             cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
             if cursor is None:
@@ -243,7 +245,7 @@ class _Run:
                 cursor.mark = None
             if stale or self.full or cursor.sweep_mark is None:
                 cursor.sweep_after = None
-                cursor.sweep_mark = server_time
+                cursor.sweep_mark = self.server_time
             cursor.mapping_digest = entity.mapping_digest
             if context.dry_run:
                 uow.session.expunge_all()

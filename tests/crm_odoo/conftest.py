@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from crm_odoo.transport import ConnectionSettings
 from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
 

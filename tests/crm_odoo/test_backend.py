@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend
 from crm_odoo.backend import OdooBackend
@@ -32,6 +33,7 @@ def partner(number, **changes):
         "city": False, "state_id": False, "country_id": False,
     }  # fmt: skip
     return {**row, **changes}
+
 
 COMPANY = {
     "res_company": [{"id": 1, "currency_id": 9}],

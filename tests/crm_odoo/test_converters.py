@@ -5,6 +5,9 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crm_odoo.mappings.converters import (
     contact_points,
     day,
@@ -18,8 +21,6 @@ from crm_odoo.mappings.converters import (
     text,
 )
 from crm_odoo.mappings.partner import main_address
-from hypothesis import given
-from hypothesis import strategies as st
 
 floats = st.floats(min_value=-1e13, max_value=1e13, allow_nan=False)
 
@@ -63,7 +64,8 @@ def test_language(code, tag):
     ("one@example.com", ["one@example.com"]),
     ("  ONE@example.com ", ["ONE@example.com"]),
     ("a@example.com;b@example.com", ["a@example.com", "b@example.com"]),
-    ("a@example.com, b@example.com\nc@example.com", ["a@example.com", "b@example.com", "c@example.com"]),
+    ("a@example.com, b@example.com\nc@example.com",
+     ["a@example.com", "b@example.com", "c@example.com"]),
     ("Ann <ann@example.com>", ["ann@example.com"]),
     ('"Doe, John" <john@example.com>', ["john@example.com"]),
     ("Doe, John <john@example.com>; x@example.com", ["john@example.com", "x@example.com"]),
@@ -86,16 +88,17 @@ def test_no_email_field_is_lost_or_broken(field):
     assert all(item and item == item.strip() for item in found)
 
 
-@given(st.lists(st.from_regex(r"[a-z]{1,8}@[a-z]{1,8}\.gr", fullmatch=True), min_size=1, unique=True),
+addresses_of_people = st.from_regex(r"[a-z]{1,8}@[a-z]{1,8}\.gr", fullmatch=True)
+
+
+@given(st.lists(addresses_of_people, min_size=1, unique=True),
        st.sampled_from([",", ";", " , ", "; ", "\n"]))  # fmt: skip
 def test_every_address_of_a_field_is_found(addresses, separator):
     assert emails(separator.join(addresses)) == addresses
 
 
 def test_contact_points_stand_in_the_order_people_use_them():
-    points = contact_points(
-        "a@x.gr;b@x.gr", " 210 ", "+30 69", "fax 1", "https://x.gr"
-    )
+    points = contact_points("a@x.gr;b@x.gr", " 210 ", "+30 69", "fax 1", "https://x.gr")
     assert [(point["kind"], point["value"]) for point in points] == [
         ("email", "a@x.gr"), ("email", "b@x.gr"), ("phone", "210"), ("mobile", "+30 69"),
         ("fax", "fax 1"), ("website", "https://x.gr"),

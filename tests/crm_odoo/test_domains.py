@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crm_odoo.mappings.domains import (
     CUSTOMER_DOMAIN,
     DEFAULT_CUSTOMER_DOMAIN,
@@ -11,8 +14,6 @@ from crm_odoo.mappings.domains import (
     prefixed,
     resolved,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 IDS = {"$own_companies": [1, 41], "$internal_users": [3]}
 

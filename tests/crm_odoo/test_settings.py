@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_odoo.mappings.domains import DEFAULT_CUSTOMER_DOMAIN
 from crm_odoo.plugin import crm_register_backend_types, manifest

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
-import sys
+import time
 import traceback
 
 import pytest
+
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
 
 
@@ -60,9 +61,7 @@ def test_a_writing_call_whose_outcome_is_unknown_is_not(connect, fake_odoo, misb
     assert fake_odoo.asked == [("res.partner", "write")]
 
 
-def test_what_odoo_rolled_back_is_tried_again_even_when_it_writes(
-    connect, fake_odoo, misbehaviour
-):
+def test_what_odoo_rolled_back_is_tried_again_even_when_it_writes(connect, fake_odoo, misbehaviour):
     transport = connect()
     busy = misbehaviour.fault("psycopg2.errors.SerializationFailure")
     fake_odoo.next.extend([busy, True])
@@ -108,9 +107,7 @@ def test_an_unknown_database_is_named(connect, fake_odoo, misbehaviour):
         assert "'shop'" in caught.value.message
 
 
-def test_a_failing_login_of_a_database_that_exists_may_work_later(
-    connect, fake_odoo, misbehaviour
-):
+def test_a_failing_login_of_a_database_that_exists_may_work_later(connect, fake_odoo, misbehaviour):
     fake_odoo.login = misbehaviour.raw(500)
     with pytest.raises(RetryableSyncError) as caught:
         connect().execute("res.partner", "search", [])
@@ -203,9 +200,7 @@ def test_what_odoo_cannot_do_with_records_is_a_record_error(connect, fake_odoo, 
     assert caught.value.details["error"] == "builtins.ZeroDivisionError"
 
 
-def test_the_password_is_in_no_log_and_no_error(
-    connect, fake_odoo, misbehaviour, secret, caplog
-):
+def test_the_password_is_in_no_log_and_no_error(connect, fake_odoo, misbehaviour, secret, caplog):
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="odoorpc.rpc.jsonrpclib")
     logging.getLogger("odoorpc").setLevel(logging.DEBUG)
@@ -224,8 +219,6 @@ def test_the_password_is_in_no_log_and_no_error(
 
 def test_waiting_is_bounded(connect, fake_odoo, misbehaviour):
     """The read time-out counts, not the longer one of connecting."""
-    import time  # noqa: PLC0415
-
     transport = connect(attempts=1, read_seconds=0.2, connect_seconds=30.0)
     transport.execute("res.partner", "search", [])
     fake_odoo.next.append(misbehaviour.hang)
@@ -233,4 +226,3 @@ def test_waiting_is_bounded(connect, fake_odoo, misbehaviour):
     with pytest.raises(RetryableSyncError):
         transport.execute("res.partner", "search", [])
     assert time.monotonic() - begin < 1.2
-    assert sys.exc_info() == (None, None, None)

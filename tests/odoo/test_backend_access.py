@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 
 import pytest
+
 from crm_core.errors import FatalSyncError, RetryableSyncError
 from crm_core.sync.protocol import RIGHT_MISSING
 from crm_odoo.settings import open_backend
 
 
-def opened(database, account, **changes):
-    options = {"url": database.url, "database": database.name, "login": account.login}
+def opened(odoo_db, account, **changes):
+    options = {"url": odoo_db.url, "database": odoo_db.name, "login": account.login}
     secret = changes.pop("secret", account.secret)
     return open_backend({**options, **changes}, secret)
 
@@ -87,19 +88,20 @@ def test_names_come_in_the_language_of_choice(odoo_db, odoo_server):
         chair = odoo_db.rpc().ref("crm_seed.goods_011")
         names[language] = backend.read("product", [str(chair)]).records[0].values["name"]
         backend.close()
-    assert names == {
-        "en_US": 'Chair "Oslo"', "el_GR": "Καρέκλα «Όσλο»", "fa_IR": "صندلی اسلو"
-    }  # fmt: skip
+    assert names == {"en_US": 'Chair "Oslo"', "el_GR": "Καρέκλα «Όσλο»", "fa_IR": "صندلی اسلو"}
 
 
 def test_a_domain_of_ones_own_takes_its_documents_along(odoo_db):
     domain = '[["is_company", "=", true], ["id", "not in", "$own_companies"]]'
     backend = opened(odoo_db, odoo_db.bot, customer_domain=domain)
     pages = {
-        name: [r.values for page in backend.pages(name, since=None, after=None, size=200)
-               for r in page.records]
+        name: [
+            r.values
+            for page in backend.pages(name, since=None, after=None, size=200)
+            for r in page.records
+        ]
         for name in ("customer", "address", "order", "invoice")
-    }  # fmt: skip
+    }
     ids = {
         name: {number for batch in backend.ids(name) for number in batch}
         for name in ("customer", "address")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
+from crm_odoo.backend import OdooBackend
+from crm_odoo.mappings.converters import text
+from crm_odoo.mappings.model import FieldMapping
+from crm_odoo.mappings.partner import CUSTOMER
 from crm_odoo.settings import open_backend
 
 QUIET = {"tracking_disable": True, "mail_notrack": True}
@@ -27,8 +33,7 @@ def admin(changing_db):
 
 @pytest.fixture(scope="module")
 def backend(changing_db):
-    options = {"url": changing_db.url, "database": changing_db.name,
-               "login": changing_db.bot.login}  # fmt: skip
+    options = {"url": changing_db.url, "database": changing_db.name, "login": changing_db.bot.login}
     opened = open_backend(options, changing_db.bot.secret)
     yield opened
     opened.close()
@@ -78,7 +83,6 @@ def test_archiving_and_back(backend, admin, since):
     person = admin.ref("crm_seed.person_004")
     admin.execute("res.partner", "action_archive", [person])
     assert touched(backend, "customer", since)[str(person)]["archived"] is True
-    assert [str(person)] != [i for batch in backend.ids("customer") for i in batch][:1]
     assert str(person) in {i for batch in backend.ids("customer") for i in batch}
     admin.execute("res.partner", "action_unarchive", [person])
     assert touched(backend, "customer", since)[str(person)]["archived"] is False
@@ -105,7 +109,9 @@ def test_a_tag_from_the_tags_side_shows_in_the_links(backend, admin, since):
 def test_links_hold_all_tags_and_archived_partners(backend, admin):
     (links,) = backend.link_sets("customer")
     pages = backend.pages("customer", since=None, after=None, size=500)
-    told = {record.remote_id: record.values["tag_refs"] for page in pages for record in page.records}
+    told = {
+        record.remote_id: record.values["tag_refs"] for page in pages for record in page.records
+    }
     held = {number: [] for number in told}
     for tag, members in links.members.items():
         for number in members:
@@ -149,14 +155,23 @@ def test_a_categorys_name_and_a_variants_surcharge(backend, admin, since):
 
 def test_a_rate(backend, admin, since):
     euro = admin.ref("base.EUR")
-    admin.create("res.currency.rate", [{"currency_id": euro, "name": "2026-01-15", "rate": 0.875,
-                                        "company_id": admin.ref("base.main_company")}])  # fmt: skip
+    admin.create(
+        "res.currency.rate",
+        [
+            {
+                "currency_id": euro,
+                "name": "2026-01-15",
+                "rate": 0.875,
+                "company_id": admin.ref("base.main_company"),
+            }
+        ],
+    )
     rates = touched(backend, "currency", since)[str(euro)]["rates"]
     assert rates[-1] == {"on": "2026-01-15", "rate": "0.875"}
 
 
 def test_only_the_text_of_an_orders_line(backend, admin, since):
-    order = admin.ref("crm_seed.order_002")
+    order = admin.ref("crm_seed.order_004")  # confirmed, not locked
     line = admin.search("sale.order.line", [("order_id", "=", order)], limit=1)
     admin.write("sale.order.line", line, {"name": "Άλλο κείμενο"}, context=QUIET)
     lines = touched(backend, "order", since)[str(order)]["lines"]
@@ -164,16 +179,23 @@ def test_only_the_text_of_an_orders_line(backend, admin, since):
 
 
 def test_an_order_is_confirmed(backend, admin, since):
-    order = next(r["id"] for r in admin.rows("sale.order", [("state", "=", "draft")], ["state"])
-                 if str(r["id"]) in {i for b in backend.ids("order") for i in b})  # fmt: skip
+    order = next(
+        r["id"]
+        for r in admin.rows("sale.order", [("state", "=", "draft")], ["state"])
+        if str(r["id"]) in {i for b in backend.ids("order") for i in b}
+    )
     admin.execute("sale.order", "action_confirm", [order])
     assert touched(backend, "order", since)[str(order)]["state"] == "confirmed"
 
 
 def open_invoice(admin, backend):
     ours = {i for batch in backend.ids("invoice") for i in batch}
-    domain = [("move_type", "=", "out_invoice"), ("state", "=", "posted"),
-              ("payment_state", "=", "not_paid"), ("amount_residual", ">", 10)]  # fmt: skip
+    domain = [
+        ("move_type", "=", "out_invoice"),
+        ("state", "=", "posted"),
+        ("payment_state", "=", "not_paid"),
+        ("amount_residual", ">", 10),
+    ]
     rows = admin.rows("account.move", domain, ["amount_residual"])
     return next(row for row in rows if str(row["id"]) in ours)
 
@@ -192,18 +214,29 @@ def test_a_payment_and_taking_it_apart(backend, admin, since):
 
     time.sleep(1.1)
     later = backend.server_time()
-    lines = admin.search("account.move.line", [("move_id", "=", row["id"]),
-                                               ("account_internal_type", "=", "receivable")])  # fmt: skip
+    lines = admin.search(
+        "account.move.line",
+        [("move_id", "=", row["id"]), ("account_internal_type", "=", "receivable")],
+    )
     admin.execute("account.move.line", "remove_move_reconcile", lines)
     invoice = touched(backend, "invoice", later)[str(row["id"])]
     assert invoice["payment_state"] == "not_paid"
     assert [link for link in invoice["links"] if link["kind"] == "pays"] == []
 
-    admin.execute("account.move.line", "reconcile", [
-        *lines,
-        *admin.search("account.move.line", [("payment_id", "=", int(link["ref"])),
-                                            ("account_internal_type", "=", "receivable")]),
-    ])  # fmt: skip
+    admin.execute(
+        "account.move.line",
+        "reconcile",
+        [
+            *lines,
+            *admin.search(
+                "account.move.line",
+                [
+                    ("payment_id", "=", int(link["ref"])),
+                    ("account_internal_type", "=", "receivable"),
+                ],
+            ),
+        ],
+    )
     invoice = touched(backend, "invoice", later)[str(row["id"])]
     assert [li["ref"] for li in invoice["links"] if li["kind"] == "pays"] == [link["ref"]]
 
@@ -211,19 +244,30 @@ def test_a_payment_and_taking_it_apart(backend, admin, since):
 def test_a_refund_settled_against_its_invoice(backend, admin, since):
     row = open_invoice(admin, backend)
     context = {"active_model": "account.move", "active_ids": [row["id"]], **QUIET}
-    wizard = admin.execute("account.move.reversal", "create",
-                           {"refund_method": "refund", "reason": "x"}, context=context)  # fmt: skip
+    wizard = admin.execute(
+        "account.move.reversal",
+        "create",
+        {"refund_method": "refund", "reason": "x"},
+        context=context,
+    )
     action = admin.execute("account.move.reversal", "reverse_moves", [wizard], context=context)
     refund = action["res_id"]
     found = touched(backend, "invoice", since)
     assert found[str(refund)]["state"] == "draft"
-    assert {"kind": "refunds", "entity": "invoice", "ref": str(row["id"]), "amount": None,
-            "towards": True} in found[str(refund)]["links"]  # fmt: skip
+    assert {
+        "kind": "refunds",
+        "entity": "invoice",
+        "ref": str(row["id"]),
+        "amount": None,
+        "towards": True,
+    } in found[str(refund)]["links"]
     admin.execute("account.move", "action_post", [refund])
     time.sleep(1.1)
     later = backend.server_time()
-    line = admin.search("account.move.line", [("move_id", "=", refund),
-                                              ("account_internal_type", "=", "receivable")])  # fmt: skip
+    line = admin.search(
+        "account.move.line",
+        [("move_id", "=", refund), ("account_internal_type", "=", "receivable")],
+    )
     admin.execute("account.move", "js_assign_outstanding_line", [row["id"]], line[0])
     invoice = touched(backend, "invoice", later)[str(row["id"])]
     assert ("pays", "invoice", str(refund)) in {
@@ -238,8 +282,11 @@ def test_merged_partners_take_their_documents_along(backend, admin, since):
     ours = {i for batch in backend.ids("order") for i in batch}
     orders = [o for o in admin.rows("sale.order", [], ["partner_id"]) if str(o["id"]) in ours]
     person = admin.ref("crm_seed.person_010")
-    moved = next(o for o in orders if o["partner_id"][0] in
-                 [admin.ref(f"crm_seed.contact_{n:03d}") for n in range(20, 40)])  # fmt: skip
+    moved = next(
+        o
+        for o in orders
+        if o["partner_id"][0] in [admin.ref(f"crm_seed.contact_{n:03d}") for n in range(20, 40)]
+    )
     wizard = admin.execute(
         "base.partner.merge.automatic.wizard",
         "create",
@@ -257,10 +304,16 @@ def test_deletion_and_a_withdrawn_right_are_told_apart(backend, admin):
     present = {i for batch in backend.ids("customer") for i in batch}
     assert {str(lost), str(kept)} <= present
     admin.execute("res.partner", "unlink", [lost])
-    (rule,) = admin.create("ir.rule", [{
-        "name": "hidden", "model_id": admin.ref("base.model_res_partner"),
-        "domain_force": f"[('id', '!=', {kept})]",
-    }])  # fmt: skip
+    (rule,) = admin.create(
+        "ir.rule",
+        [
+            {
+                "name": "hidden",
+                "model_id": admin.ref("base.model_res_partner"),
+                "domain_force": f"[('id', '!=', {kept})]",
+            }
+        ],
+    )
     present = {i for batch in backend.ids("customer") for i in batch}
     assert not {str(lost), str(kept)} & present
     assert backend.read("customer", [str(lost), str(kept)]).records == []
@@ -276,19 +329,16 @@ def test_a_record_that_breaks_odoo_is_set_aside(backend, admin):
     """A computed field of somebody's customization fails for one partner."""
     bad = admin.ref("crm_seed.person_021")
     field = {
-        "model_id": admin.ref("base.model_res_partner"), "name": "x_broken",
-        "field_description": "Broken", "ttype": "char", "store": False, "depends": "name",
-        "compute": f"for partner in self:\n  partner['x_broken'] = 'x' * (1 // (partner.id - {bad}))",
-    }  # fmt: skip
+        "model_id": admin.ref("base.model_res_partner"),
+        "name": "x_broken",
+        "field_description": "Broken",
+        "ttype": "char",
+        "store": False,
+        "depends": "name",
+        "compute": f"for p in self:\n  p['x_broken'] = 'x' * (1 // (p.id - {bad}))",
+    }
     (made,) = admin.create("ir.model.fields", [field])
-    mapping = backend._mappings["customer"]
-    from dataclasses import replace  # noqa: PLC0415
-
-    from crm_odoo.backend import OdooBackend  # noqa: PLC0415
-    from crm_odoo.mappings.converters import text  # noqa: PLC0415
-    from crm_odoo.mappings.model import FieldMapping  # noqa: PLC0415
-
-    wider = replace(mapping, fields=(*mapping.fields, FieldMapping("broken", "x_broken", text)))
+    wider = replace(CUSTOMER, fields=(*CUSTOMER.fields, FieldMapping("broken", "x_broken", text)))
     other = OdooBackend(backend._transport, mappings=[wider])
     pages = list(other.pages("customer", since=None, after=None, size=100))
     (fault,) = [fault for page in pages for fault in page.faults]

@@ -11,6 +11,7 @@ from collections import defaultdict
 from decimal import Decimal
 
 import pytest
+
 from crm_odoo.settings import open_backend
 
 EVERYTHING = {"active_test": False, "lang": "en_US", "tz": "UTC"}
@@ -25,8 +26,12 @@ def bot(odoo_db):
 @pytest.fixture(scope="module")
 def pulled(odoo_db):
     """All entities, read to the end in pages smaller than they are."""
-    options = {"url": odoo_db.url, "database": odoo_db.name, "login": odoo_db.bot.login,
-               "language": "en_US"}  # fmt: skip
+    options = {
+        "url": odoo_db.url,
+        "database": odoo_db.name,
+        "login": odoo_db.bot.login,
+        "language": "en_US",
+    }
     backend = open_backend(options, odoo_db.bot.secret)
     found, faults = {}, {}
     for entity in backend.entities():
@@ -57,8 +62,9 @@ def seeded(odoo_server, bot):
 
 def rows(bot, model, fields, domain=()):
     there = bot.execute(model, "fields_get", fields, ["type"])
-    found = bot.rows(model, list(domain), [name for name in fields if name in there],
-                     context=EVERYTHING)  # fmt: skip
+    found = bot.rows(
+        model, list(domain), [name for name in fields if name in there], context=EVERYTHING
+    )
     return {row["id"]: {**dict.fromkeys(fields, False), **row} for row in found}
 
 
@@ -68,10 +74,6 @@ def clean(value):
 
 def ref(value):
     return str(value[0]) if value else None
-
-
-def same_amount(told, value, places):
-    return Decimal(told) == Decimal(f"{value:.{places}f}")
 
 
 def assert_equal(found, expected):
@@ -102,9 +104,31 @@ class Amount:
 
 @pytest.fixture(scope="module")
 def partners(bot):
-    fields = ["name", "is_company", "type", "parent_id", "ref", "vat", "lang", "function", "comment",
-              "active", "user_id", "category_id", "email", "phone", "mobile", "website", "street",
-              "street2", "zip", "city", "state_id", "country_id", "commercial_partner_id"]  # fmt: skip
+    fields = [
+        "name",
+        "is_company",
+        "type",
+        "parent_id",
+        "ref",
+        "vat",
+        "lang",
+        "function",
+        "comment",
+        "active",
+        "user_id",
+        "category_id",
+        "email",
+        "phone",
+        "mobile",
+        "website",
+        "street",
+        "street2",
+        "zip",
+        "city",
+        "state_id",
+        "country_id",
+        "commercial_partner_id",
+    ]
     return rows(bot, "res.partner", fields)
 
 
@@ -114,8 +138,9 @@ def split(odoo_db, partners):
     sees_all = odoo_db.rpc(odoo_db.admin or odoo_db.bot)
     users = rows(sees_all, "res.users", ["share", "partner_id", "login"])
     nobody = ("public", "portaltemplate")
-    internal = {row["partner_id"][0] for row in users.values()
-                if not row["share"] or row["login"] in nobody}  # fmt: skip
+    internal = {
+        row["partner_id"][0] for row in users.values() if not row["share"] or row["login"] in nobody
+    }
     companies = rows(sees_all, "res.company", ["partner_id"])
     own = {row["partner_id"][0] for row in companies.values()}
     assert internal
@@ -154,12 +179,17 @@ def test_customers(pulled, split, codes, seeded):
     expected = {}
     for number, row in customers.items():
         points = [("email", mail) for mail in mails(row["email"])]
-        points += [(kind, row[kind].strip()) for kind in ("phone", "mobile", "website") if row[kind]]
+        points += [
+            (kind, row[kind].strip()) for kind in ("phone", "mobile", "website") if row[kind]
+        ]
         place = {
-            "street": clean(row["street"]), "street2": clean(row["street2"]),
-            "postal_code": clean(row["zip"]), "city": clean(row["city"]),
-            "region": state(row["state_id"]), "country_code": country(row["country_id"]),
-        }  # fmt: skip
+            "street": clean(row["street"]),
+            "street2": clean(row["street2"]),
+            "postal_code": clean(row["zip"]),
+            "city": clean(row["city"]),
+            "region": state(row["state_id"]),
+            "country_code": country(row["country_id"]),
+        }
         expected[number] = {
             "kind": "company" if row["is_company"] else "person",
             "name": row["name"].strip(),
@@ -188,8 +218,9 @@ def test_customers(pulled, split, codes, seeded):
     assert sum(values["reference"] is not None for values in found.values()) >= 20
     assert sum(bool(values["tag_refs"]) for values in found.values()) >= 20
     assert {"el-GR", "pl-PL", "fa-IR"} <= {values["language"] for values in found.values()}
-    several = [v for v in found.values()
-               if sum(p["kind"] == "email" for p in v["contact_points"]) > 1]  # fmt: skip
+    several = [
+        v for v in found.values() if sum(p["kind"] == "email" for p in v["contact_points"]) > 1
+    ]
     assert len(several) >= 3
     contacts = [found[number] for number in seeded["contact"]]
     assert len(contacts) >= 80
@@ -204,13 +235,18 @@ def test_addresses(pulled, split, codes, seeded):
             "parent_ref": ref(row["parent_id"]),
             "use": {"invoice": "invoice", "delivery": "delivery"}.get(row["type"], "other"),
             "recipient": clean(row["name"]),
-            "street": clean(row["street"]), "street2": clean(row["street2"]),
-            "postal_code": clean(row["zip"]), "city": clean(row["city"]),
-            "region": state(row["state_id"]), "country_code": country(row["country_id"]),
-            "email": clean(row["email"]), "phone": clean(row["phone"]),
-            "mobile": clean(row["mobile"]), "note": clean(row["comment"]),
+            "street": clean(row["street"]),
+            "street2": clean(row["street2"]),
+            "postal_code": clean(row["zip"]),
+            "city": clean(row["city"]),
+            "region": state(row["state_id"]),
+            "country_code": country(row["country_id"]),
+            "email": clean(row["email"]),
+            "phone": clean(row["phone"]),
+            "mobile": clean(row["mobile"]),
+            "note": clean(row["comment"]),
             "archived": not row["active"],
-        }  # fmt: skip
+        }
         for number, row in addresses.items()
     }
     assert_equal(pulled["address"], expected)
@@ -223,11 +259,18 @@ def test_addresses(pulled, split, codes, seeded):
 
 def test_users_and_tags(bot, pulled, seeded):
     users = rows(bot, "res.users", ["login", "name", "email", "active"], [("share", "=", False)])
-    assert_equal(pulled["user"], {
-        number: {"login": row["login"], "name": row["name"].strip(), "email": clean(row["email"]),
-                 "archived": not row["active"]}
-        for number, row in users.items()
-    })  # fmt: skip
+    assert_equal(
+        pulled["user"],
+        {
+            number: {
+                "login": row["login"],
+                "name": row["name"].strip(),
+                "email": clean(row["email"]),
+                "archived": not row["active"],
+            }
+            for number, row in users.items()
+        },
+    )
     tags = rows(bot, "res.partner.category", ["name", "parent_id"])
 
     def path(row):
@@ -247,8 +290,9 @@ def test_currencies(bot, pulled, seeded):
     (own,) = bot.rows("res.company", [("id", "=", company)], ["currency_id"])
     base = currencies[own["currency_id"][0]]["name"]
     rates = defaultdict(dict)
-    for row in bot.rows("res.currency.rate", [], ["currency_id", "company_id", "name", "rate"],
-                        context=EVERYTHING):  # fmt: skip
+    for row in bot.rows(
+        "res.currency.rate", [], ["currency_id", "company_id", "name", "rate"], context=EVERYTHING
+    ):
         if not row["company_id"] or row["company_id"][0] == company:
             rates[row["currency_id"][0]][row["name"]] = row["rate"]
     if rates[own["currency_id"][0]] and set(rates[own["currency_id"][0]].values()) != {1.0}:
@@ -260,7 +304,10 @@ def test_currencies(bot, pulled, seeded):
         assert told["code"] == row["name"]
         assert told["name"] == (row["full_name"] or row["currency_unit_label"] or row["name"])
         assert told["symbol"] == clean(row["symbol"])
-        assert (told["decimal_places"], told["archived"]) == (row["decimal_places"], not row["active"])
+        assert (told["decimal_places"], told["archived"]) == (
+            row["decimal_places"],
+            not row["active"],
+        )
         assert told["base_code"] == base
         assert [rate["on"] for rate in told["rates"]] == sorted(rates[number])
         for rate in told["rates"]:
@@ -273,9 +320,19 @@ def test_currencies(bot, pulled, seeded):
 
 
 def test_products(bot, pulled, seeded):
-    fields = ["display_name", "default_code", "barcode", "categ_id", "type", "description_sale",
-              "uom_id", "product_tmpl_id", "sale_ok", "active",
-              "product_template_attribute_value_ids"]  # fmt: skip
+    fields = [
+        "display_name",
+        "default_code",
+        "barcode",
+        "categ_id",
+        "type",
+        "description_sale",
+        "uom_id",
+        "product_tmpl_id",
+        "sale_ok",
+        "active",
+        "product_template_attribute_value_ids",
+    ]
     products = rows(bot, "product.product", fields)
     templates = rows(bot, "product.template", ["list_price", "currency_id"])
     extras = rows(bot, "product.template.attribute.value", ["price_extra"])
@@ -290,7 +347,9 @@ def test_products(bot, pulled, seeded):
             "name": row["display_name"].removeprefix(f"[{row['default_code']}] ").strip(),
             "reference": clean(row["default_code"]),
             "barcode": clean(row["barcode"]),
-            "category": categories[row["categ_id"][0]]["complete_name"] if row["categ_id"] else None,
+            "category": categories[row["categ_id"][0]]["complete_name"]
+            if row["categ_id"]
+            else None,
             "kind": "service" if row["type"] == "service" else "goods",
             "description": clean(row["description_sale"]),
             "unit": row["uom_id"][1],
@@ -336,22 +395,54 @@ def assert_lines(found, expected):
     for number, lines in expected.items():
         told = found[number]["lines"]
         assert len(told) == len(lines), number
-        assert_equal(dict(enumerate(told)), dict(enumerate(lines))) if lines else None
+        if lines:
+            assert_equal(dict(enumerate(told)), dict(enumerate(lines)))
 
 
 def of_customers(documents, split):
     known = set(split[0]) | set(split[1])
-    return {n: row for n, row in documents.items() if row["partner_id"] and row["partner_id"][0] in known}
+    return {
+        n: row
+        for n, row in documents.items()
+        if row["partner_id"] and row["partner_id"][0] in known
+    }
 
 
 def test_orders(bot, pulled, split, seeded):
-    fields = ["name", "client_order_ref", "state", "locked", "invoice_status", "delivery_status",
-              "date_order", "currency_id", "amount_untaxed", "amount_tax", "amount_total", "user_id",
-              "partner_id", "partner_invoice_id", "partner_shipping_id"]  # fmt: skip
+    fields = [
+        "name",
+        "client_order_ref",
+        "state",
+        "locked",
+        "invoice_status",
+        "delivery_status",
+        "date_order",
+        "currency_id",
+        "amount_untaxed",
+        "amount_tax",
+        "amount_total",
+        "user_id",
+        "partner_id",
+        "partner_invoice_id",
+        "partner_shipping_id",
+    ]
     orders = of_customers(rows(bot, "sale.order", fields), split)
-    line_fields = ["order_id", "sequence", "display_type", "product_id", "name", "product_uom_qty",
-                   "qty_delivered", "product_uom", "product_uom_id", "price_unit", "discount",
-                   "price_subtotal", "price_total", "product_type"]  # fmt: skip
+    line_fields = [
+        "order_id",
+        "sequence",
+        "display_type",
+        "product_id",
+        "name",
+        "product_uom_qty",
+        "qty_delivered",
+        "product_uom",
+        "product_uom_id",
+        "price_unit",
+        "discount",
+        "price_subtotal",
+        "price_total",
+        "product_type",
+    ]
     lines = defaultdict(list)
     for row in rows(bot, "sale.order.line", line_fields).values():
         lines[row["order_id"][0]].append(row)
@@ -360,8 +451,11 @@ def test_orders(bot, pulled, split, seeded):
     def delivered(number, row):
         if row["delivery_status"]:
             return {"started": "partial"}.get(row["delivery_status"], row["delivery_status"])
-        goods = [line for line in lines[number]
-                 if line["product_type"] in ("product", "consu") and line["product_uom_qty"] > 0]  # fmt: skip
+        goods = [
+            line
+            for line in lines[number]
+            if line["product_type"] in ("product", "consu") and line["product_uom_qty"] > 0
+        ]
         if row["state"] not in ("sale", "done") or not goods:
             return None
         left = [line["product_uom_qty"] - line["qty_delivered"] for line in goods]
@@ -375,40 +469,62 @@ def test_orders(bot, pulled, split, seeded):
         shipping, invoice = [ref(v) if v and v != row["partner_id"] else None for v in other]
         state = states.get(row["state"], row["state"])
         expected[number] = {
-            "kind": "order", "customer_ref": ref(row["partner_id"]), "number": row["name"],
+            "kind": "order",
+            "customer_ref": ref(row["partner_id"]),
+            "number": row["name"],
             "reference": clean(row["client_order_ref"]),
             "state": "done" if row["locked"] and state == "confirmed" else state,
-            "payment_state": None, "invoice_state": row["invoice_status"],
-            "delivery_state": delivered(number, row), "is_outgoing": False,
-            "issued_on": row["date_order"][:10], "due_on": None,
+            "payment_state": None,
+            "invoice_state": row["invoice_status"],
+            "delivery_state": delivered(number, row),
+            "is_outgoing": False,
+            "issued_on": row["date_order"][:10],
+            "due_on": None,
             "currency": row["currency_id"][1],
-            "untaxed_amount": Amount(row["amount_untaxed"]), "tax_amount": Amount(row["amount_tax"]),
-            "total_amount": Amount(row["amount_total"]), "open_amount": "0",
-            "owner_ref": ref(row["user_id"]), "delivery_address_ref": shipping,
-            "invoice_address_ref": invoice, "links": [],
-        }  # fmt: skip
+            "untaxed_amount": Amount(row["amount_untaxed"]),
+            "tax_amount": Amount(row["amount_tax"]),
+            "total_amount": Amount(row["amount_total"]),
+            "open_amount": "0",
+            "owner_ref": ref(row["user_id"]),
+            "delivery_address_ref": shipping,
+            "invoice_address_ref": invoice,
+            "links": [],
+        }
     found = pulled["order"]
-    unit = "product_uom_id" if any(r["product_uom_id"] for ls in lines.values() for r in ls) else "product_uom"
+    unit = (
+        "product_uom_id"
+        if any(r["product_uom_id"] for ls in lines.values() for r in ls)
+        else "product_uom"
+    )
     told_lines = {number: values["lines"] for number, values in found.items()}
     assert_equal(
         {n: {k: v for k, v in values.items() if k != "lines"} for n, values in found.items()},
         expected,
     )
-    assert_lines(found, {
-        number: [
-            line_of(row, ordered="product_uom_qty", delivered="qty_delivered", unit=unit)
-            for row in sorted(lines[number], key=lambda row: (row["sequence"], row["id"]))
-        ]
-        for number in orders
-    })  # fmt: skip
+    assert_lines(
+        found,
+        {
+            number: [
+                line_of(row, ordered="product_uom_qty", delivered="qty_delivered", unit=unit)
+                for row in sorted(lines[number], key=lambda row: (row["sequence"], row["id"]))
+            ]
+            for number in orders
+        },
+    )
     if seeded is None:
         return
     assert len(seeded["order"]) == 84
     assert set(seeded["order"]) <= set(found)
-    assert {"draft", "sent", "confirmed", "done", "cancelled"} == {v["state"] for v in found.values()}
+    assert {"draft", "sent", "confirmed", "done", "cancelled"} == {
+        v["state"] for v in found.values()
+    }
     assert {"pending", "partial", "full", None} == {v["delivery_state"] for v in found.values()}
-    waiting = rows(bot, "stock.picking", ["sale_id"], [("backorder_id", "!=", False),
-                                                       ("state", "not in", ("done", "cancel"))])  # fmt: skip
+    waiting = rows(
+        bot,
+        "stock.picking",
+        ["sale_id"],
+        [("backorder_id", "!=", False), ("state", "not in", ("done", "cancel"))],
+    )
     back_orders = {row["sale_id"][0] for row in waiting.values() if row["sale_id"]} & set(found)
     assert len(back_orders) >= 5
     assert {found[number]["delivery_state"] for number in back_orders} == {"partial"}
@@ -423,10 +539,25 @@ def test_orders(bot, pulled, split, seeded):
 
 @pytest.fixture(scope="module")
 def moves(bot, split):
-    fields = ["name", "ref", "move_type", "state", "payment_state", "invoice_date",
-              "invoice_date_due", "currency_id", "amount_untaxed", "amount_tax", "amount_total",
-              "amount_residual", "invoice_user_id", "partner_id", "partner_shipping_id",
-              "reversed_entry_id", "invoice_payments_widget"]  # fmt: skip
+    fields = [
+        "name",
+        "ref",
+        "move_type",
+        "state",
+        "payment_state",
+        "invoice_date",
+        "invoice_date_due",
+        "currency_id",
+        "amount_untaxed",
+        "amount_tax",
+        "amount_total",
+        "amount_residual",
+        "invoice_user_id",
+        "partner_id",
+        "partner_shipping_id",
+        "reversed_entry_id",
+        "invoice_payments_widget",
+    ]
     found = rows(bot, "account.move", fields, [("move_type", "in", ("out_invoice", "out_refund"))])
     return of_customers(found, split)
 
@@ -457,17 +588,22 @@ def test_invoices_and_refunds(bot, pulled, moves, seeded):
             "reference": clean(row["ref"]),
             "state": "done" if is_settled else state,
             "payment_state": row["payment_state"],
-            "invoice_state": None, "delivery_state": None, "is_outgoing": False,
-            "issued_on": row["invoice_date"] or None, "due_on": row["invoice_date_due"] or None,
+            "invoice_state": None,
+            "delivery_state": None,
+            "is_outgoing": False,
+            "issued_on": row["invoice_date"] or None,
+            "due_on": row["invoice_date_due"] or None,
             "currency": row["currency_id"][1],
-            "untaxed_amount": Amount(row["amount_untaxed"]), "tax_amount": Amount(row["amount_tax"]),
+            "untaxed_amount": Amount(row["amount_untaxed"]),
+            "tax_amount": Amount(row["amount_tax"]),
             "total_amount": Amount(row["amount_total"]),
             "open_amount": Amount(row["amount_residual"] if row["state"] == "posted" else 0.0),
             "owner_ref": ref(row["invoice_user_id"]),
             "delivery_address_ref": ref(row["partner_shipping_id"])
-            if row["partner_shipping_id"] != row["partner_id"] else None,
+            if row["partner_shipping_id"] != row["partner_id"]
+            else None,
             "invoice_address_ref": None,
-        }  # fmt: skip
+        }
     found = pulled["invoice"]
     rest = ("lines", "links")
     assert_equal(
@@ -480,17 +616,33 @@ def test_invoices_and_refunds(bot, pulled, moves, seeded):
     refunds = [v for v in found.values() if v["kind"] == "refund"]
     assert len(refunds) >= 20
     assert {"draft", "confirmed", "done", "cancelled"} == {v["state"] for v in found.values()}
-    assert {"not_paid", "partial", "paid", "reversed"} == {v["payment_state"] for v in found.values()}
+    assert {"not_paid", "partial", "paid", "reversed"} == {
+        v["payment_state"] for v in found.values()
+    }
     assert {"USD", "EUR", "PLN", "JPY"} <= {v["currency"] for v in found.values()}
     assert all(Decimal(v["total_amount"]) >= 0 <= Decimal(v["open_amount"]) for v in found.values())
-    assert any(v["open_amount"] != "0" and v["due_on"] < "2026-01-01"
-               for v in found.values() if v["due_on"])  # fmt: skip
+    assert any(
+        v["open_amount"] != "0" and v["due_on"] < "2026-01-01"
+        for v in found.values()
+        if v["due_on"]
+    )
 
 
 def test_invoice_lines(bot, pulled, moves):
-    fields = ["move_id", "sequence", "display_type", "product_id", "name", "quantity", "price_unit",
-              "product_uom_id", "discount", "price_subtotal", "price_total",
-              "exclude_from_invoice_tab"]  # fmt: skip
+    fields = [
+        "move_id",
+        "sequence",
+        "display_type",
+        "product_id",
+        "name",
+        "quantity",
+        "price_unit",
+        "product_uom_id",
+        "discount",
+        "price_subtotal",
+        "price_total",
+        "exclude_from_invoice_tab",
+    ]
     shown = ("product", "line_section", "line_subsection", "line_note", False)
     lines = defaultdict(list)
     for row in rows(bot, "account.move.line", fields, [("move_id", "in", list(moves))]).values():
@@ -543,27 +695,48 @@ def test_links(bot, pulled, moves, seeded):
 
 
 def test_payments(bot, pulled, split, seeded):
-    fields = ["name", "ref", "memo", "state", "payment_type", "partner_type", "date", "currency_id",
-              "amount", "partner_id"]  # fmt: skip
+    fields = [
+        "name",
+        "ref",
+        "memo",
+        "state",
+        "payment_type",
+        "partner_type",
+        "date",
+        "currency_id",
+        "amount",
+        "partner_id",
+    ]
     payments = of_customers(
         rows(bot, "account.payment", fields, [("partner_type", "=", "customer")]), split
     )
     states = {"posted": "confirmed", "in_process": "confirmed", "paid": "done", "draft": "draft"}
     expected = {
         number: {
-            "kind": "payment", "customer_ref": ref(row["partner_id"]),
+            "kind": "payment",
+            "customer_ref": ref(row["partner_id"]),
             "number": None if row["name"] in ("/", False) else row["name"],
             "reference": clean(row["memo"] or row["ref"]),
             "state": states.get(row["state"], "cancelled"),
-            "payment_state": None, "invoice_state": None, "delivery_state": None,
+            "payment_state": None,
+            "invoice_state": None,
+            "delivery_state": None,
             "is_outgoing": row["payment_type"] == "outbound",
-            "issued_on": row["date"], "due_on": None, "currency": row["currency_id"][1],
-            "untaxed_amount": Amount(row["amount"]), "tax_amount": "0",
-            "total_amount": Amount(row["amount"]), "open_amount": "0", "owner_ref": None,
-            "delivery_address_ref": None, "invoice_address_ref": None, "lines": [], "links": [],
+            "issued_on": row["date"],
+            "due_on": None,
+            "currency": row["currency_id"][1],
+            "untaxed_amount": Amount(row["amount"]),
+            "tax_amount": "0",
+            "total_amount": Amount(row["amount"]),
+            "open_amount": "0",
+            "owner_ref": None,
+            "delivery_address_ref": None,
+            "invoice_address_ref": None,
+            "lines": [],
+            "links": [],
         }
         for number, row in payments.items()
-    }  # fmt: skip
+    }
     assert_equal(pulled["payment"], expected)
     if seeded is not None:
         assert set(seeded["payment"] + seeded["free_payment"]) <= set(pulled["payment"])

@@ -23,7 +23,11 @@ CUSTOMER_DOMAIN = "$customer_domain"
 """Where a domain takes in the setting; ``$customer_domain:partner_id`` through a field."""
 OWN_COMPANIES = "$own_companies"
 INTERNAL_USERS = "$internal_users"
-IS_INTERNAL_USER: Domain = ("|", ("share", "=", False), ("login", "in", ("public", "portaltemplate")))
+IS_INTERNAL_USER: Domain = (
+    "|",
+    ("share", "=", False),
+    ("login", "in", ("public", "portaltemplate")),
+)
 ADDRESS_TYPES = ("invoice", "delivery", "other", "private")
 
 DEFAULT_CUSTOMER_DOMAIN: Domain = (

@@ -80,6 +80,14 @@ def test_a_wrong_command_line_is_exit_2_with_a_hint(arguments):
     assert json.loads(result.stdout)["error"]["code"] == "core.usage"
 
 
+@pytest.mark.parametrize("arguments", [[], ["backend"]])
+def test_a_missing_command_shows_the_help(arguments):
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Usage: ")
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
@@ -138,6 +146,20 @@ def test_a_full_disk_is_told_in_words():
     )
     assert result.exit_code == 1
     assert "/data/x: No space left on device" in result.stderr
+
+
+def test_a_database_fault_outside_any_unit_of_work_is_told_in_words(crm, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    fault = OperationalError("SELECT", {}, sqlite3.OperationalError("database or disk is full"))
+
+    def verify(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("crm_core.services.audit.verify", verify)
+    error = crm.error("audit", "verify", code=1)
+    assert error["code"] == "core.database.disk_full"
+    assert crm.database_url in error["message"]
 
 
 def test_an_interrupt_ends_with_130(tmp_path):

@@ -129,3 +129,17 @@ def test_no_colour_is_honoured(capsys, monkeypatch):
     out.heading("Title")
     out.line("text", "ok", "green")
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_progress_on_a_terminal_is_a_bar_with_an_inert_title(capsys, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with Output(as_json=False).progress("Syncing [red]main\x1b[2J") as advance:
+        advance(5, 10, "customer")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "[red]main" in shown.err
+    assert "customer" in shown.err
+    assert "5/10" in shown.err
+    assert "\x1b[2J" not in shown.err

@@ -30,8 +30,8 @@ def _of_orders(world: World) -> None:
     made = world.odoo.rows("sale.order", [("id", "in", open_orders[:OF_ORDERS])], ["invoice_ids"])
     invoices = sorted({invoice for row in made for invoice in row["invoice_ids"]})
     world.adopt("order_invoice", "account.move", invoices)
-    for invoice in invoices:
-        _date(world, invoice, world.day(250), overdue=invoice % 3 != 0)
+    for row in world.odoo.rows("account.move", [("id", "in", invoices)], ["ref", "invoice_origin"]):
+        _date(world, row, world.day(250), overdue=row["id"] % 3 != 0)
 
 
 def _together(world: World, orders: list[int]) -> list[list[int]]:
@@ -61,14 +61,22 @@ def _invoice_orders(world: World, orders: list[int]) -> None:
     )
 
 
-def _date(world: World, invoice: int, day: date, *, overdue: bool) -> None:
+def _date(world: World, row: dict[str, Any], day: date, *, overdue: bool) -> None:
     world.write(
         "account.move",
-        [invoice],
+        [row["id"]],
         invoice_date=str(day),
+        date=str(day),
         invoice_payment_term_id=False,
         invoice_date_due=str(day + timedelta(days=30)) if overdue else FAR_FUTURE,
+        # Odoo joins the texts of several orders in another order on every run.
+        ref=_in_order(row["ref"]),
+        invoice_origin=_in_order(row["invoice_origin"]),
     )
+
+
+def _in_order(joined: str | bool) -> str | bool:
+    return ", ".join(sorted(joined.split(", "))) if isinstance(joined, str) else joined
 
 
 def _free(world: World) -> None:

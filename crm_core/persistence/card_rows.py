@@ -74,7 +74,7 @@ for _class in (
         raise TypeError(f"{_class.__name__} is not readable by all who may see its customer.")
 
 
-def customer_rows(
+def card_rows(
     uow: UnitOfWork, customer_id: UUID, *, interactions: int
 ) -> Mapping[str, Rows] | None:
     """Return a customer and what hangs on it, or None where the actor may not see it.
