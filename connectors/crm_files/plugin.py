@@ -18,6 +18,8 @@ def crm_register_backend_types() -> Sequence[BackendType]:
             name="files",
             title="Folder of CSV files",
             factory="crm_files.backend:open_backend",
-            options=(BackendOption("path", "Folder that holds one CSV file an entity"),),
+            options=(
+                BackendOption("path", "Folder that holds one CSV file an entity", is_path=True),
+            ),
         )
     ]

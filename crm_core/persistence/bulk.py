@@ -108,16 +108,26 @@ def _prepared(statement: Insert | Update, dialect: Dialect, table: Table) -> _Pr
 def _run_many(connection: Connection, prepared: _Prepared, rows: Sequence[Row]) -> None:
     text, columns, is_positional = prepared
     for chunk in chunked(rows):
-        parameters: Any = [
-            [process(row[name]) if process else row[name] for _, name, process in columns]
-            for row in chunk
-        ]
-        if is_positional:
-            parameters = [tuple(values) for values in parameters]
-        else:
+        values = [_converted([row[name] for row in chunk], process) for _, name, process in columns]
+        parameters: Any = list(zip(*values, strict=True))
+        if not is_positional:
             keys = [key for key, _, _ in columns]
-            parameters = [dict(zip(keys, values, strict=True)) for values in parameters]
+            parameters = [dict(zip(keys, each, strict=True)) for each in parameters]
         connection.exec_driver_sql(text, parameters)
+
+
+def _converted(values: list[Any], process: Callable[[Any], Any] | None) -> list[Any]:
+    """Convert a column; runs of the same object (the moment, the owner) only once."""
+    if process is None:
+        return values
+    converted = []
+    last: Any = process
+    result: Any = None
+    for value in values:
+        if value is not last:
+            last, result = value, process(value)
+        converted.append(result)
+    return converted
 
 
 def delete_rows(connection: Connection, model: type[Base], ids: Iterable[UUID]) -> None:

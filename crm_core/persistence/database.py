@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -58,8 +59,12 @@ class Database:
     def _engine(self) -> Engine:
         try:
             if not self.is_sqlite:
-                return create_engine(self.url, pool_pre_ping=True)
-            engine = create_engine(self.url, connect_args={"timeout": self.busy_timeout_ms / 1000})
+                return create_engine(self.url, pool_pre_ping=True, json_serializer=_json)
+            engine = create_engine(
+                self.url,
+                connect_args={"timeout": self.busy_timeout_ms / 1000},
+                json_serializer=_json,
+            )
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"The driver for {self.shown_url} is not installed: "
@@ -86,6 +91,10 @@ class Database:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _parsed(url: str | URL) -> URL:

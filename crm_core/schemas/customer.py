@@ -35,7 +35,7 @@ Path = tuple[str | int, ...]
 Faults = list[tuple[Path, str]]
 
 
-_MESSAGES = {
+_MESSAGES: dict[str, Any] = {
     "required": "is missing; fill it in.",
     "null": "is empty; fill it in.",
     "invalid": "is not text; write it as text.",
@@ -179,11 +179,18 @@ def load_customer(
 
 
 def read_customer(
-    values: Mapping[str, Any], *, partial: bool = False, region: str | None = None
+    values: Mapping[str, Any],
+    *,
+    partial: bool = False,
+    region: str | None = None,
+    is_clean: bool = False,
 ) -> tuple[dict[str, Any], Faults]:
-    """Like :func:`load_customer`, but give back the faults as (path, message), not raise them."""
+    """Like :func:`load_customer`, but give back the faults as (path, message), not raise them.
+
+    ``is_clean`` says that all text is stripped already, and holds something but no NUL.
+    """
     faults: Faults = []
-    cleaned = _cleaned(values, (), faults)
+    cleaned = values if is_clean else _cleaned(values, (), faults)
     try:
         record: dict[str, Any] = _schema().load(cleaned, partial=partial)
     except ValidationError as error:

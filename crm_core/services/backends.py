@@ -204,7 +204,7 @@ def list_set_aside(
 ) -> Page[dict[str, Any]]:
     """Return the records of a backend that cannot be synced now, with the reason of each."""
     uow.actor.require(SYNC_VIEW)
-    statement = select(
+    statement: Any = select(
         DeadLetter.id,
         DeadLetter.entity,
         DeadLetter.remote_id,
@@ -269,7 +269,8 @@ def _latest_runs(uow: UnitOfWork) -> dict[UUID, dict[str, Any]]:
 
 
 def _by_backend(uow: UnitOfWork, statement: Any) -> dict[UUID, Any]:
-    return {row[0]: row[1] for row in uow.execute(statement)}
+    rows: Any = uow.execute(statement)
+    return {key: value for key, value in rows}  # noqa: C416  a row is no pair to the type checker
 
 
 def _runs() -> Any:

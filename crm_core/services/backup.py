@@ -163,7 +163,7 @@ def restore(
             names = [name for name in manifest.files if name != DATABASE]
             for name in names:
                 with archive.open(name) as stream:
-                    keep_bytes(attachments_dir, cast(BinaryIO, stream))
+                    keep_bytes(attachments_dir, cast("BinaryIO", stream))
             previous = dump.load(database, copy)
     older = manifest.revisions["core"] != CORE.revisions[-1]
     return RestoreReport(manifest.created_at, len(names), older, previous)

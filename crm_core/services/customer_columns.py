@@ -132,15 +132,15 @@ def known_columns() -> str:
 
 
 def record_of(columns: Sequence[Column], cells: Sequence[str]) -> dict[str, Any]:
-    """Return the cells of a row as ``crm_core.schemas.customer`` takes them; blank ones left out.
+    """Return the stripped cells of a row as ``crm_core.schemas.customer`` takes them.
 
-    The company is not among them: it is another record.
+    Blank ones are left out, and so is the company: it is another record.
     """
     record: dict[str, Any] = {}
     points: list[dict[str, str]] = []
     addresses: dict[str, dict[str, str]] = {}
     for column, cell in zip(columns, cells, strict=False):
-        if not cell or cell.isspace():
+        if not cell:
             continue
         _, group, key, part = column
         if group == "field" or group == OWNER:
@@ -164,11 +164,7 @@ def column_at(
     path: Sequence[str | int], columns: Sequence[Column], cells: Sequence[str]
 ) -> tuple[str, str]:
     """Return name and cell of the column that a fault's path in the record points at."""
-    filled = [
-        (column, cell)
-        for column, cell in zip(columns, cells, strict=False)
-        if cell and not cell.isspace()
-    ]
+    filled = [pair for pair in zip(columns, cells, strict=False) if pair[1]]
     first = path[0] if path else ""
     if first == "contact_points":
         found = [pair for pair in filled if pair[0].group == "contact"][int(path[1])]

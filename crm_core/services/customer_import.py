@@ -257,7 +257,6 @@ class _RowCheck:
         self.known = known
         self.is_guarded = is_guarded
         self.company_at = next((i for i, c in enumerate(columns) if c.group == COMPANY), None)
-        self.places = [column.part for column in columns if column.group == "contact"]
 
     def row(self, line: int, cells: list[str], spool: ImportSpool, set_aside: SetAside) -> None:
         """Check one row."""
@@ -270,8 +269,9 @@ class _RowCheck:
             return
         if self.is_guarded:
             cells = [unguarded(cell) if cell[:1] == "'" else cell for cell in cells]
+        cells = [cell.strip() for cell in cells]
         values, faults = read_customer(
-            record_of(self.columns, cells), partial=True, region=self.known.region
+            record_of(self.columns, cells), partial=True, region=self.known.region, is_clean=True
         )
         found = [(*column_at(path, self.columns, cells), message) for path, message in faults]
         record = {} if faults else self._record(values, cells, found)
@@ -290,7 +290,7 @@ class _RowCheck:
             filled = [
                 column.part
                 for column, cell in zip(self.columns, cells, strict=False)
-                if column.group == "contact" and cell and not cell.isspace()
+                if column.group == "contact" and cell
             ]
             for point, place in zip(points, filled, strict=True):
                 point["place"] = place
@@ -308,7 +308,7 @@ class _RowCheck:
                 found.append((OWNER, login, "is not the login of a user. See crm user list."))
             else:
                 values["owner_id"] = str(owner_id)
-        if self.company_at is not None and (company := cells[self.company_at].strip()):
+        if self.company_at is not None and (company := cells[self.company_at]):
             record[COMPANY] = company
         return record
 

@@ -105,6 +105,8 @@ class DraftMaker:
 def _points(existing: Iterable[Row], given: Sequence[Row]) -> list[Row]:
     """Put each given contact point in its place among those of its kind; others stay."""
     merged = sorted(existing, key=lambda row: (row["position"], row["id"]))
+    if not merged:
+        return _distinct(given)
     for point in given:
         same_kind = [i for i, row in enumerate(merged) if row["kind"] == point["kind"]]
         if point["place"] < len(same_kind):
@@ -113,8 +115,12 @@ def _points(existing: Iterable[Row], given: Sequence[Row]) -> list[Row]:
             merged[at] = {**point, "label": label}
         else:
             merged.append(point)
+    return _distinct(merged)
+
+
+def _distinct(points: Iterable[Row]) -> list[Row]:
     kept: dict[tuple[str, str], Row] = {}
-    for row in merged:
+    for row in points:
         kept.setdefault((row["kind"], row["normalized"] or row["value"]), row)
     return list(kept.values())
 

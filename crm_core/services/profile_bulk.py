@@ -34,7 +34,7 @@ def save_profile_values(
         kept = existing.get((customer_id, attribute_id))
         if kept is not None and kept.value == value:
             continue
-        row = {"value": value, "updated_at": now}
+        row: dict[str, Any] = {"value": value, "updated_at": now}
         if kept is None:
             row |= {"id": new_id(), "customer_id": customer_id, "attribute_id": attribute_id}
             new.append(row)

@@ -57,7 +57,7 @@ def relate_contacts(
 
 
 def _insert(uow: UnitOfWork, type_id: UUID, pairs: Iterable[tuple[UUID, UUID]]) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": new_id(),
             "type_id": type_id,

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from crm_core.errors import InputError
 from crm_core.normalize import (
+    _parsed_phone,
     checked_contact,
     checked_email,
     checked_phone,
@@ -19,9 +24,6 @@ from crm_core.normalize import (
     shortened,
     split_emails,
 )
-from email_validator import EmailNotValidError, validate_email
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,19 @@ def test_every_country_s_example_number_is_kept(region: str) -> None:
     e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
     assert normalize_phone(national, region) == e164
     assert normalize_phone(e164) == e164
+
+
+@settings(deadline=None, max_examples=1000)
+@given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)),
+    st.text("0123456789", min_size=1, max_size=13),
+    st.text(" ()./-", max_size=3),
+)
+def test_the_short_cut_for_plain_numbers_says_what_the_library_says(
+    code: int, digits: str, noise: str
+) -> None:
+    typed = f"+{code}{noise}{digits}{noise}"
+    assert normalize_phone(typed) == _parsed_phone(typed, None)
 
 
 @settings(deadline=None)

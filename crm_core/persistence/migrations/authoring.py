@@ -108,7 +108,7 @@ def _render_type(kind: str, item: Any, context: Any) -> str | bool:
         return False
     if item is types.JsonValue:
         name = "JsonValue"
-    elif isinstance(item, types.Money | types.Quantity | types.UtcDateTime):
+    elif type(item).__module__ == types.__name__:
         name = f"{type(item).__name__}()"
     else:
         return False

@@ -10,6 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
+
 from crm_core.access import Actor, Reach
 from crm_core.entities import AuditEntry, Customer
 from crm_core.errors import InputError, PermissionDeniedError
@@ -19,9 +23,6 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.audit import erase_values, list_audit, seal, verify
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
 
 AUDIT = table_of(AuditEntry)
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

@@ -21,13 +21,13 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("at", types.UtcDateTime(), nullable=False),
-        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("actor_id", types.Key(), nullable=True),
         sa.Column("actor_login", sa.Text(), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("entity_type", sa.Text(), nullable=False),
         sa.Column("entity_id", sa.Text(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=True),
+        sa.Column("customer_id", types.Key(), nullable=True),
         sa.Column("changes", types.JsonValue, nullable=True),
         sa.Column("position", sa.BigInteger(), nullable=True),
         sa.Column("salt", sa.LargeBinary(), nullable=True),
@@ -62,7 +62,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_backend",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
@@ -85,7 +85,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_profile_attribute",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
@@ -97,7 +97,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_relationship_type",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("inverse_name", sa.Text(), nullable=False),
@@ -109,7 +109,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_role",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -126,14 +126,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_tag",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_tag")),
         sa.UniqueConstraint("name", name=op.f("uq_core_tag_name")),
     )
     op.create_table(
         "core_team",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
@@ -143,7 +143,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_user",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("login", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -159,11 +159,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_binding",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("remote_id", sa.Text(), nullable=False),
-        sa.Column("local_id", sa.Uuid(), nullable=False),
+        sa.Column("local_id", types.Key(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("snapshot", types.JsonValue, nullable=True),
@@ -185,7 +185,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_core_binding_local_id"), "core_binding", ["local_id"], unique=False)
     op.create_table(
         "core_currency_rate",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("base_code", sa.Text(), nullable=False),
         sa.Column("on", sa.Date(), nullable=False),
@@ -208,7 +208,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_customer",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("stage", sa.Text(), nullable=False),
@@ -219,7 +219,7 @@ def upgrade() -> None:
         sa.Column("job_title", sa.Text(), nullable=True),
         sa.Column("preferred_channel", sa.Text(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
-        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("owner_id", types.Key(), nullable=True),
         sa.Column("archived_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
@@ -244,8 +244,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_core_customer_vat"), "core_customer", ["vat"], unique=False)
     op.create_table(
         "core_dead_letter",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("remote_id", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
@@ -270,8 +270,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_pending_reference",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("owner_remote_id", sa.Text(), nullable=False),
         sa.Column("field", sa.Text(), nullable=False),
@@ -303,7 +303,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_product",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("barcode", sa.Text(), nullable=True),
@@ -325,7 +325,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_core_product_reference"), "core_product", ["reference"], unique=False)
     op.create_table(
         "core_role_right",
-        sa.Column("role_id", sa.Uuid(), nullable=False),
+        sa.Column("role_id", types.Key(), nullable=False),
         sa.Column("right", sa.Text(), nullable=False),
         sa.Column("reach", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -338,7 +338,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_sync_cursor",
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
         sa.Column("mark", types.UtcDateTime(), nullable=True),
         sa.Column("sweep_mark", types.UtcDateTime(), nullable=True),
@@ -355,8 +355,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_sync_lock",
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
-        sa.Column("token", sa.Uuid(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("token", types.Key(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("expires_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -369,8 +369,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_sync_run",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("backend_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("started_at", types.UtcDateTime(), nullable=False),
         sa.Column("finished_at", types.UtcDateTime(), nullable=True),
@@ -393,8 +393,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_team_member",
-        sa.Column("team_id", sa.Uuid(), nullable=False),
-        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("team_id", types.Key(), nullable=False),
+        sa.Column("user_id", types.Key(), nullable=False),
         sa.ForeignKeyConstraint(
             ["team_id"],
             ["core_team.id"],
@@ -414,8 +414,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_user_role",
-        sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("role_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", types.Key(), nullable=False),
+        sa.Column("role_id", types.Key(), nullable=False),
         sa.ForeignKeyConstraint(
             ["role_id"],
             ["core_role.id"],
@@ -432,17 +432,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_activity",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("summary", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("due_at", types.UtcDateTime(), nullable=False),
-        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("owner_id", types.Key(), nullable=True),
         sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("done_at", types.UtcDateTime(), nullable=True),
-        sa.Column("done_by_id", sa.Uuid(), nullable=True),
+        sa.Column("done_by_id", types.Key(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -479,8 +479,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_address",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("use", sa.Text(), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=True),
         sa.Column("street", sa.Text(), nullable=True),
@@ -510,8 +510,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_attachment",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("entity_type", sa.Text(), nullable=False),
         sa.Column("entity_id", sa.Text(), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
@@ -519,7 +519,7 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
-        sa.Column("created_by_id", sa.Uuid(), nullable=True),
+        sa.Column("created_by_id", types.Key(), nullable=True),
         sa.ForeignKeyConstraint(
             ["created_by_id"], ["core_user.id"], name=op.f("fk_core_attachment_created_by_id")
         ),
@@ -542,14 +542,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_consent",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("at", types.UtcDateTime(), nullable=False),
-        sa.Column("recorded_by_id", sa.Uuid(), nullable=True),
+        sa.Column("recorded_by_id", types.Key(), nullable=True),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["core_customer.id"],
@@ -569,8 +569,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_contact_point",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("normalized", sa.Text(), nullable=True),
@@ -595,8 +595,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_customer_tag",
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("tag_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
+        sa.Column("tag_id", types.Key(), nullable=False),
         sa.ForeignKeyConstraint(
             ["customer_id"],
             ["core_customer.id"],
@@ -616,16 +616,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_interaction",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("at", types.UtcDateTime(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("direction", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("user_id", types.Key(), nullable=True),
         sa.Column("about_type", sa.Text(), nullable=True),
-        sa.Column("about_id", sa.Uuid(), nullable=True),
+        sa.Column("about_id", types.Key(), nullable=True),
         sa.Column("recorded_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["customer_id"],
@@ -646,9 +646,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_ownership",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
+        sa.Column("user_id", types.Key(), nullable=True),
         sa.Column("from_at", types.UtcDateTime(), nullable=False),
         sa.Column("until_at", types.UtcDateTime(), nullable=True),
         sa.Column("changed_by", sa.Text(), nullable=False),
@@ -672,9 +672,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_core_ownership_user_id"), "core_ownership", ["user_id"], unique=False)
     op.create_table(
         "core_profile_value",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
-        sa.Column("attribute_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
+        sa.Column("attribute_id", types.Key(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -697,10 +697,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_relationship",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("type_id", sa.Uuid(), nullable=False),
-        sa.Column("from_customer_id", sa.Uuid(), nullable=False),
-        sa.Column("to_customer_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("type_id", types.Key(), nullable=False),
+        sa.Column("from_customer_id", types.Key(), nullable=False),
+        sa.Column("to_customer_id", types.Key(), nullable=False),
         sa.Column("started_on", sa.Date(), nullable=True),
         sa.Column("ended_on", sa.Date(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
@@ -738,9 +738,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_transaction",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("number", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
@@ -756,9 +756,9 @@ def upgrade() -> None:
         sa.Column("tax_amount", types.Money(), nullable=False),
         sa.Column("total_amount", types.Money(), nullable=False),
         sa.Column("open_amount", types.Money(), nullable=False),
-        sa.Column("delivery_address_id", sa.Uuid(), nullable=True),
-        sa.Column("invoice_address_id", sa.Uuid(), nullable=True),
-        sa.Column("owner_id", sa.Uuid(), nullable=True),
+        sa.Column("delivery_address_id", types.Key(), nullable=True),
+        sa.Column("invoice_address_id", types.Key(), nullable=True),
+        sa.Column("owner_id", types.Key(), nullable=True),
         sa.Column("refreshed_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["currency_code"],
@@ -793,11 +793,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_transaction_line",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("transaction_id", sa.Uuid(), nullable=False),
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("transaction_id", types.Key(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("product_id", sa.Uuid(), nullable=True),
+        sa.Column("product_id", types.Key(), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("quantity", types.Quantity(), nullable=True),
         sa.Column("delivered_quantity", types.Quantity(), nullable=True),
@@ -831,11 +831,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "core_transaction_link",
-        sa.Column("from_transaction_id", sa.Uuid(), nullable=False),
-        sa.Column("to_transaction_id", sa.Uuid(), nullable=False),
+        sa.Column("from_transaction_id", types.Key(), nullable=False),
+        sa.Column("to_transaction_id", types.Key(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("amount", types.Money(), nullable=True),
-        sa.Column("told_by_id", sa.Uuid(), nullable=False),
+        sa.Column("told_by_id", types.Key(), nullable=False),
         sa.ForeignKeyConstraint(
             ["from_transaction_id"],
             ["core_transaction.id"],
