@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -64,7 +65,7 @@ def fill(path: Path, customers: int, interactions: int) -> list[str]:
         [(u, 1, f"u{n}", f"User {n}", 1, moment(0), moment(0)) for n, u in enumerate(users)],
     )
     fill_customers(raw, ids, users)
-    fill_details(raw, ids, users)
+    fill_details(raw, ids)
     fill_history(raw, ids, users, interactions)
     fill_documents(raw, ids)
     raw.commit()
@@ -87,7 +88,16 @@ def fill_customers(raw: sqlite3.Connection, ids: list[str], users: list[str]) ->
         "core_customer",
         "id version kind stage name reference owner_id created_at updated_at",
         (
-            (c, 1, "company", "active", f"Customer {n}", f"K{n}", users[n % USERS], *[moment(9)] * 2)
+            (
+                c,
+                1,
+                "company",
+                "active",
+                f"Customer {n}",
+                f"K{n}",
+                users[n % USERS],
+                *[moment(9)] * 2,
+            )
             for n, c in enumerate(ids)
         ),
     )
@@ -99,7 +109,7 @@ def fill_customers(raw: sqlite3.Connection, ids: list[str], users: list[str]) ->
     )
 
 
-def fill_details(raw: sqlite3.Connection, ids: list[str], users: list[str]) -> None:
+def fill_details(raw: sqlite3.Connection, ids: list[str]) -> None:
     """Contact points, addresses, tags, consents, profile, relationships and bindings."""
     tags = [new_id().hex for _ in range(20)]
     attribute, backend = new_id().hex, new_id().hex
@@ -165,10 +175,7 @@ def fill_details(raw: sqlite3.Connection, ids: list[str], users: list[str]) -> N
         raw,
         "core_relationship",
         "id type_id from_customer_id to_customer_id",
-        (
-            (new_id().hex, kinds["partner_of"], first, second)
-            for first, second in zip(ids, ids[1:], strict=False)
-        ),
+        ((new_id().hex, kinds["partner_of"], first, second) for first, second in pairwise(ids)),
     )
     put(
         raw,
@@ -252,69 +259,86 @@ def fill_documents(raw: sqlite3.Connection, ids: list[str]) -> None:
     )
 
 
-def facts(*parts: str) -> str:
-    """Small lists of different shapes as one statement: each select padded to the same width."""
-    widest = max(part.partition(" FROM ")[0].count(",") for part in parts)
-    padded = []
-    for part in parts:
-        columns, _, rest = part.partition(" FROM ")
-        padded.append(columns + ", NULL" * (widest - columns.count(",")) + " FROM " + rest)
-    return " UNION ALL ".join(padded)
+# What the card reads, as five statements. The small lists of different shapes are one of them, each
+# padded to the width of the widest.
+CUSTOMER = """
+SELECT c.id, c.version, c.kind, c.stage, c.name, c.reference, c.vat, c.language, c.job_title,
+    c.preferred_channel, c.note, c.owner_id, c.archived_at, c.created_at, c.updated_at, u.name
+FROM core_customer c LEFT JOIN core_user u ON u.id = c.owner_id WHERE c.id = :c
+"""
+FACTS = """
+SELECT id, kind, value, normalized, label
+FROM core_contact_point WHERE customer_id = :c;
+SELECT id, use, recipient, street, street2, postal_code, city, region, country_code, email, phone,
+    mobile, note
+FROM core_address WHERE customer_id = :c AND archived_at IS NULL;
+SELECT t.id, t.name
+FROM core_customer_tag ct JOIN core_tag t ON t.id = ct.tag_id WHERE ct.customer_id = :c;
+SELECT o.id, o.user_id, u.name, o.from_at, o.until_at, o.changed_by
+FROM core_ownership o LEFT JOIN core_user u ON u.id = o.user_id WHERE o.customer_id = :c;
+SELECT id, purpose, channel, status, evidence, at
+FROM core_consent WHERE customer_id = :c;
+SELECT v.id, a.code, a.title, a.type, a.is_personal, v.value, v.updated_at
+FROM core_profile_value v JOIN core_profile_attribute a ON a.id = v.attribute_id
+WHERE v.customer_id = :c;
+SELECT r.id, t.code, t.name, o.id, o.name, o.kind, r.started_on, r.ended_on, r.note
+FROM core_relationship r JOIN core_relationship_type t ON t.id = r.type_id
+JOIN core_customer o ON o.id = r.to_customer_id WHERE r.from_customer_id = :c;
+SELECT r.id, t.code, t.inverse_name, o.id, o.name, o.kind, r.started_on, r.ended_on, r.note
+FROM core_relationship r JOIN core_relationship_type t ON t.id = r.type_id
+JOIN core_customer o ON o.id = r.from_customer_id WHERE r.to_customer_id = :c;
+SELECT b.name, x.remote_id, x.state, x.synced_at, s.entity, s.refreshed_at
+FROM core_binding x JOIN core_backend b ON b.id = x.backend_id
+LEFT JOIN core_sync_cursor s ON s.backend_id = x.backend_id
+WHERE x.local_id = :c AND x.entity = 'customer';
+SELECT p.id, p.name, p.reference, d.kind, sum(l.quantity), count(DISTINCT d.id), max(d.issued_on)
+FROM core_transaction d JOIN core_transaction_line l ON l.transaction_id = d.id
+JOIN core_product p ON p.id = l.product_id
+WHERE d.customer_id = :c AND d.kind IN ('order', 'invoice') AND d.state IN ('confirmed', 'done')
+GROUP BY p.id, p.name, p.reference, d.kind
+"""
+INTERACTIONS = """
+SELECT i.id, i.at, i.subject, i.channel, i.direction, i.body, u.name
+FROM core_interaction i LEFT JOIN core_user u ON u.id = i.user_id WHERE i.customer_id = :c
+ORDER BY i.at DESC, i.id DESC LIMIT 20
+"""
+ACTIVITIES = """
+SELECT a.id, a.type, a.summary, a.note, a.due_at, a.is_open, a.done_at, a.version, u.name
+FROM core_activity a LEFT JOIN core_user u ON u.id = a.owner_id
+WHERE a.customer_id = :c AND a.is_open = {is_open}
+"""
+DOCUMENTS = """
+SELECT id, kind, number, reference, state, payment_state, invoice_state, delivery_state,
+    is_outgoing, is_open, issued_on, due_on, currency_code, untaxed_amount, tax_amount,
+    total_amount, open_amount, refreshed_at
+FROM core_transaction WHERE customer_id = :c AND
+"""
 
 
-LATEST = "SELECT * FROM (SELECT {columns} FROM core_transaction WHERE customer_id = :c AND kind = {kind} ORDER BY issued_on DESC, id DESC LIMIT 20)"  # noqa: E501
-DOCUMENT = (
-    "id, kind, number, reference, state, payment_state, invoice_state, delivery_state, "
-    "is_outgoing, is_open, issued_on, due_on, currency_code, untaxed_amount, tax_amount, "
-    "total_amount, open_amount, refreshed_at"
-)
-TODO = (
-    "SELECT a.id, a.type, a.summary, a.note, a.due_at, a.is_open, a.done_at, a.version, u.name "
-    "FROM core_activity a LEFT JOIN core_user u ON u.id = a.owner_id WHERE a.customer_id = :c "
-)
+def padded(selects: str) -> str:
+    """Unite selects of different widths."""
+    parts = [select.partition("\nFROM") for select in selects.split(";")]
+    widest = max(columns.count(",") for columns, _, _ in parts)
+    return " UNION ALL ".join(
+        f"{columns}{', NULL' * (widest - columns.count(','))}\nFROM{rest}"
+        for columns, _, rest in parts
+    )
+
+
+def latest(select: str, order: str) -> str:
+    """The first twenty in an order."""
+    return f" UNION ALL SELECT * FROM ({select} ORDER BY {order} LIMIT 20)"
+
+
+KINDS = ("order", "invoice", "refund", "payment")
 STATEMENTS = (
-    "SELECT c.id, c.version, c.kind, c.stage, c.name, c.reference, c.vat, c.language, c.job_title, "
-    "c.preferred_channel, c.note, c.owner_id, c.archived_at, c.created_at, c.updated_at, u.name "
-    "FROM core_customer c LEFT JOIN core_user u ON u.id = c.owner_id WHERE c.id = :c",
-    facts(
-        "SELECT id, kind, value, normalized, label FROM core_contact_point WHERE customer_id = :c",
-        "SELECT id, use, recipient, street, street2, postal_code, city, region, country_code, "
-        "email, phone, mobile, note FROM core_address WHERE customer_id = :c AND archived_at "
-        "IS NULL",
-        "SELECT t.id, t.name FROM core_customer_tag ct JOIN core_tag t ON t.id = ct.tag_id "
-        "WHERE ct.customer_id = :c",
-        "SELECT o.id, o.user_id, u.name, o.from_at, o.until_at, o.changed_by FROM core_ownership o "
-        "LEFT JOIN core_user u ON u.id = o.user_id WHERE o.customer_id = :c",
-        "SELECT id, purpose, channel, status, evidence, at FROM core_consent WHERE "
-        "customer_id = :c",
-        "SELECT v.id, a.code, a.title, a.type, a.is_personal, v.value, v.updated_at FROM "
-        "core_profile_value v JOIN core_profile_attribute a ON a.id = v.attribute_id WHERE "
-        "v.customer_id = :c",
-        "SELECT r.id, t.code, t.name, o.id, o.name, o.kind, r.started_on, r.ended_on, r.note FROM "
-        "core_relationship r JOIN core_relationship_type t ON t.id = r.type_id JOIN core_customer "
-        "o ON o.id = r.to_customer_id WHERE r.from_customer_id = :c",
-        "SELECT r.id, t.code, t.inverse_name, o.id, o.name, o.kind, r.started_on, r.ended_on, "
-        "r.note FROM core_relationship r JOIN core_relationship_type t ON t.id = r.type_id JOIN "
-        "core_customer o ON o.id = r.from_customer_id WHERE r.to_customer_id = :c",
-        "SELECT b.name, x.remote_id, x.state, x.synced_at, s.entity, s.refreshed_at FROM "
-        "core_binding x JOIN core_backend b ON b.id = x.backend_id LEFT JOIN core_sync_cursor s "
-        "ON s.backend_id = x.backend_id WHERE x.local_id = :c AND x.entity = 'customer'",
-        "SELECT p.id, p.name, p.reference, d.kind, sum(l.quantity), count(DISTINCT d.id), "
-        "max(d.issued_on) FROM core_transaction d JOIN core_transaction_line l ON "
-        "l.transaction_id = d.id JOIN core_product p ON p.id = l.product_id WHERE "
-        "d.customer_id = :c AND d.kind IN ('order', 'invoice') AND d.state IN ('confirmed', "
-        "'done') GROUP BY p.id, p.name, p.reference, d.kind",
-    ),
-    "SELECT i.id, i.at, i.channel, i.direction, i.subject, i.body, i.about_type, i.about_id, u.name "
-    "FROM core_interaction i LEFT JOIN core_user u ON u.id = i.user_id WHERE i.customer_id = :c "
-    "ORDER BY i.at DESC, i.id DESC LIMIT 20",
-    f"{TODO} AND a.is_open = 1 UNION ALL SELECT * FROM ({TODO} AND a.is_open = 0 "
-    "ORDER BY a.due_at DESC LIMIT 20)",
-    f"SELECT {DOCUMENT} FROM core_transaction WHERE customer_id = :c AND is_open = 1"
-    + "".join(
-        f" UNION ALL {LATEST.format(columns=DOCUMENT, kind=repr(kind))}"
-        for kind in ("order", "invoice", "refund", "payment")
-    ),
+    CUSTOMER,
+    padded(FACTS),
+    INTERACTIONS,
+    ACTIVITIES.format(is_open=1) + latest(ACTIVITIES.format(is_open=0), "a.due_at DESC"),
+    DOCUMENTS
+    + "is_open = 1"
+    + "".join(latest(f"{DOCUMENTS} kind = '{k}'", "issued_on DESC, id DESC") for k in KINDS),
 )
 
 
@@ -341,7 +365,7 @@ def measured(work: Callable[[str], Any], keys: list[str]) -> list[float]:
 
 
 def card(database: Database, actor: Actor) -> Callable[[str], CustomerCard]:
-    """Return what reads a card in a unit of work that stays open, as the floor's connection does."""
+    """Return what reads a card in a unit of work that stays open, like the floor's connection."""
     uow = UnitOfWork(database, actor, write=False)
     settings = Settings()
     return lambda key: customer_card(uow, UUID(key), settings)
@@ -371,7 +395,9 @@ def check(found: CustomerCard, rows: int) -> None:
         len(found.sources),
     )
     assert counts == (2, 1, 2, 2, 1, 1, 1, 4, 1), counts
-    assert found.products and found.relationships and found.timeline
+    assert found.products
+    assert found.relationships
+    assert found.timeline
     assert found.balance.overdue_amount == 124, found.balance
     assert rows > sum(counts) + len(found.relationships) + len(found.products), rows
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed
@@ -14,6 +14,7 @@ from crm_core.persistence.scope import ByRight, Public, ThroughCustomer
 from crm_core.persistence.types import JsonValue
 
 AUDIT_VIEW = "core.audit.view"
+_POSITION = column("position", BigInteger())
 
 
 class Setting(Base):
@@ -44,15 +45,15 @@ class AuditEntry(Base):
         Index(
             "ix_core_audit_unsealed",
             "id",
-            sqlite_where=text("position IS NULL"),
-            postgresql_where=text("position IS NULL"),
+            sqlite_where=_POSITION.is_(None),
+            postgresql_where=_POSITION.is_(None),
         ),
         Index(
             None,
             "position",
             unique=True,
-            sqlite_where=text("position IS NOT NULL"),
-            postgresql_where=text("position IS NOT NULL"),
+            sqlite_where=_POSITION.is_not(None),
+            postgresql_where=_POSITION.is_not(None),
         ),
     )
 

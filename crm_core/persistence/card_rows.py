@@ -18,10 +18,12 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Text,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -251,16 +253,18 @@ def _fact(
     rank: Any = None,
 ) -> Select[Any]:
     """Select a small list in the shape that all small lists share, padded with NULL."""
-    nothing: Any = null()
-    texts = [*texts, *[nothing] * (len(ADDRESS_TEXTS) - len(texts))]
-    moments = [*moments, *[nothing] * (2 - len(moments))]
+    # PostgreSQL wants the type of each NULL told where selects are united.
+    texts = [*texts, *[cast(null(), Text())] * (len(ADDRESS_TEXTS) - len(texts))]
+    moments = [*moments, *[cast(null(), UtcDateTime())] * (2 - len(moments))]
+    other_id = cast(null(), Key()) if other_id is None else other_id
+    rank = cast(null(), Integer()) if rank is None else rank
     return select(
         _text(section).label("section"),
         key.label("id"),
         *(type_coerce(text, Text()).label(f"text_{n}") for n, text in enumerate(texts)),
         *(type_coerce(at, UtcDateTime()).label(f"at_{n}") for n, at in enumerate(moments)),
-        type_coerce(nothing if other_id is None else other_id, Key()).label("other_id"),
-        (nothing if rank is None else rank).label("rank"),
+        type_coerce(other_id, Key()).label("other_id"),
+        rank.label("rank"),
     )
 
 

@@ -36,7 +36,7 @@ class Page(Generic[T]):
 
 def page_of(
     uow: UnitOfWork,
-    statement: Select[Any],
+    statement: Select[*tuple[Any, ...]],
     *,
     keys: Sequence[InstrumentedAttribute[Any]],
     limit: int = DEFAULT_LIMIT,
@@ -67,9 +67,10 @@ def page_of(
         statement = statement.where(tuple_(*keys) < row if descending else tuple_(*keys) > row)
     statement = statement.add_columns(*(key.label(f"key_{n}") for n, key in enumerate(keys)))
     statement = statement.order_by(*(key.desc() if descending else key for key in keys))
-    rows = uow.execute(statement.limit(limit + 1)).all()
+    result = uow.execute(statement.limit(limit + 1))
     width = len(keys)
-    items = [dict(list(row._mapping.items())[:-width]) for row in rows[:limit]]
+    names, rows = list(result.keys())[:-width], result.all()
+    items = [dict(zip(names, row, strict=False)) for row in rows[:limit]]
     more = len(rows) > limit
     return Page(items, _encoded(order, rows[limit - 1][-width:]) if more else None)
 

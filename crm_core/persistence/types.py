@@ -38,7 +38,8 @@ class Key(Uuid[UUID]):
         """Give back a UUID."""
         if dialect.name == "sqlite":
             return _uuid_of_digits
-        return super().result_processor(dialect, coltype)
+        native: Any = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]
+        return native  # type: ignore[no-any-return]
 
 
 def _uuid_of_digits(digits: str | None) -> UUID | None:

@@ -7,7 +7,7 @@ what the database takes. Words reach them as parameters and hold letters, digits
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,10 +15,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from crm_core.search.entry import owner_key
-from crm_core.search.query import Query, anchored
+from crm_core.search.query import INFIX_LENGTH, Query, Words, anchored
 
 BEYOND = "\U0010ffff"
 """Sorts after every continuation of a key."""
+PROBE = "LIMIT 1 OFFSET 200"
+FAR = 2**63
 
 
 class Found(NamedTuple):
@@ -58,7 +60,7 @@ def find(
         return []
     start = after[0] if after else 0
     found: list[Found] = []
-    for stage, search in enumerate(_stages(connection.dialect.name, query, keys)):
+    for stage, search in enumerate(_stages(connection, query, keys)):
         if stage < start:
             continue
         if not include_archived:
@@ -66,46 +68,58 @@ def find(
         if after and stage == start:
             search.begin_after(*after[1:])
         for name_key, position, customer_id in search.rows(connection, limit - len(found)):
-            key = customer_id if isinstance(customer_id, UUID) else UUID(customer_id)
-            found.append(Found(stage, name_key, position, key))
+            found.append(Found(stage, name_key, position, _uuid(customer_id)))
         if len(found) >= limit:
             break
     return found
 
 
-class Details(NamedTuple):
-    """What a list shows beside a customer's own fields."""
+class Shown(NamedTuple):
+    """What a list shows of a customer; ``contacts`` holds ``(kind, value, normalized)`` in order."""
 
-    contacts: list[tuple[str, str, str | None]]
-    """``(kind, value, normalized)`` of each contact point, in order."""
+    id: UUID
+    name: str
+    kind: str
+    reference: str | None
+    vat: str | None
+    owner_id: UUID | None
+    is_archived: bool
     city: str | None
+    contacts: list[tuple[str, str, str | None]]
 
 
-def details(connection: Connection, customer_ids: Sequence[UUID]) -> dict[UUID, Details]:
-    """Return the contact points and cities of customers that the actor is known to see."""
+def shown(connection: Connection, customer_ids: Sequence[UUID]) -> list[Shown]:
+    """Return what a list shows of these customers, in their order; the caller checks the scope."""
     sqlite = connection.dialect.name == "sqlite"
     keys = [id_.hex if sqlite else id_ for id_ in customer_ids]
-    these = f"customer_id IN ({', '.join('?' * len(keys))})"
-    contacts = _run(
+    these = f"IN ({', '.join('?' * len(keys))})"
+    rows = _run(
+        connection,
+        "SELECT id, name, kind, reference, vat, owner_id, archived_at IS NOT NULL, "
+        "(SELECT city FROM core_address WHERE customer_id = core_customer.id AND use = 'main' "
+        f"AND archived_at IS NULL LIMIT 1) FROM core_customer WHERE id {these}",
+        keys,
+    )
+    points = _run(
         connection,
         "SELECT customer_id, kind, value, normalized FROM core_contact_point "
-        f"WHERE {these} ORDER BY customer_id, position",
+        f"WHERE customer_id {these} ORDER BY customer_id, position",
         keys,
     )
-    cities = _run(
-        connection,
-        "SELECT customer_id, city FROM core_address "
-        f"WHERE {these} AND use = 'main' AND archived_at IS NULL",
-        keys,
-    )
-    points: defaultdict[Any, list[Any]] = defaultdict(list)
-    for key, *point in contacts:
-        points[key].append(tuple(point))
-    city = {key: name for key, name in cities}
-    return {
-        id_: Details(points[key], city.get(key))
-        for id_, key in zip(customer_ids, keys, strict=True)
+    contacts: defaultdict[UUID, list[Any]] = defaultdict(list)
+    for key, *point in points:
+        contacts[_uuid(key)].append(tuple(point))
+    found = {
+        (id_ := _uuid(key)): Shown(
+            id_, *own, owner and _uuid(owner), bool(archived), city, contacts[id_]
+        )
+        for key, *own, owner, archived, city in rows
     }
+    return [found[id_] for id_ in customer_ids if id_ in found]
+
+
+def _uuid(value: UUID | str) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def _run(connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
@@ -139,50 +153,89 @@ class _Search:
         return _run(connection, sql, self.parameters)
 
 
-def _stages(dialect: str, query: Query, keys: list[str] | None) -> Iterator[_Search]:
+def _stages(connection: Connection, query: Query, keys: list[str] | None) -> Iterator[_Search]:
+    named = ("e.name_key >= ? AND e.name_key < ?", query.key, query.key + BEYOND)
     search = _Search(("e.name_key", "e.position"))
-    search.where("e.name_key >= ? AND e.name_key < ?", query.key, query.key + BEYOND)
+    search.where(*named)
     if keys is not None:
-        search.where(f"e.owner_key IN ({', '.join('?' * len(keys))})", *keys)
+        search.where(*_owned(keys))
     yield search
-    build = _by_full_text if dialect == "sqlite" else _by_trigrams
+    begun, within = _like(query, "% {}%".format), _like(query, lambda w: f"%{anchored(w)}%")
+    rarity = _rarity(connection, query) if connection.dialect.name == "sqlite" else None
     for infix in (False, True) if query.may_be_within else (False,):
-        search = build(query, keys, infix=infix)
-        search.where("NOT (e.name_key >= ? AND e.name_key < ?)", query.key, query.key + BEYOND)
+        search = _Search(("e.position",))
+        if rarity is not None:
+            search = _by_full_text(_expression(query, keys, rarity, infix=infix))
+        elif keys is not None:
+            search.where(*_owned(keys))
+        search.where(*(within if infix else begun))
+        search.where(f"NOT ({named[0]})", *named[1:])
         if infix:
-            begun, patterns = _like(query, infix=False)
-            search.where(f"NOT ({begun})", *patterns)
+            search.where(f"NOT ({begun[0]})", *begun[1:])
         yield search
 
 
-def _by_full_text(query: Query, keys: list[str] | None, *, infix: bool) -> _Search:
-    """SQLite: a full-text table gives the positions, already in order."""
-    table = "core_search_infix" if infix else "core_search_prefix"
-    expression = query.render(lambda word: f'"{anchored(word)}"' if infix else f'"{word}"*')
-    if keys is not None:
-        owned = " OR ".join(f'"{key}"' for key in keys)
-        expression = f"({owned}) AND {expression}"
-    search = _Search(("w.rowid",), f"{table} w JOIN core_search_entry e ON e.position = w.rowid")
-    search.where(f"{table} MATCH ?", expression)
+def _owned(keys: list[str]) -> tuple[str, ...]:
+    return (f"e.owner_key IN ({', '.join('?' * len(keys))})", *keys)
+
+
+def _by_full_text(expression: str) -> _Search:
+    """SQLite: the full-text table gives candidates, already in order."""
+    source = "core_search_words w JOIN core_search_entry e ON e.position = w.rowid"
+    search = _Search(("w.rowid",), source)
+    search.where("core_search_words MATCH ?", expression)
     return search
 
 
-def _by_trigrams(query: Query, keys: list[str] | None, *, infix: bool) -> _Search:
-    """PostgreSQL: it walks the order or asks the trigrams, by how many it expects to match."""
-    search = _Search(("e.position",))
-    found, patterns = _like(query, infix=infix)
-    search.where(found, *patterns)
+def _rarity(connection: Connection, query: Query) -> dict[str, int]:
+    """Return how far one must read for some occurrences of each trigram: rare ones reach far.
+
+    SQLite reads every list it is given to the end, so the common trigrams of a word only cost.
+    """
+    trigrams = sorted({part for word in query.words() for part in _trigrams(f" {word}")})
+    probe = f"(SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? {PROBE})"
+    sql = f"SELECT {', '.join([probe] * len(trigrams))}"
+    (reached,) = _run(connection, sql, [f'"{part}"' for part in trigrams])
+    return {
+        part: FAR if place is None else place
+        for part, place in zip(trigrams, reached, strict=True)
+    }
+
+
+def _trigrams(text: str) -> list[str]:
+    text = text.rjust(INFIX_LENGTH)
+    return [text[n : n + INFIX_LENGTH] for n in range(len(text) - INFIX_LENGTH + 1)]
+
+
+def _expression(
+    query: Query, keys: list[str] | None, rarity: dict[str, int], *, infix: bool
+) -> str:
+    """Return a full-text expression that holds wherever the query does, and seldom elsewhere.
+
+    Of each word it takes the rarest trigram, and two more of the rarest word of all.
+    """
+
+    def way(words: Words) -> str:
+        ranked = sorted(
+            (
+                sorted(_trigrams(anchored(word) if infix else f" {word}"), key=rarity.__getitem__)
+                for word in words
+            ),
+            key=lambda parts: rarity[parts[-1]],
+        )
+        chosen = [parts[-1] for parts in ranked] + ranked[-1][-3:-1]
+        return " AND ".join(f'"{part}"' for part in chosen)
+
+    groups = [" OR ".join(f"({way(words)})" for words in group) for group in query.groups]
     if keys is not None:
-        search.where(f"e.owner_key IN ({', '.join('?' * len(keys))})", *keys)
-    return search
+        groups.append(" OR ".join(f'"{key}"' for key in keys))
+    return " AND ".join(f"({group})" for group in groups)
 
 
-def _like(query: Query, *, infix: bool) -> tuple[str, list[str]]:
-    patterns = []
-
-    def one(word: str) -> str:
-        # Words hold no character that LIKE gives a meaning to: there is nothing to escape.
-        patterns.append(f"%{anchored(word)}%" if infix else f"% {word}%")
-        return "e.words LIKE ?"
-
-    return query.render(one), patterns
+def _like(query: Query, pattern: Callable[[str], str]) -> tuple[str, ...]:
+    # Words hold no character that LIKE gives a meaning to: there is nothing to escape.
+    groups = (
+        " OR ".join(" AND ".join(["e.words LIKE ?"] * len(words)) for words in group)
+        for group in query.groups
+    )
+    return (" AND ".join(f"({group})" for group in groups), *map(pattern, query.words()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crm_core.errors import InputError
@@ -34,21 +34,14 @@ class Query:
     groups: tuple[Group, ...]
     key: str
 
+    def words(self) -> list[str]:
+        """Return the words of all groups as they come, repeated ones too."""
+        return [word for group in self.groups for way in group for word in way]
+
     @property
     def may_be_within(self) -> bool:
         """Whether any word is long enough to be looked for inside of words."""
-        words = (word for group in self.groups for way in group for word in way)
-        return any(len(word) >= INFIX_LENGTH for word in words)
-
-    def render(self, one: Callable[[str], str]) -> str:
-        """Return the query as an expression, ``one`` rendering each of its words.
-
-        The words come left to right.
-        """
-        return " AND ".join(
-            "(" + " OR ".join("(" + " AND ".join(map(one, way)) + ")" for way in group) + ")"
-            for group in self.groups
-        )
+        return any(len(word) >= INFIX_LENGTH for word in self.words())
 
     def touches(self, words: str) -> bool:
         """Return whether some part of the query is found in these words of an entry."""
@@ -96,7 +89,7 @@ def _groups(runs: list[list[str]]) -> Iterator[Group]:
         start = len(before)
         end = start + _numeric(runs[start:])
         if start == end:
-            yield tuple(dict.fromkeys([("".join(runs[0]),), tuple(runs[0])]))
+            yield _group([["".join(runs[0])], runs[0]])
             runs = runs[1:]
             continue
         after = runs[end : end + 1] if _is_short(runs[end:]) else []
@@ -125,11 +118,15 @@ def _flat(runs: list[list[str]]) -> list[str]:
 
 def _number_group(before: list[str], words: list[str], after: list[str]) -> Group:
     ways = [
-        ("".join(before + words + after),),
-        (*before, _national("".join(words)), *after),
-        (*before, *words, *after),
+        ["".join(before + words + after)],
+        [*before, _national("".join(words)), *after],
+        [*before, *words, *after],
     ]
-    return tuple(dict.fromkeys(ways if before or after else ways[1:]))
+    return _group(ways if before or after else ways[1:])
+
+
+def _group(ways: list[list[str]]) -> Group:
+    return tuple(dict.fromkeys(tuple(dict.fromkeys(words)) for words in ways))
 
 
 def _national(digits: str) -> str:

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from crm_core.entities.customer import Customer
 from crm_core.entities.interaction import Activity
 from crm_core.entities.user import User
-from crm_core.errors import InputError, RuleViolationError
+from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version, filled
-from crm_core.services.lookup import permitted_customer
+from crm_core.services.lookup import key_condition, permitted_customer
 from crm_core.services.users import require_enabled
 
 EDIT = "core.activity.edit"
@@ -91,6 +91,34 @@ def complete_activity(
     return activity
 
 
+def resolve_activity_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the activity that an id, or its first eight or more digits, names.
+
+    Raises:
+        NotFoundError: No such activity, or none that the actor may see.
+        InputError: More than one fits.
+    """
+    condition = key_condition(Activity.id, text.strip())
+    found = (
+        []
+        if condition is None
+        else uow.scalars(select(Activity.id).where(condition).limit(2)).all()
+    )
+    if len(found) > 1:
+        raise InputError(
+            f"{text!r} fits several activities; give more of the id.",
+            code="core.activity.ambiguous",
+        )
+    if not found:
+        raise NotFoundError(
+            f"There is no activity {text!r} that {uow.actor.login} may see. See crm activity list.",
+            code="core.activity.not_found",
+            details={"id": text},
+        )
+    activity_id: UUID = found[0]
+    return activity_id
+
+
 def list_activities(
     uow: UnitOfWork,
     *,
@@ -141,6 +169,4 @@ def list_activities(
         statement = statement.where(Activity.is_open == is_open)
     if due_before is not None:
         statement = statement.where(Activity.due_at < due_before)
-    return page_of(
-        uow, statement, keys=(Activity.due_at, Activity.id), limit=limit, cursor=cursor
-    )
+    return page_of(uow, statement, keys=(Activity.due_at, Activity.id), limit=limit, cursor=cursor)

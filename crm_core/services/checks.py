@@ -20,9 +20,7 @@ def filled(text: str | None, field: str) -> str:
     if not stripped:
         raise InputError(f"{field} is empty: give some text.", code=f"core.{field}.empty")
     if "\x00" in stripped:
-        raise InputError(
-            f"{field} holds a NUL character: remove it.", code=f"core.{field}.invalid"
-        )
+        raise InputError(f"{field} holds a NUL character: remove it.", code=f"core.{field}.invalid")
     return stripped
 
 

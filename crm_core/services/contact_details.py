@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer
 from crm_core.errors import RuleViolationError
@@ -51,15 +51,21 @@ def change_contact_point(
 
 def set_contact_point(uow: UnitOfWork, customer_id: UUID, kind: str, value: str) -> ContactPoint:
     """Change the customer's first contact point of a kind, or add one where there is none."""
-    first: UUID | None = uow.scalar(
+    first = first_contact_point(uow, customer_id, kind)
+    if first is None:
+        return add_contact_point(uow, customer_id, kind, value)
+    return change_contact_point(uow, first, value)
+
+
+def first_contact_point(uow: UnitOfWork, customer_id: UUID, kind: str) -> UUID | None:
+    """Return the id of the customer's first contact point of a kind, or None."""
+    found: UUID | None = uow.scalar(
         select(ContactPoint.id)
         .where(ContactPoint.customer_id == customer_id, ContactPoint.kind == kind)
         .order_by(ContactPoint.position, ContactPoint.id)
         .limit(1)
     )
-    if first is None:
-        return add_contact_point(uow, customer_id, kind, value)
-    return change_contact_point(uow, first, value)
+    return found
 
 
 def remove_contact_point(uow: UnitOfWork, contact_point_id: UUID) -> None:
@@ -104,17 +110,23 @@ def remove_address(uow: UnitOfWork, address_id: UUID) -> None:
     address.archived_at = uow.now
 
 
+def main_address(uow: UnitOfWork, customer_id: UUID) -> UUID | None:
+    """Return the id of the customer's main address, or None."""
+    found: UUID | None = uow.scalar(_main(Address.id, customer_id).limit(1))
+    return found
+
+
+def _main(column: Any, customer_id: UUID) -> Select[Any]:
+    return select(column).where(
+        Address.customer_id == customer_id,
+        Address.use == AddressUse.MAIN.value,
+        Address.archived_at.is_(None),
+    )
+
+
 def region_of(uow: UnitOfWork, customer_id: UUID) -> str | None:
     """Return the country in which a customer's numbers are read: its own, else the company's."""
-    country: str | None = uow.scalar(
-        select(Address.country_code)
-        .where(
-            Address.customer_id == customer_id,
-            Address.use == AddressUse.MAIN.value,
-            Address.archived_at.is_(None),
-        )
-        .limit(1)
-    )
+    country: str | None = uow.scalar(_main(Address.country_code, customer_id).limit(1))
     return country or load_settings(uow).phone_region
 
 
@@ -168,13 +180,7 @@ def _check_single_main(
 ) -> None:
     if use != AddressUse.MAIN.value:
         return
-    others = select(Address.id).where(
-        Address.customer_id == customer.id,
-        Address.use == AddressUse.MAIN.value,
-        Address.archived_at.is_(None),
-        Address.id != besides if besides is not None else Address.id.is_not(None),
-    )
-    if uow.scalar(others.limit(1)) is not None:
+    if main_address(uow, customer.id) not in (None, besides):
         raise RuleViolationError(
             f"{customer.name} has a main address already: change that one, or give this another "
             "use.",

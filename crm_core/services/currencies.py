@@ -127,12 +127,12 @@ def set_rate(uow: UnitOfWork, code: str, base_code: str, on: date, rate: Decimal
 def rates_on(uow: UnitOfWork, codes: Iterable[str], on: date) -> RateTable:
     """Return the rates that held on a day for these currencies, in one statement."""
     wanted = sorted(set(codes))
-    concerned = or_(
-        CurrencyRate.currency_code.in_(wanted), CurrencyRate.base_code.in_(wanted)
-    )
+    concerned = or_(CurrencyRate.currency_code.in_(wanted), CurrencyRate.base_code.in_(wanted))
     latest = (
         select(
-            CurrencyRate.currency_code, CurrencyRate.base_code, func.max(CurrencyRate.on).label("on")
+            CurrencyRate.currency_code,
+            CurrencyRate.base_code,
+            func.max(CurrencyRate.on).label("on"),
         )
         .where(CurrencyRate.on <= on, concerned)
         .group_by(CurrencyRate.currency_code, CurrencyRate.base_code)
@@ -152,9 +152,7 @@ def rates_on(uow: UnitOfWork, codes: Iterable[str], on: date) -> RateTable:
     return RateTable(on, {(r.currency_code, r.base_code): (r.on, r.rate) for r in rows})
 
 
-def convert(
-    uow: UnitOfWork, amount: Decimal, from_code: str, to_code: str, on: date
-) -> Converted:
+def convert(uow: UnitOfWork, amount: Decimal, from_code: str, to_code: str, on: date) -> Converted:
     """Return an amount in another currency at the rate that held on a day.
 
     Raises:

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,25 +32,23 @@ from crm_core.persistence.bulk import (
 from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search import index as search_index
+from crm_core.search.entry import Entry
+from crm_core.services.customer_bulk_rows import (
+    NEW_CUSTOMER,
+    Row,
+    address_row,
+    content,
+    entry,
+    point_key,
+    point_row,
+    told_address,
+    told_point,
+)
 
 MAIN_ADDRESS = frozenset({"main"})
-NEW_CUSTOMER: Mapping[str, Any] = {
-    **{
-        column.name: None
-        for column in table_of(Customer).columns
-        if column.name not in ("id", "version", "created_at", "updated_at")
-    },
-    "kind": "company",
-    "stage": "prospect",
-}
-"""Every column a draft may set, with what a new customer gets where the draft is silent."""
-ADDRESS_COLUMNS = tuple(
-    column.name for column in table_of(Address).columns if column.name not in ("id", "customer_id")
-)
 SEARCHED = frozenset({"name", "reference", "vat", "owner_id", "archived_at", "contact_points"})
 """Changes after which a customer's search entry is rebuilt."""
 
-Row = dict[str, Any]
 Changes = dict[str, list[Any]]
 
 
@@ -145,6 +143,7 @@ class _Batch:
         self.result = result
         self.address_uses = address_uses
         self.new_customers: list[Row] = []
+        self.entries: list[Entry] = []
         self.changed_customers: list[Row] = []
         self.inserts: dict[type, list[Row]] = defaultdict(list)
         self.changed_points: list[Row] = []
@@ -177,25 +176,27 @@ class _Batch:
         customer_id, now = new_id(), self.now
         row = {**NEW_CUSTOMER, **draft.values}
         changes: Changes = {
-            name: [None, plain_value(value)] for name, value in row.items() if value is not None
+            name: [None, value if type(value) is str else plain_value(value)]
+            for name, value in row.items()
+            if value is not None
         }
+        self.entries.append(entry(customer_id, row, draft.contact_points or ()))
         row.update(id=customer_id, version=1, created_at=now, updated_at=now)
         self.new_customers.append(row)
         if draft.contact_points:
-            rows = [
-                _point_row(customer_id, position, point)
+            self.inserts[ContactPoint].extend(
+                point_row(customer_id, position, point)
                 for position, point in enumerate(draft.contact_points)
-            ]
-            self.inserts[ContactPoint].extend(rows)
-            changes["contact_points"] = [None, [_told_point(each) for each in rows]]
+            )
+            changes["contact_points"] = [None, list(map(told_point, draft.contact_points))]
         if draft.addresses:
-            rows = [_address_row(customer_id, address) for address in draft.addresses]
+            rows = [address_row(customer_id, address) for address in draft.addresses]
             self.inserts[Address].extend(rows)
-            changes["addresses"] = [None, [_told_address(each) for each in rows]]
+            changes["addresses"] = [None, list(map(told_address, rows))]
         if draft.tag_ids:
             tag_ids = sorted(set(draft.tag_ids))
             self._add_tags(customer_id, tag_ids)
-            changes["tags"] = [None, [str(tag_id) for tag_id in tag_ids]]
+            changes["tags"] = [None, list(map(str, tag_ids))]
         if row["owner_id"] is not None:
             self._begin_ownership(customer_id, row["owner_id"])
         self._audit("create", customer_id, changes)
@@ -259,15 +260,15 @@ class _Batch:
     ) -> None:
         old.sort(key=lambda row: (row["position"], row["id"]))
         wanted = [
-            _point_row(customer_id, position, point)
+            point_row(customer_id, position, point)
             for position, point in enumerate(draft.contact_points or ())
         ]
         left: dict[Any, list[Row]] = defaultdict(list)
         for row in reversed(old):
-            left[_point_key(row)].append(row)
+            left[point_key(row)].append(row)
         changed = False
         for row, point in zip(wanted, draft.contact_points or (), strict=True):
-            same = left[_point_key(row)]
+            same = left[point_key(row)]
             if not same:
                 self.inserts[ContactPoint].append(row)
                 changed = True
@@ -282,20 +283,20 @@ class _Batch:
         self.deletes[ContactPoint].extend(gone)
         if changed or gone:
             changes["contact_points"] = [
-                [_told_point(row) for row in old],
-                [_told_point(row) for row in wanted],
+                [told_point(row) for row in old],
+                [told_point(row) for row in wanted],
             ]
 
     def _compare_addresses(
         self, customer_id: UUID, old: list[Row], draft: CustomerDraft, changes: Changes
     ) -> None:
         old = sorted((r for r in old if r["use"] in self.address_uses), key=lambda r: r["id"])
-        wanted = [_address_row(customer_id, address) for address in draft.addresses or ()]
+        wanted = [address_row(customer_id, address) for address in draft.addresses or ()]
         left = list(old)
         missing = []
         for row in wanted:
-            content = _content(row)
-            same = next((each for each in left if _content(each) == content), None)
+            wanted_content = content(row)
+            same = next((each for each in left if content(each) == wanted_content), None)
             if same is None:
                 missing.append(row)
             else:
@@ -310,8 +311,8 @@ class _Batch:
         self.deletes[Address].extend(row["id"] for row in left)
         if missing or left:
             changes["addresses"] = [
-                [_told_address(row) for row in old],
-                [_told_address(row) for row in wanted],
+                [told_address(row) for row in old],
+                [told_address(row) for row in wanted],
             ]
 
     def _compare_tags(
@@ -364,24 +365,9 @@ class _Batch:
         for model in (ContactPoint, Address, CustomerTag, Ownership, AuditEntry):
             insert_rows(connection, model, self.inserts[model])
         if self.new_customers:
-            search_index.insert_new(connection, self._entries())
+            search_index.insert_new(connection, self.entries)
         if self.reindexed:
             search_index.refresh(connection, self.reindexed)
-
-    def _entries(self) -> Iterator[search_index.Entry]:
-        points: dict[UUID, list[Any]] = defaultdict(list)
-        for row in self.inserts[ContactPoint]:
-            points[row["customer_id"]].append((row["kind"], row["value"], row["normalized"]))
-        for row in self.new_customers:
-            yield search_index.Entry(
-                row["id"],
-                row["owner_id"],
-                row["name"],
-                row["reference"],
-                row["vat"],
-                row["archived_at"] is not None,
-                points.get(row["id"], ()),
-            )
 
     def _delete_tags(self) -> None:
         if self.removed_tags:
@@ -402,43 +388,3 @@ class _Batch:
                 .where(table.c.customer_id.in_(some), table.c.until_at.is_(None))
                 .values(until_at=self.now)
             )
-
-
-def _point_row(customer_id: UUID, position: int, point: Mapping[str, Any]) -> Row:
-    return {
-        "id": new_id(),
-        "customer_id": customer_id,
-        "kind": point["kind"],
-        "value": point["value"],
-        "normalized": point.get("normalized"),
-        "label": point.get("label"),
-        "position": position,
-    }
-
-
-def _point_key(row: Row) -> tuple[str, str]:
-    return row["kind"], row["normalized"] or row["value"]
-
-
-def _told_point(row: Row) -> Row:
-    told = {"kind": row["kind"], "value": row["value"]}
-    if row["label"]:
-        told["label"] = row["label"]
-    return told
-
-
-def _address_row(customer_id: UUID, address: Mapping[str, Any]) -> Row:
-    row: Row = dict.fromkeys(ADDRESS_COLUMNS)
-    row["use"] = "main"
-    row.update(address)
-    row["id"] = new_id()
-    row["customer_id"] = customer_id
-    return row
-
-
-def _content(row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ADDRESS_COLUMNS)
-
-
-def _told_address(row: Row) -> Row:
-    return {name: plain_value(row[name]) for name in ADDRESS_COLUMNS if row[name] is not None}

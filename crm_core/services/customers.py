@@ -13,8 +13,6 @@ from crm_core.entities.customer import (
     Customer,
     CustomerKind,
     CustomerStage,
-    CustomerTag,
-    Tag,
 )
 from crm_core.entities.user import User
 from crm_core.errors import InputError, RuleViolationError
@@ -24,8 +22,9 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.schemas.customer import load_customer
 from crm_core.services.checks import expect_version, one_of
 from crm_core.services.contact_details import new_address, new_contact_point, region_of
+from crm_core.services.customer_rows import CustomerFilter
 from crm_core.services.lookup import permitted_customer
-from crm_core.services.ownership import assign_owner, begin_ownership
+from crm_core.services.ownership import begin_ownership
 from crm_core.services.profile import store_value
 from crm_core.services.settings import load_settings
 from crm_core.services.tags import add_tags
@@ -72,9 +71,7 @@ def create_customer(uow: UnitOfWork, values: Mapping[str, Any]) -> Customer:
         require_enabled(owner)
         owner_id = owner.id
     plain = {name: record[name] for name in PLAIN_FIELDS if name in record}
-    customer = uow.add(
-        Customer(**plain, owner_id=owner_id, created_at=uow.now, updated_at=uow.now)
-    )
+    customer = uow.add(Customer(**plain, owner_id=owner_id, created_at=uow.now, updated_at=uow.now))
     uow.flush()
     if owner_id is not None:
         begin_ownership(uow, customer)
@@ -201,20 +198,16 @@ def list_customers(
             code="core.page.sort",
         )
     statement = select(*_LIST_COLUMNS).outerjoin(User, User.id == Customer.owner_id)
-    if kind is not None:
-        statement = statement.where(Customer.kind == one_of(CustomerKind, kind, "kind"))
-    if stage is not None:
-        statement = statement.where(Customer.stage == one_of(CustomerStage, stage, "stage"))
-    if owner_id is not None:
-        statement = statement.where(Customer.owner_id == owner_id)
-    if tag is not None:
-        carriers = select(CustomerTag.customer_id).join(Tag, Tag.id == CustomerTag.tag_id)
-        statement = statement.where(Customer.id.in_(carriers.where(Tag.name == tag)))
+    wanted = CustomerFilter(
+        kind=kind and one_of(CustomerKind, kind, "kind"),
+        stage=stage and one_of(CustomerStage, stage, "stage"),
+        owner_id=owner_id,
+        tag=tag,
+        archived=archived,
+    )
+    statement = wanted.applied_to(statement)
     if name is not None:
         statement = statement.where(Customer.name.icontains(name, autoescape=True))
-    if archived is not None:
-        is_archived = Customer.archived_at.is_not(None)
-        statement = statement.where(is_archived if archived else ~is_archived)
     key, descending = SORTS[sort]
     return page_of(
         uow,

@@ -13,7 +13,8 @@ from crm_core.access import Reach
 from crm_core.entities.customer import Address, ContactPoint
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.customer_bulk import ADDRESS_COLUMNS, CustomerDraft
+from crm_core.services.customer_bulk import CustomerDraft
+from crm_core.services.customer_bulk_rows import ADDRESS_COLUMNS
 from crm_core.services.customer_matching import Candidate, RowFault
 from crm_core.services.tag_bulk import ensure_tags
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.entities.customer import Address, Customer
 from crm_core.errors import InputError, NotFoundError
@@ -33,7 +34,12 @@ def resolve_customer_id(uow: UnitOfWork, text: str) -> UUID:
     """
     uow.actor.require(CUSTOMER_VIEW)
     text = text.strip()
-    for condition in (_whole_key(text), Customer.reference == text, _remote(uow, text), _prefix(text)):
+    for condition in (
+        _whole_key(text),
+        Customer.reference == text,
+        _remote(uow, text),
+        key_condition(Customer.id, text),
+    ):
         found = [] if condition is None else _matching(uow, condition)
         if len(found) == 1:
             customer_id: UUID = found[0].id
@@ -61,29 +67,33 @@ def permitted_customer(uow: UnitOfWork, customer_id: UUID, right: str) -> Custom
     return customer
 
 
-def _matching(uow: UnitOfWork, condition: Any) -> Sequence[Any]:
+def _matching(uow: UnitOfWork, condition: ColumnElement[bool]) -> Sequence[Any]:
     columns = select(Customer.id, Customer.name, Customer.reference)
     return uow.execute(
         columns.where(condition).order_by(Customer.id).limit(SHOWN_CANDIDATES + 1)
     ).all()
 
 
-def _whole_key(text: str) -> Any:
+def _whole_key(text: str) -> ColumnElement[bool] | None:
     try:
         return Customer.id == UUID(text)
     except ValueError:
         return None
 
 
-def _prefix(text: str) -> Any:
+def key_condition(column: InstrumentedAttribute[UUID], text: str) -> ColumnElement[bool] | None:
+    """Return the condition that ``column`` begins with the digits that ``text`` gives.
+
+    None where the text is not an id's first eight or more hexadecimal digits.
+    """
     digits = text.replace("-", "")
-    if not SHORTEST_PREFIX <= len(digits) < KEY_DIGITS or not _HEX.fullmatch(digits):
+    if not SHORTEST_PREFIX <= len(digits) <= KEY_DIGITS or not _HEX.fullmatch(digits):
         return None
     low, high = digits.ljust(KEY_DIGITS, "0"), digits.ljust(KEY_DIGITS, "f")
-    return Customer.id.between(UUID(low), UUID(high))
+    return column.between(UUID(low), UUID(high))
 
 
-def _remote(uow: UnitOfWork, text: str) -> Any:
+def _remote(uow: UnitOfWork, text: str) -> ColumnElement[bool] | None:
     backend, colon, remote_id = text.partition(":")
     if not colon or not backend or not remote_id:
         return None

@@ -173,9 +173,7 @@ def _type_named(uow: UnitOfWork, text: str) -> tuple[RelationshipType, bool]:
     )
 
 
-def _check_tie(
-    uow: UnitOfWork, kind: RelationshipType, first: Customer, second: Customer
-) -> None:
+def _check_tie(uow: UnitOfWork, kind: RelationshipType, first: Customer, second: Customer) -> None:
     if first.id == second.id:
         raise InputError(
             f"{first.name} cannot be {kind.name} itself: name two customers.",

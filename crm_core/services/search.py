@@ -10,30 +10,18 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
 
 from crm_core.access import Actor, Reach
-from crm_core.entities.customer import Customer
 from crm_core.errors import InputError
 from crm_core.persistence.paging import MAXIMUM_LIMIT, Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.entry import code_words, contact_word, spaced
-from crm_core.search.find import Details, Found, details, find
+from crm_core.search.find import Found, Shown, find, shown
 from crm_core.search.fold import tokens
 from crm_core.search.query import Query, parse
 
 DEFAULT_LIMIT = 20
-
-_SHOWN = select(
-    Customer.id,
-    Customer.name,
-    Customer.kind,
-    Customer.reference,
-    Customer.vat,
-    Customer.owner_id,
-    Customer.archived_at,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +32,8 @@ class CustomerHit:
         city: Of the main address.
         email: The first one.
         phone: The first telephone or mobile number.
-        matched: Where something of the query was found: ``name``, ``reference``, ``vat``, or kinds
-            of contact points such as ``email``.
+        matched: Where something of the query was found first: ``name``, ``reference``, ``vat``, or
+            a kind of contact point such as ``email``.
     """
 
     id: UUID
@@ -57,7 +45,7 @@ class CustomerHit:
     phone: str | None
     owner_id: UUID | None
     archived: bool
-    matched: tuple[str, ...]
+    matched: str
 
 
 def search_customers(
@@ -103,8 +91,14 @@ def search_customers(
     )
     next_cursor = _encoded(found[limit - 1]) if len(found) > limit else None
     # Positions sort by the first letters only; within a page names are put in full order.
-    shown = sorted(found[:limit])
-    return Page(_hits(uow, query, [entry.customer_id for entry in shown]), next_cursor)
+    ids = [entry.customer_id for entry in sorted(found[:limit])]
+    # The index narrowed the search to the actor's customers; what counts is who owns them now.
+    hits = [
+        _hit(query, customer)
+        for customer in (shown(uow.connection(), ids) if ids else ())
+        if uow.actor.may_for_owner(CUSTOMER_VIEW, customer.owner_id)
+    ]
+    return Page(hits, next_cursor)
 
 
 def _owners(actor: Actor) -> set[UUID] | None:
@@ -116,38 +110,28 @@ def _owners(actor: Actor) -> set[UUID] | None:
     return own | actor.team_user_ids if reach is Reach.TEAM else own
 
 
-def _hits(uow: UnitOfWork, query: Query, ids: Sequence[UUID]) -> list[CustomerHit]:
-    """Read what is shown of these customers; those out of the actor's scope are left out."""
-    if not ids:
-        return []
-    rows = {row.id: row for row in uow.execute(_SHOWN.where(Customer.id.in_(ids)))}
-    seen = [id_ for id_ in ids if id_ in rows]
-    more = details(uow.connection(), seen)
-    return [_hit(query, rows[id_], more[id_]) for id_ in seen]
-
-
-def _hit(query: Query, customer: Any, more: Details) -> CustomerHit:
-    first = {kind: value for kind, value, _ in reversed(more.contacts)}
-    found = (field for field, words in _fields(customer, more) if query.touches(spaced(words)))
+def _hit(query: Query, customer: Shown) -> CustomerHit:
+    first = {kind: value for kind, value, _ in reversed(customer.contacts)}
+    matched = (field for field, words in _fields(customer) if query.touches(spaced(words)))
     return CustomerHit(
         id=customer.id,
         name=customer.name,
         kind=customer.kind,
         reference=customer.reference,
-        city=more.city,
+        city=customer.city,
         email=first.get("email"),
         phone=first.get("phone") or first.get("mobile"),
         owner_id=customer.owner_id,
-        archived=customer.archived_at is not None,
-        matched=tuple(dict.fromkeys(found)),
+        archived=customer.is_archived,
+        matched=next(matched, ""),
     )
 
 
-def _fields(customer: Any, more: Details) -> Iterator[tuple[str, list[str]]]:
+def _fields(customer: Shown) -> Iterator[tuple[str, list[str]]]:
     yield "name", tokens(customer.name)
     yield "reference", code_words(customer.reference or "")
     yield "vat", code_words(customer.vat or "")
-    for contact in more.contacts:
+    for contact in customer.contacts:
         yield contact[0], [contact_word(*contact)]
 
 

@@ -185,12 +185,12 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
             code="core.user.disabled",
         )
     rights: dict[str, Reach] = {}
-    for right, reach in uow.execute(
+    for row in uow.execute(
         select(RoleRight.right, RoleRight.reach)
         .join(UserRole, UserRole.role_id == RoleRight.role_id)
         .where(UserRole.user_id == user.id)
     ):
-        rights[right] = max(rights.get(right, Reach.NONE), Reach[reach.upper()])
+        rights[row.right] = max(rights.get(row.right, Reach.NONE), Reach[row.reach.upper()])
     teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id)
     mates = uow.scalars(select(TeamMember.user_id).where(TeamMember.team_id.in_(teams)))
     return Actor(

@@ -31,13 +31,13 @@ def found(database: Database, actor: Actor, text: str) -> list[str]:
 
 
 def entries(database: Database) -> list[Any]:
-    """Return all entries, after making sure that full-text tables hold exactly their words."""
+    """Return all entries, after making sure that the full-text table holds exactly their words."""
     with database.engine.begin() as connection:
         if database.is_sqlite:
-            for table in ("core_search_prefix", "core_search_infix"):
-                connection.exec_driver_sql(
-                    f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)"
-                )
+            connection.exec_driver_sql(
+                "INSERT INTO core_search_words (core_search_words, rank) "
+                "VALUES ('integrity-check', 1)"
+            )
         statement = select(index.ENTRIES).order_by(index.ENTRIES.c.position)
         return list(connection.execute(statement).all())
 

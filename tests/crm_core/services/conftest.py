@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from crm_core.access import Actor
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -91,5 +92,3 @@ def founded(database: Database, system: Actor) -> Company:
         for login in ("eva", "tom"):
             add_team_member(uow, "North", login)
     return company
-
-

@@ -6,6 +6,7 @@ import io
 from uuid import uuid4
 
 import pytest
+
 from crm_core.access import Actor, Reach
 from crm_core.errors import ConfigurationError, NotFoundError, PermissionDeniedError
 from crm_core.persistence.unit_of_work import unit_of_work

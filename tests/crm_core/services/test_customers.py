@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
+
 from crm_core.entities import Address, AuditEntry, ContactPoint, Customer
 from crm_core.errors import (
     InputError,
@@ -32,7 +34,6 @@ from crm_core.services.customers import (
 from crm_core.services.ownership import ownership_history
 from crm_core.services.profile import define_attribute, list_profile
 from crm_core.services.tags import list_tags, tag_customer, untag_customer
-from sqlalchemy import select
 
 FULL = {
     "kind": "person",
@@ -106,9 +107,7 @@ def test_every_fault_is_told_and_nothing_is_written(company):
 def test_edit_changes_clears_and_moves_the_version(company):
     customer_id = company.customer("Acme", reference="A1", note="old")
     with company.writing("maria") as uow:
-        edit_customer(
-            uow, customer_id, {"name": "Acme SA", "note": ""}, expected_version=1
-        )
+        edit_customer(uow, customer_id, {"name": "Acme SA", "note": ""}, expected_version=1)
     with company.acting() as uow:
         customer = uow.get(Customer, customer_id)
         assert (customer.name, customer.note, customer.reference) == ("Acme SA", None, "A1")

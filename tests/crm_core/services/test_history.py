@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from crm_core.entities import User
 from crm_core.errors import (
     InputError,

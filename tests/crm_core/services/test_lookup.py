@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from crm_core.entities import Backend, Binding, Customer
 from crm_core.errors import CrmError, InputError, NotFoundError, PermissionDeniedError
 from crm_core.services.contact_details import add_address
 from crm_core.services.lookup import resolve_customer_id
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -106,7 +107,9 @@ def test_without_the_right_to_view_it_says_so(company):
         found(company, "anything", login="nora")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text())
 def test_any_text_is_found_or_refused_in_words(sqlite_company, text):
     with pytest.raises(CrmError):

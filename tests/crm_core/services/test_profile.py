@@ -6,6 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crm_core.entities import ProfileAttribute
 from crm_core.errors import DuplicateError, InputError, NotFoundError, PermissionDeniedError
 from crm_core.services.profile import (
@@ -16,8 +19,6 @@ from crm_core.services.profile import (
     list_profile,
     set_profile_value,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def attribute(kind, choices=None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+
 from crm_core.access import Actor, Reach
 from crm_core.errors import (
     DuplicateError,

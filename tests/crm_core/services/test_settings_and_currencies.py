@@ -6,6 +6,9 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from crm_core.entities import Currency
 from crm_core.errors import InputError, NotFoundError, PermissionDeniedError
 from crm_core.services.currencies import (
@@ -17,8 +20,6 @@ from crm_core.services.currencies import (
     set_rate,
 )
 from crm_core.services.settings import Settings, load_settings, set_setting
-from hypothesis import given
-from hypothesis import strategies as st
 
 DAY = date(2026, 3, 1)
 
@@ -75,6 +76,7 @@ def test_the_rate_of_the_day_is_used(company):
         set_rate(uow, "USD", "EUR", date(2026, 2, 1), Decimal("1.6"))
         set_rate(uow, "JPY", "EUR", date(2026, 1, 15), Decimal(160))
     with company.acting("rita") as uow:
+
         def result(amount, source, target, on=DAY):
             converted = convert(uow, Decimal(amount), source, target, on)
             return str(converted.amount), converted.rate_on

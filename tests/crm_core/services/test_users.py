@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from crm_core.access import Reach
 from crm_core.errors import (
     DuplicateError,

@@ -1,0 +1,195 @@
+"""The customer card as a page that people read in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from crm_core.cli.output import Output
+from crm_core.cli.place import Place
+from crm_core.services.card import Balance, CustomerCard
+
+SHOWN_PRODUCTS = 10
+LATE = "overdue"
+
+
+def draw_card(out: Output, card: CustomerCard, place: Place) -> None:
+    """Print a customer card, leaving out the sections that are empty."""
+    _identity(out, card, place)
+    _section(out, "Contact", [(p["kind"], _labelled(p)) for p in card.contact_points])
+    _section(out, "Addresses", [(a["use"], _address(a)) for a in card.addresses])
+    _section(out, "Relations", [_relation(tie, place) for tie in card.relationships])
+    _activities(out, card, place)
+    _documents(out, card, place)
+    _balance(out, card.balance, place)
+    _timeline(out, card, place)
+    _section(out, "Consents", [_consent(said, place) for said in card.consents])
+    _section(out, "Profile", [(v["title"], v["value"]) for v in card.profile])
+    _products(out, card, place)
+    _section(out, "Answered for by", [_owner(owner, place) for owner in card.owners])
+    _section(out, "Sources", [line for source in card.sources for line in _source(source, place)])
+
+
+def _identity(out: Output, card: CustomerCard, place: Place) -> None:
+    customer = card.customer
+    mark = "  [archived]" if customer["archived_at"] else ""
+    out.line(f"{customer['name']}{mark}")
+    out.fields(
+        [
+            ("ID", customer["id"]),
+            ("Kind", f"{customer['kind']}, {customer['stage']}"),
+            ("Reference", customer["reference"]),
+            ("VAT", customer["vat"]),
+            ("Job title", customer["job_title"]),
+            ("Language", customer["language"]),
+            ("Preferred channel", customer["preferred_channel"]),
+            ("Owner", customer["owner_name"] or "nobody"),
+            ("Tags", ", ".join(tag["name"] for tag in card.tags)),
+            ("Archived", place.moment(customer["archived_at"])),
+            ("Note", customer["note"]),
+        ]
+    )
+
+
+def _section(out: Output, title: str, lines: Iterable[tuple[str, str]]) -> None:
+    found = list(lines)
+    if found:
+        out.heading(title)
+        out.fields(found, indent=2)
+
+
+def _labelled(point: dict[str, Any]) -> str:
+    return f"{point['value']} ({point['label']})" if point["label"] else str(point["value"])
+
+
+def _address(address: dict[str, Any]) -> str:
+    city = " ".join(filter(None, (address["postal_code"], address["city"])))
+    parts = (
+        *(address["recipient"], address["street"], address["street2"], city),
+        *(address["region"], address["country_code"], address["email"], address["phone"]),
+        *(address["mobile"], address["note"]),
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _relation(tie: dict[str, Any], place: Place) -> tuple[str, str]:
+    text = f"{tie['other_name']}  {tie['other_id']}"
+    if tie["started_on"]:
+        text += f", since {place.day(tie['started_on'])}"
+    if tie["ended_on"]:
+        text += f", until {place.day(tie['ended_on'])}"
+    return tie["label"], text + (f" ({tie['note']})" if tie["note"] else "")
+
+
+def _activities(out: Output, card: CustomerCard, place: Place) -> None:
+    if card.activities:
+        out.heading("To do")
+        out.table(
+            ["Due", "", "Type", "Summary", "Who", "ID"],
+            [
+                (
+                    place.moment(todo["due_at"]),
+                    LATE if todo["is_overdue"] else "",
+                    *(todo["type"], todo["summary"], todo["owner_name"], todo["id"]),
+                )
+                for todo in card.activities
+            ],
+        )
+
+
+def _documents(out: Output, card: CustomerCard, place: Place) -> None:
+    if card.documents:
+        out.heading("Documents")
+        out.table(
+            ["Day", "Kind", "Number", "State", "Total", "To pay", "Due", ""],
+            [
+                (
+                    place.day(row["issued_on"]),
+                    *(row["kind"], row["number"], row["payment_state"] or row["state"]),
+                    place.money(row["total_amount"], row["currency_code"]),
+                    place.money(row["open_amount"], row["currency_code"]) if row["is_open"] else "",
+                    place.day(row["due_on"]),
+                    LATE if row["is_overdue"] else "",
+                )
+                for row in card.documents
+            ],
+        )
+
+
+def _balance(out: Output, balance: Balance, place: Place) -> None:
+    if not balance.currencies:
+        return
+    lines = [
+        (row["currency_code"], _owed(place, row, row["currency_code"]))
+        for row in balance.currencies
+    ]
+    base = balance.base_currency
+    if balance.without_rate:
+        lines.append(("in all", f"unknown: no rate from {', '.join(balance.without_rate)}"))
+    elif balance.rate_on:
+        total = {"open_amount": balance.open_amount, "overdue_amount": balance.overdue_amount}
+        day = place.day(balance.rate_on)
+        lines.append((f"in all, {base}", f"{_owed(place, total, base)}, at rates of {day}"))
+    _section(out, "Still to pay", lines)
+
+
+def _owed(place: Place, row: dict[str, Any], currency_code: str) -> str:
+    text = place.money(row["open_amount"], currency_code) or ""
+    if row["overdue_amount"]:
+        text += f", {place.money(row['overdue_amount'], currency_code)} {LATE}"
+    return text
+
+
+def _timeline(out: Output, card: CustomerCard, place: Place) -> None:
+    if card.timeline:
+        out.heading("Timeline")
+        out.table(
+            ["When", "What", "", "Who"],
+            [
+                (
+                    place.moment(entry["at"]) or place.day(entry["on"]),
+                    " ".join(filter(None, (entry["detail"], entry["direction"]))),
+                    *(entry["title"], entry["who"]),
+                )
+                for entry in card.timeline
+            ],
+        )
+
+
+def _consent(said: dict[str, Any], place: Place) -> tuple[str, str]:
+    when = place.moment(said["at"])
+    return f"{said['purpose']}, {said['channel']}", f"{said['status']} {when} ({said['evidence']})"
+
+
+def _products(out: Output, card: CustomerCard, place: Place) -> None:
+    if card.products:
+        out.heading("Bought")
+        out.table(
+            ["Last", "Product", "Quantity", "Times"],
+            [
+                (
+                    place.day(product["last_on"]),
+                    product["name"],
+                    f"{product['quantity'].normalize():f}" if product["quantity"] else "",
+                    product["times"],
+                )
+                for product in card.products[:SHOWN_PRODUCTS]
+            ],
+        )
+        if len(card.products) > SHOWN_PRODUCTS:
+            out.line(f"… and {len(card.products) - SHOWN_PRODUCTS} more")
+
+
+def _owner(owner: dict[str, Any], place: Place) -> tuple[str, str]:
+    until = place.moment(owner["until_at"]) or "now"
+    span = f"{place.moment(owner['from_at'])} to {until}, set by {owner['changed_by']}"
+    return owner["user_name"] or "nobody", span
+
+
+def _source(source: dict[str, Any], place: Place) -> list[tuple[str, str]]:
+    told = f"record {source['remote_id']}, {source['state']}"
+    lines = [(source["backend"], f"{told}, changed here {place.moment(source['synced_at'])}")]
+    refreshed = [
+        f"{entity} {place.moment(at) or 'never'}" for entity, at in source["refreshed"].items()
+    ]
+    return [*lines, ("  read", ", ".join(refreshed))] if refreshed else lines
