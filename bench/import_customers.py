@@ -195,7 +195,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    return connection.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+    return connection.execute(f"SELECT * FROM {table}").fetchall()
 
 
 def _parents_first(

@@ -24,8 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
 
-import odoo_cluster  # noqa: E402  found through the line above
-from odoo_server import NoOdooError, OdooDatabase, find_server  # noqa: E402
+import odoo_cluster
+from odoo_server import NoOdooError, OdooDatabase, find_server
 
 GOAL = 0.6
 PAGE = 500
@@ -152,7 +152,7 @@ def counted(path: Path) -> dict[str, int]:
     with sqlite3.connect(path) as connection:
         return {
             table: connection.execute(
-                f"SELECT count(*) FROM {table}"  # noqa: S608  names from the line above
+                f"SELECT count(*) FROM {table}"
                 + (" WHERE entity_type = 'customer'" if table == "core_audit" else "")
                 + (" WHERE entity = 'customer'" if table == "core_binding" else "")
             ).fetchone()[0]

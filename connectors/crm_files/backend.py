@@ -21,7 +21,6 @@ from crm_core.sync.protocol import (
     RemotePage,
     RemoteRecord,
 )
-
 from crm_files.layout import (
     ADDRESS_COLUMNS,
     CONTACT_COLUMNS,
@@ -44,7 +43,7 @@ FIELD_LIMIT = 1_000_000
 Row = dict[str, str]
 
 
-def open_backend(config: Mapping[str, str], secret: str | None) -> FilesBackend:
+def open_backend(config: Mapping[str, str], __secret: str | None) -> FilesBackend:
     """Open the folder ``config["path"]``.
 
     Raises:
@@ -204,7 +203,7 @@ class FilesBackend:
                     if None in row or not row.get(key) or None in row.values():
                         raise _broken(
                             file,
-                            f"line {reader.line_num} does not fit the first line, or {key} is empty",
+                            f"line {reader.line_num} does not fit the header, or {key} is empty",
                         )
                     yield {name: value.strip() for name, value in row.items()}
         except (csv.Error, UnicodeDecodeError) as error:

@@ -101,7 +101,7 @@ class Transaction(Keyed):
     """One document of the ERP on a customer: an order, invoice, refund or payment.
 
     Amounts are positive in the document's own currency, whatever its direction; ``kind`` and, for
-    payments, ``is_outgoing`` say which way money flows. ``open_amount`` is what is still to be paid.
+    payments, ``is_outgoing`` say which way money flows. ``open_amount`` is what is left to pay.
     """
 
     __tablename__ = "core_transaction"

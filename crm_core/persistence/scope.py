@@ -107,7 +107,8 @@ class Through:
         if condition is None:
             return None
         column: Any = getattr(cls, self.column)
-        return column.in_(select(parent.__table__.c.id).where(condition))
+        readable: ColumnElement[bool] = column.in_(select(parent.__table__.c.id).where(condition))
+        return readable
 
 
 def owner_criterion(column: Any, actor: Actor, reach: Reach) -> ColumnElement[bool] | None:

@@ -132,7 +132,7 @@ def audit_row(
 
 def _key_of(record: Base) -> str:
     columns = inspect(type(record)).primary_key
-    return ":".join(str(getattr(record, column.key)) for column in columns)
+    return ":".join(str(getattr(record, str(column.key))) for column in columns)
 
 
 def customer_id_of(record: Base) -> UUID | None:

@@ -171,8 +171,7 @@ _KNOWN_FAULTS: tuple[tuple[str, type[CrmError], str, str], ...] = (
     (
         "database is locked",
         LockedError,
-        "Another process is writing to {where}. Wait until it is done and try again; for many "
-        "writers move to PostgreSQL.",
+        "Another process is writing to {where}. Try again later; for many writers use PostgreSQL.",
         "core.database.locked",
     ),
     (

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
 import pluggy
 import structlog
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from crm_core.errors import PluginLoadError
 from crm_hooks import HOOKS_API_VERSION, PluginManifest
 from crm_hooks.contributions import BackendType
 from crm_hooks.markers import PROJECT_NAME
 from crm_hooks.specs import backends
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-from crm_core.errors import PluginLoadError
 
 log = structlog.get_logger(__name__)
 ENTRY_POINT_GROUP = "crm.plugins"
@@ -62,7 +63,7 @@ class PluginHost:
         points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
         for point in points:
             if point.name not in disabled:
-                host._guarded(point.name, lambda point=point: host.register(point.name, _load(point)))
+                host._guarded(point.name, partial(host._load, point))
         return host
 
     def register(self, name: str, module: ModuleType) -> None:
@@ -87,6 +88,12 @@ class PluginHost:
             raise PluginLoadError(f"Its hooks do not fit: {error}") from error
         self.manifests[name] = manifest
 
+    def _load(self, point: EntryPoint) -> None:
+        module = point.load()
+        if not isinstance(module, ModuleType):
+            raise PluginLoadError(f"The entry point {point.value} names no module.")
+        self.register(point.name, module)
+
     def backend_types(self) -> dict[str, BackendType]:
         """Return the kinds of remote on offer, by name."""
         if self._backend_types is None:
@@ -94,7 +101,9 @@ class PluginHost:
             for name, contributions in self._registered("crm_register_backend_types"):
                 clash = [kind.name for kind in contributions if kind.name in found]
                 if clash:
-                    self._quarantine(name, f"Another plugin has the backend type {clash[0]} already.")
+                    self._quarantine(
+                        name, f"Another plugin has the backend type {clash[0]} already."
+                    )
                     continue
                 found |= {kind.name: kind for kind in contributions}
             self._backend_types = found
@@ -106,11 +115,7 @@ class PluginHost:
         for implementation in sorted(caller.get_hookimpls(), key=lambda impl: impl.plugin_name):
             name = implementation.plugin_name
             contributions: list[Any] = []
-            called = self._guarded(
-                name,
-                lambda impl=implementation, into=contributions: into.extend(impl.function() or ()),
-            )
-            if called:
+            if self._guarded(name, partial(_ask, implementation.function, contributions)):
                 yield name, contributions
 
     def _guarded(self, name: str, act: Callable[[], object]) -> bool:
@@ -132,11 +137,8 @@ class PluginHost:
         self.faults.append(PluginFault(name, reason))
 
 
-def _load(point: EntryPoint) -> ModuleType:
-    module = point.load()
-    if not isinstance(module, ModuleType):
-        raise PluginLoadError(f"The entry point {point.value} names no module.")
-    return module
+def _ask(hook: Callable[[], Sequence[Any] | None], into: list[Any]) -> None:
+    into.extend(hook() or ())
 
 
 def _accepts(wanted: str, version: str) -> bool:

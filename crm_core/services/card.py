@@ -22,6 +22,9 @@ from crm_core.services.settings import Settings
 TIMELINE_LIMIT = 20
 Rows = list[dict[str, Any]]
 
+_ORDER, _INVOICE = TransactionKind.ORDER.value, TransactionKind.INVOICE.value
+_REFUND = TransactionKind.REFUND.value
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerCard:
@@ -137,10 +140,7 @@ def _documents(rows: Rows, today: date) -> Rows:
     for row in documents.values():
         due_on = row["due_on"]
         row["is_overdue"] = bool(
-            row["is_open"]
-            and row["kind"] == TransactionKind.INVOICE
-            and due_on is not None
-            and due_on < today
+            row["is_open"] and row["kind"] == _INVOICE and due_on is not None and due_on < today
         )
     return sorted(
         documents.values(), key=lambda row: (row["issued_on"] or date.min, row["id"]), reverse=True
@@ -193,7 +193,7 @@ def _balance(uow: UnitOfWork, documents: Rows, base: str, today: date) -> Balanc
     for row in documents:
         if row["is_open"]:
             total = sums.setdefault(row["currency_code"], [Decimal(0), Decimal(0)])
-            is_refund = row["kind"] == TransactionKind.REFUND
+            is_refund = row["kind"] == _REFUND
             total[0] += -row["open_amount"] if is_refund else row["open_amount"]
             total[1] += row["open_amount"] if row["is_overdue"] else 0
     currencies = [
@@ -226,7 +226,7 @@ def _open_activities(rows: Rows, now: datetime) -> Rows:
 def _products(rows: Rows) -> Rows:
     """Count what was ordered; what was only ever invoiced, by its invoices."""
     products: dict[UUID, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["source"] != TransactionKind.ORDER):
+    for row in sorted(rows, key=lambda row: row["source"] != _ORDER):
         products.setdefault(row["id"], row)
     chosen = sorted(
         products.values(), key=lambda row: (row["last_on"] or date.min, row["id"]), reverse=True

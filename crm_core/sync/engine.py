@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-
 from sqlalchemy import func, select, update
 
 from crm_core.access import system_actor
@@ -29,7 +28,6 @@ from crm_core.sync.context import Progress, SyncContext
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity
 from crm_core.sync.sweep import compare_links, find_vanished, read_again, retry_set_aside
-
 
 PAGE_SIZE = 500
 OVERLAP = timedelta(minutes=10)

@@ -2,114 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+
 from crm_core.access import Actor
 from crm_core.entities import (
     Address,
-    AuditEntry,
-    Backend,
     ContactPoint,
     Customer,
     CustomerTag,
     Product,
     Relationship,
-    SyncRun,
-    Tag,
     Transaction,
     TransactionLine,
     TransactionLink,
     User,
 )
-from crm_core.entities.sync import Binding, DeadLetter
-from crm_core.ids import new_id
 from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.services.relationships import seed_relationship_types
-from crm_core.sync.engine import RunReport, run
-from crm_odoo.settings import open_backend
-from sqlalchemy import func, select
+from pulling import PullingOffice
 
 EVERYTHING = {"active_test": False, "lang": "en_US", "tz": "UTC"}
 CENT = Decimal("0.01")
 
 
-class Office:
-    """A front office that pulls from one Odoo database as the integration user."""
-
-    def __init__(self, database: Database, actor: Actor, odoo: Any) -> None:
-        self.database, self.actor, self.odoo = database, actor, odoo
-        self.config = {
-            "url": odoo.url,
-            "database": odoo.name,
-            "login": odoo.bot.login,
-            "language": "en_US",
-        }
-        with unit_of_work(database, actor=actor, write=True) as uow:
-            seed_relationship_types(uow)
-            self.backend = uow.add(
-                Backend(
-                    id=new_id(),
-                    name="main",
-                    type="odoo",
-                    config=self.config,
-                    secret_ref=f"file:{odoo.bot.secret_file}",
-                    created_at=uow.now,
-                    updated_at=uow.now,
-                )
-            )
-            uow.commit()
-
-    def pull(self, **options: Any) -> RunReport:
-        remote = open_backend(self.config, self.odoo.bot.secret)
-        try:
-            return run(self.database, self.backend, remote, **options)
-        finally:
-            remote.close()
-
-    def all(self, statement: Any) -> list[Any]:
-        with unit_of_work(self.database, actor=self.actor) as uow:
-            return list(uow.execute(statement))
-
-    def one(self, statement: Any) -> Any:
-        found = self.all(statement)
-        assert len(found) == 1, found
-        return found[0]
-
-    def by_remote_id(self, entity: str, model: Any) -> dict[int, Any]:
-        rows = self.all(
-            select(Binding.remote_id, model)
-            .join(model, model.id == Binding.local_id)
-            .where(Binding.entity == entity)
-        )
-        return {int(row[0]): row[1] for row in rows}
-
-    def bound(self, entity: str, remote_id: int, model: Any) -> Any:
-        return self.one(
-            select(model)
-            .join(Binding, Binding.local_id == model.id)
-            .where(Binding.entity == entity, Binding.remote_id == str(remote_id))
-        )[0]
-
-    def counts(self) -> dict[str, int]:
-        models = (Customer, Address, ContactPoint, Relationship, Product, Transaction)
-        models += (TransactionLine, TransactionLink, AuditEntry, CustomerTag)
-        return {m.__name__: self.one(select(func.count()).select_from(m))[0] for m in models}
-
-
 @pytest.fixture
-def office(database: Database, system: Actor, odoo_db: Any) -> Office:
-    return Office(database, system, odoo_db)
+def office(database: Database, system: Actor, odoo_db: Any) -> PullingOffice:
+    return PullingOffice(database, system, odoo_db)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +40,7 @@ def bot(odoo_db: Any) -> Any:
     return odoo_db.rpc(odoo_db.bot)
 
 
-def test_every_partner_is_here_whole(office: Office, bot: Any) -> None:
+def test_every_partner_is_here_whole(office: PullingOffice, bot: Any) -> None:
     assert office.pull(entities=["user", "tag", "customer", "address"]).state == "done"
     users = bot.rows("res.users", [], ["share", "login", "partner_id"], context=EVERYTHING)
     inner = {
@@ -138,7 +61,7 @@ def test_every_partner_is_here_whole(office: Office, bot: Any) -> None:
     customers = office.by_remote_id("customer", Customer)
     addresses = office.by_remote_id("address", Address)
     is_address = {
-        key for key, row in partners.items() if row["parent_id"] and row["type"] not in ("contact",)
+        key for key, row in partners.items() if row["parent_id"] and row["type"] != "contact"
     }
     expected_customers = set(partners) - is_address
     assert len(expected_customers) > 200
@@ -195,10 +118,11 @@ def test_every_partner_is_here_whole(office: Office, bot: Any) -> None:
         assert (ours.use, ours.street) == (theirs["type"], theirs["street"] or None), key
 
 
-def test_every_product_and_document_is_here_whole(office: Office, bot: Any) -> None:
+def test_every_product_and_document_is_here_whole(office: PullingOffice, bot: Any) -> None:
     assert office.pull().state == "done"
     products = office.by_remote_id("product", Product)
-    theirs = bot.rows("product.product", [("sale_ok", "=", True)], ["name", "default_code", "lst_price", "active"], context=EVERYTHING)  # fmt: skip
+    fields = ["name", "default_code", "lst_price", "active"]
+    theirs = bot.rows("product.product", [("sale_ok", "=", True)], fields, context=EVERYTHING)
     assert len(theirs) > 40
     for row in theirs:
         ours = products[row["id"]]
@@ -232,7 +156,7 @@ def test_every_product_and_document_is_here_whole(office: Office, bot: Any) -> N
 
 
 def _assert_documents(
-    office: Office, bot: Any, entity: str, model: str, total: str, residual: str | None
+    office: PullingOffice, bot: Any, entity: str, model: str, total: str, residual: str | None
 ) -> dict[str, int]:
     ours = office.by_remote_id(entity, Transaction)
     assert len(ours) > 50
@@ -260,7 +184,7 @@ def _assert_documents(
     return kinds
 
 
-def test_a_second_pull_changes_nothing_in_a_handful_of_calls(office: Office) -> None:
+def test_a_second_pull_changes_nothing_in_a_handful_of_calls(office: PullingOffice) -> None:
     first = office.pull()
     before = office.counts()
     second = office.pull(overlap=timedelta(0))
@@ -268,249 +192,3 @@ def test_a_second_pull_changes_nothing_in_a_handful_of_calls(office: Office) -> 
     assert second.calls <= 5 * len(first.counts)
     assert not any(c.get("created") or c.get("updated") for c in second.counts.values())
     assert office.counts() == before
-
-
-@pytest.mark.slow
-def test_every_kind_of_change_arrives(
-    sqlite_database: Database, system: Actor, fresh_odoo_db: Any, admin_rpc: Callable[[Any], Any]
-) -> None:
-    office = Office(sqlite_database, system, fresh_odoo_db)
-    admin = admin_rpc(fresh_odoo_db)
-    office.pull()
-    for change in CHANGES:
-        check = change(office, admin)
-        report = office.pull()
-        assert report.state == "done", change.__name__
-        check()
-    assert not office.all(select(DeadLetter.id))
-
-
-def change_a_field(office: Office, admin: Any) -> Callable[[], None]:
-    key = seeded(admin, "company", 3)
-    admin.execute(
-        "res.partner", "write", [key], {"name": "Ναυτιλία O'Hara 🚢", "phone": "+30 210 1234567"}
-    )
-
-    def check() -> None:
-        assert office.bound("customer", key, Customer).name == "Ναυτιλία O'Hara 🚢"
-
-    return check
-
-
-def change_a_tag_from_its_own_side(office: Office, admin: Any) -> Callable[[], None]:
-    key = seeded(admin, "company", 4)
-    tag = admin.execute("res.partner.category", "create", {"name": "Von der anderen Seite"})
-    admin.execute("res.partner.category", "write", [tag], {"partner_ids": [(4, key)]})
-
-    def check() -> None:
-        customer = office.bound("customer", key, Customer)
-        names = office.all(
-            select(Tag.name)
-            .join(CustomerTag, CustomerTag.tag_id == Tag.id)
-            .where(CustomerTag.customer_id == customer.id)
-        )
-        assert ("Von der anderen Seite",) in names
-
-    return check
-
-
-def change_a_line(office: Office, admin: Any) -> Callable[[], None]:
-    order = admin.rows(
-        "sale.order", [("state", "=", "draft"), ("order_line", "!=", False)], ["order_line"]
-    )[0]
-    admin.execute("sale.order.line", "write", [order["order_line"][0]], {"name": "Nur der Text"})
-
-    def check() -> None:
-        document = office.bound("order", order["id"], Transaction)
-        texts = office.all(
-            select(TransactionLine.description).where(TransactionLine.transaction_id == document.id)
-        )
-        assert ("Nur der Text",) in texts
-
-    return check
-
-
-def change_a_template_price(office: Office, admin: Any) -> Callable[[], None]:
-    template = seeded(admin, "goods_template", 2)
-    variant = admin.search("product.product", [("product_tmpl_id", "=", template)])[0]
-    admin.execute("product.template", "write", [template], {"list_price": 77.25})
-
-    def check() -> None:
-        assert office.bound("product", variant, Product).list_price == Decimal("77.25")
-
-    return check
-
-
-def open_invoice(admin: Any) -> dict[str, Any]:
-    """A posted invoice of a seeded company with nothing paid yet."""
-    domain = [("move_type", "=", "out_invoice"), ("state", "=", "posted"), ("payment_state", "=", "not_paid"), ("amount_residual", ">", 100)]  # fmt: skip
-    found: dict[str, Any] = admin.rows("account.move", domain, ["amount_residual", "partner_id"])[0]
-    return found
-
-
-def register_a_payment(office: Office, admin: Any) -> Callable[[], None]:
-    invoice = open_invoice(admin)
-    context = {"active_model": "account.move", "active_ids": [invoice["id"]]}
-    wizard = admin.execute("account.payment.register", "create", {"amount": 40.0}, context=context)
-    admin.execute("account.payment.register", "action_create_payments", [wizard], context=context)
-
-    def check() -> None:
-        document = office.bound("invoice", invoice["id"], Transaction)
-        expected = Decimal(str(invoice["amount_residual"])).quantize(CENT) - 40
-        assert (document.open_amount, document.payment_state) == (expected, "partial")
-        link = office.one(
-            select(TransactionLink.amount).where(TransactionLink.to_transaction_id == document.id)
-        )
-        assert link.amount == 40
-
-    return check
-
-
-def undo_a_reconciliation(office: Office, admin: Any) -> Callable[[], None]:
-    invoice = admin.rows("account.move", [("move_type", "=", "out_invoice"), ("payment_state", "=", "partial")], ["line_ids"])[-1]  # fmt: skip
-    lines = admin.rows("account.move.line", [("id", "in", invoice["line_ids"]), ("account_internal_type", "=", "receivable")], ["id"])  # fmt: skip
-    admin.execute("account.move.line", "remove_move_reconcile", [line["id"] for line in lines])
-
-    def check() -> None:
-        document = office.bound("invoice", invoice["id"], Transaction)
-        assert document.open_amount == document.total_amount
-        pays = (TransactionLink.to_transaction_id == document.id, TransactionLink.kind == "pays")
-        assert not office.all(select(TransactionLink.amount).where(*pays))
-
-    return check
-
-
-def archive(office: Office, admin: Any) -> Callable[[], None]:
-    key = seeded(admin, "person", 5)
-    admin.execute("res.partner", "write", [key], {"active": False})
-
-    def check() -> None:
-        assert office.bound("customer", key, Customer).archived_at is not None
-
-    return check
-
-
-def delete(office: Office, admin: Any) -> Callable[[], None]:
-    key = admin.execute("res.partner", "create", {"name": "Kurz da"})
-    office.pull()
-    assert office.bound("customer", key, Customer).archived_at is None
-    admin.execute("res.partner", "unlink", [key])
-
-    def check() -> None:
-        assert office.bound("customer", key, Customer).archived_at is not None
-        state = select(Binding.state).where(
-            Binding.entity == "customer", Binding.remote_id == str(key)
-        )
-        assert office.one(state).state == "deleted"
-
-    return check
-
-
-def merge_partners(office: Office, admin: Any) -> Callable[[], None]:
-    order = admin.rows("sale.order", [("state", "=", "sale")], ["partner_id"])[0]
-    gone, keep = order["partner_id"][0], seeded(admin, "company", 7)
-    values = {"partner_ids": [(6, 0, [gone, keep])], "dst_partner_id": keep}
-    wizard = admin.execute("base.partner.merge.automatic.wizard", "create", values)
-    admin.execute("base.partner.merge.automatic.wizard", "action_merge", [wizard])
-
-    def check() -> None:
-        document = office.bound("order", order["id"], Transaction)
-        assert document.customer_id == office.bound("customer", keep, Customer).id
-
-    return check
-
-
-def withdraw_a_right_to_some(office: Office, admin: Any) -> Callable[[], None]:
-    key = seeded(admin, "person", 8)
-    model = admin.search("ir.model", [("model", "=", "res.partner")])[0]
-    rule = {"name": "hidden", "model_id": model, "domain_force": f"[('id', '!=', {key})]"}
-    admin.execute("ir.rule", "create", rule)
-
-    def check() -> None:
-        assert office.bound("customer", key, Customer).archived_at is None, "kept as it was"
-        state = select(Binding.state).where(
-            Binding.entity == "customer", Binding.remote_id == str(key)
-        )
-        assert office.one(state).state == "unreadable"
-
-    return check
-
-
-CHANGES = (
-    change_a_field,
-    change_a_tag_from_its_own_side,
-    change_a_line,
-    change_a_template_price,
-    register_a_payment,
-    undo_a_reconciliation,
-    archive,
-    delete,
-    merge_partners,
-    withdraw_a_right_to_some,
-)
-
-
-def seeded(admin: Any, kind: str, number: int) -> int:
-    """The id of one of the seeded records."""
-    domain = [("module", "=", "crm_seed"), ("name", "=", f"{kind}_{number:03d}")]
-    found: int = admin.rows("ir.model.data", domain, ["res_id"])[0]["res_id"]
-    return found
-
-
-RUN_ALONE = """
-import sys
-from crm_core.access import system_actor
-from crm_core.entities import Backend
-from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.sync.engine import run
-from crm_odoo.settings import open_backend
-from sqlalchemy import select
-
-database = Database(sys.argv[1])
-with unit_of_work(database, actor=system_actor("test")) as uow:
-    backend = uow.scalars(select(Backend)).one()
-remote = open_backend(backend.config, sys.stdin.readline().strip())
-run(database, backend, remote, page_size=20, on_progress=lambda *told: print(*told, flush=True))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("entity", ["customer", "order", "invoice"])
-def test_killed_in_the_middle_and_run_again_ends_the_same(office: Office, entity: str) -> None:
-    for line in killed_while(office, entity):
-        assert line.startswith(entity)
-    left = office.one(select(func.count()).select_from(Customer))[0]
-    assert left > 0
-    assert office.pull().state == "done"
-    after = office.counts()
-    assert not any(
-        c.get("created") or c.get("updated") for c in office.pull(full=True).counts.values()
-    )
-    assert office.counts() == after
-    states = office.all(select(SyncRun.state).order_by(SyncRun.started_at))
-    assert [row.state for row in states] == ["failed", "done", "done"]
-
-
-def killed_while(office: Office, entity: str) -> Iterator[str]:
-    """Run in a process of its own and kill it once it is in the middle of an entity."""
-    url = office.database.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN_ALONE, url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(office.odoo.bot.secret + "\n")
-    process.stdin.flush()
-    deadline = time.monotonic() + 60
-    for line in process.stdout:
-        if line.startswith(entity):
-            process.send_signal(signal.SIGKILL)
-            yield line
-            break
-        assert time.monotonic() < deadline
-    assert process.wait() == -signal.SIGKILL

@@ -13,6 +13,7 @@ from crm_core.entities.customer import ContactPoint, Customer, CustomerTag
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.sync import Binding, BindingState
 from crm_core.entities.system import AuditEntry
+from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
 from crm_core.normalize import normalize_contact
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in
@@ -133,6 +134,11 @@ class CustomerApplier:
             **{ref: _Made(applied.local_ids[ref]) for ref in refs if ref in applied.local_ids},
         }
         type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
+        if type_id is None:
+            raise ConfigurationError(
+                f"This database has no relationship type {CONTACT_OF}: run crm init.",
+                code="core.sync.no_relationship_types",
+            )
         _end_ties(context, uow, type_id, moved)
         ties: dict[UUID, UUID] = {}
         for change in moved:
