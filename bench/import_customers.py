@@ -186,11 +186,8 @@ def floor_seconds(imported: Path, target: Path) -> tuple[float, float]:
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
     """Return the tables with rows; the full-text tables are filled by triggers in both."""
-    names = [
-        name
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if not name.startswith(("core_search_prefix", "core_search_infix", "sqlite_"))
-    ]
+    listed = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+    names = [name for (name,) in connection.execute(listed) if not name.startswith("sqlite_")]
     return [n for n in names if connection.execute(f"SELECT 1 FROM {n} LIMIT 1").fetchone()]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BACKEND, BACKEND_TYPE = "demo", "files"
 DATA_FOLDER = "back-office"
+PROSPECTS = "prospects.csv"
 
 
 @click.command(cls=CrmCommand)
@@ -37,7 +38,8 @@ def demo(context: Context, folder: Path) -> None:
     """Try it out in a folder of its own.
 
     Makes an SQLite base, fills it from a small back office of CSV files through the same sync
-    engine as any ERP, and shows one customer. Run again, it syncs again.
+    engine as any ERP, imports a list of prospects, and shows one customer. Run again, it syncs
+    again.
     """
     folder = folder.absolute()
     config = _demo_config(folder)
@@ -56,6 +58,8 @@ def demo(context: Context, folder: Path) -> None:
 
         backend = backend_named(uow, BACKEND)
     report = application.run_sync(backend)
+    if fresh:
+        _live(context, folder)
     _show(context, folder, report.state)
 
 
@@ -87,6 +91,20 @@ def _set_up(application: Application, folder: Path) -> None:
     write_config(application.config, folder)
 
 
+def _live(context: Context, folder: Path) -> None:
+    """Import prospects, and add what people noted about the customer that is shown."""
+    from crm_core.cli.demo_story import tell_story
+    from crm_core.services.customer_import import import_customers
+
+    application = context.application
+    import_customers(application.database, context.actor, folder / DATA_FOLDER / PROSPECTS)
+    customer_id = _interesting(context)
+    with application.unit_of_work(context.actor, write=True) as uow:
+        if customer_id is not None:
+            tell_story(uow, customer_id)
+        uow.commit()
+
+
 def _packaged_data(application: Application) -> Path:
     """Return the CSV files that come with the connector for such folders."""
     package = application.backend_type(BACKEND_TYPE).factory.partition(".")[0]
@@ -112,7 +130,7 @@ def _show(context: Context, folder: Path, state: str) -> None:
             show.main([str(customer_id)], "crm customer show", standalone_mode=False, obj=context)
         out.heading("Try next")
         out.line(f"cd {folder}")
-        for line in ("customer search anna", "customer list", "sync status", "doctor"):
+        for line in ("customer search aigaio", "customer search los", "activity list", "sync status", "doctor"):
             out.line(f"crm {line}")
 
     out.data("demo/1", data, draw)

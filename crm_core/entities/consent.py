@@ -79,5 +79,3 @@ class ProfileValue(Keyed):
     attribute_id: Mapped[UUID] = mapped_column(ForeignKey("core_profile_attribute.id"))
     value: Mapped[str]
     updated_at: Mapped[datetime]
-
-

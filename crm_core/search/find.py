@@ -218,12 +218,15 @@ def _expression(
     def way(words: Words) -> str:
         ranked = sorted(
             (
-                sorted(_trigrams(anchored(word) if infix else f" {word}"), key=rarity.__getitem__)
+                sorted(
+                    set(_trigrams(anchored(word) if infix else f" {word}")),
+                    key=rarity.__getitem__,
+                )
                 for word in words
             ),
             key=lambda parts: rarity[parts[-1]],
         )
-        chosen = [parts[-1] for parts in ranked] + ranked[-1][-3:-1]
+        chosen = dict.fromkeys([*(parts[-1] for parts in ranked), *ranked[-1][-3:-1]])
         return " AND ".join(f'"{part}"' for part in chosen)
 
     groups = [" OR ".join(f"({way(words)})" for words in group) for group in query.groups]

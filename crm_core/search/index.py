@@ -100,7 +100,7 @@ _TRIGRAMS = {
 }
 _FULL_TEXT = """
     CREATE VIRTUAL TABLE IF NOT EXISTS core_search_words USING fts5 (
-        words, tokenize = 'trigram case_sensitive 1', columnsize = 0,
+        words, tokenize = 'trigram case_sensitive 1', detail = none, columnsize = 0,
         content = 'core_search_entry', content_rowid = 'position'
     )"""
 _TRIGGERS = {
