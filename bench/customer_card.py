@@ -355,9 +355,9 @@ def floor(path: Path) -> Callable[[str], int]:
 
 
 def measured(work: Callable[[str], Any], key: str) -> float:
-    """Milliseconds of the best of three calls: what other processes do meanwhile is not ours."""
+    """Milliseconds of the best of five calls: what other processes do meanwhile is not ours."""
     times = []
-    for _ in range(3):
+    for _ in range(5):
         begin = perf_counter()
         work(key)
         times.append((perf_counter() - begin) * 1_000)

@@ -90,7 +90,9 @@ def build(database: Database, count: int, stages: dict[str, float]) -> list[UUID
         insert_rows(connection, User, [_user(user, n, now) for n, user in enumerate(users)])
         with stage("customers", stages):
             for page in chunked(customers(count, users, now), PAGE):
-                for model, rows in zip((Customer, ContactPoint, Address), _split(page), strict=True):
+                for model, rows in zip(
+                    (Customer, ContactPoint, Address), _split(page), strict=True
+                ):
                     _load(connection, model, rows)
     with stage("index", stages), database.write_engine.begin() as connection:
         index.rebuild(connection)
@@ -180,7 +182,7 @@ def queries(database: Database, count: int, each: int) -> dict[str, list[str]]:
         "end of phone": lambda n: contact["phone"][n][-6:],
         "e-mail": lambda n: contact["email"][n],
         "domain": lambda n: contact["email"][n].split("@")[1],
-        "reference": lambda n: f"c {n:07}",
+        "reference": lambda n: rows[n].reference.lower().replace("-", " "),
         "vat": lambda n: f"SI {chance.randrange(10**4)}",
         "greek": lambda n: f"{chance.choice(GIVEN[24:30]).upper()} {chance.choice(STEMS[21:26])}",
         "persian": lambda n: f"{chance.choice(GIVEN[36:])} {chance.choice(STEMS[31:])}",

@@ -1,6 +1,6 @@
 """The small lists of a customer card, of many shapes, in one statement.
 
-Each becomes a *fact*: a section's name, an id, texts, moments, one more id and a number. A dozen
+Each becomes a *fact*: a section, an id, texts, moments, days, one more id and a number. A dozen
 statements of two rows each would cost more than all else on the card.
 """
 
@@ -12,22 +12,22 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Date,
     Integer,
     Select,
     Text,
     bindparam,
     case,
-    cast,
     literal_column,
-    null,
+    or_,
     select,
-    type_coerce,
     union_all,
 )
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from crm_core.entities.consent import Consent, ProfileAttribute, ProfileValue
-from crm_core.entities.customer import Address, ContactPoint, CustomerTag, Tag
+from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
+from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.sync import Backend, Binding, SyncCursor
 from crm_core.entities.user import Ownership, User
 from crm_core.persistence.bulk import table_of
@@ -37,6 +37,14 @@ from crm_core.persistence.types import Key, UtcDateTime
 Rows = list[dict[str, Any]]
 
 THIS = bindparam("customer_id", type_=Key())
+
+# PostgreSQL wants the type of each NULL told where selects are united. Written out, they cost less
+# than expressions when the statement's cache key is hashed.
+NO_TEXT: Any = literal_column("CAST(NULL AS TEXT)", Text())
+NO_MOMENT: Any = literal_column("CAST(NULL AS TIMESTAMP WITH TIME ZONE)", UtcDateTime())
+NO_DAY: Any = literal_column("CAST(NULL AS DATE)", Date())
+NO_KEY: Any = literal_column("CAST(NULL AS UUID)", Key())
+NO_NUMBER: Any = literal_column("CAST(NULL AS INTEGER)", Integer())
 ADDRESS_TEXTS = (
     *("use", "recipient", "street", "street2", "postal_code", "city", "region", "country_code"),
     *("email", "phone", "mobile", "note"),
@@ -71,32 +79,38 @@ def _fact(
     texts: Sequence[Any],
     *,
     moments: Sequence[Any] = (),
-    other_id: Any = None,
-    rank: Any = None,
+    days: Sequence[Any] = (NO_DAY, NO_DAY),
+    other_id: Any = NO_KEY,
+    rank: Any = NO_NUMBER,
 ) -> Select[Any]:
     """Select a small list in the shape that all small lists share, padded with NULL."""
-    # PostgreSQL wants the type of each NULL told where selects are united.
-    texts = [*texts, *[cast(null(), Text())] * (len(ADDRESS_TEXTS) - len(texts))]
-    moments = [*moments, *[cast(null(), UtcDateTime())] * (2 - len(moments))]
-    other_id = cast(null(), Key()) if other_id is None else other_id
-    rank = cast(null(), Integer()) if rank is None else rank
+    texts = [*texts, *[NO_TEXT] * (len(ADDRESS_TEXTS) - len(texts))]
+    moments = [*moments, *[NO_MOMENT] * (2 - len(moments))]
     return select(
         word(section).label("section"),
         key.label("id"),
-        *(type_coerce(text, Text()).label(f"text_{n}") for n, text in enumerate(texts)),
-        *(type_coerce(at, UtcDateTime()).label(f"at_{n}") for n, at in enumerate(moments)),
-        type_coerce(other_id, Key()).label("other_id"),
+        *(text.label(f"text_{n}") for n, text in enumerate(texts)),
+        *(at.label(f"at_{n}") for n, at in enumerate(moments)),
+        *(on.label(f"on_{n}") for n, on in enumerate(days)),
+        other_id.label("other_id"),
         rank.label("rank"),
     )
 
 
-def _facts() -> CompoundSelect[Any]:
+def facts(visible: ColumnElement[bool] | None) -> CompoundSelect[Any]:
+    """Return the statement that reads all facts of the customer asked for.
+
+    Args:
+        visible: Which customers the actor may see, for those it is tied to; None for all.
+    """
     tag, carried = table_of(Tag), table_of(CustomerTag)
     own, user = table_of(Ownership), table_of(User)
     value, attribute = table_of(ProfileValue), table_of(ProfileAttribute)
     binding, backend, cursor = table_of(Binding), table_of(Backend), table_of(SyncCursor)
     address, point, consent = table_of(Address), table_of(ContactPoint), table_of(Consent)
+    ties = _relationships()
     return union_all(
+        ties if visible is None else ties.where(visible),
         _fact("addresses", address.c.id, columns(Address, *ADDRESS_TEXTS)).where(
             of_customer(Address), address.c.archived_at.is_(None)
         ),
@@ -147,8 +161,28 @@ def _facts() -> CompoundSelect[Any]:
     )
 
 
+def _relationships() -> Select[Any]:
+    tie, kind, other = table_of(Relationship), table_of(RelationshipType), table_of(Customer)
+    outgoing = tie.c.from_customer_id == THIS
+    other_id = case((outgoing, tie.c.to_customer_id), else_=tie.c.from_customer_id)
+    label = case((outgoing, kind.c.name), else_=kind.c.inverse_name)
+    return (
+        _fact(
+            "relationships",
+            tie.c.id,
+            [kind.c.code, label, other.c.name, other.c.kind, tie.c.note],
+            days=columns(Relationship, "started_on", "ended_on"),
+            other_id=other.c.id,
+        )
+        .select_from(tie)
+        .join(kind, kind.c.id == tie.c.type_id)
+        .join(other, other.c.id == other_id)
+        .where(or_(outgoing, tie.c.to_customer_id == THIS))
+    )
+
+
 _ID, _TEXT, _AT = 1, 2, 2 + len(ADDRESS_TEXTS)
-_OTHER_ID, _RANK = _AT + 2, _AT + 3
+_ON, _OTHER_ID, _RANK = _AT + 2, _AT + 4, _AT + 5
 """Places of a fact's columns in its row."""
 
 _SECTIONS: Mapping[str, Mapping[str, int]] = {
@@ -186,6 +220,17 @@ _SECTIONS: Mapping[str, Mapping[str, int]] = {
         "value": _TEXT + 3,
         "updated_at": _AT,
     },
+    "relationships": {
+        "id": _ID,
+        "type": _TEXT,
+        "label": _TEXT + 1,
+        "other_id": _OTHER_ID,
+        "other_name": _TEXT + 2,
+        "other_kind": _TEXT + 3,
+        "started_on": _ON,
+        "ended_on": _ON + 1,
+        "note": _TEXT + 4,
+    },
     "sources": {
         "backend": _TEXT,
         "remote_id": _TEXT + 1,
@@ -202,6 +247,7 @@ _ORDER: Mapping[str, Callable[[Any], Any]] = {
     "owners": itemgetter(_AT, _ID),
     "consents": itemgetter(_AT, _ID),
     "profile": itemgetter(_TEXT, _ID),
+    "relationships": itemgetter(_TEXT, _TEXT + 2, _ID),
     "sources": itemgetter(_TEXT, _TEXT + 1),
 }
 _LATEST_FIRST = ("owners", "consents")
@@ -212,12 +258,9 @@ def sorted_facts(rows: Iterable[Any]) -> dict[str, Rows]:
     found: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
     for row in rows:
         found[row[0]].append(row)
-    for section, facts in found.items():
-        if len(facts) > 1:
-            facts.sort(key=_ORDER[section], reverse=section in _LATEST_FIRST)
+    for section, listed in found.items():
+        if len(listed) > 1:
+            listed.sort(key=_ORDER[section], reverse=section in _LATEST_FIRST)
         places = _SECTIONS[section]
-        found[section] = [{name: row[n] for name, n in places.items()} for row in facts]
+        found[section] = [{name: row[n] for name, n in places.items()} for row in listed]
     return found
-
-
-FACTS = _facts()

@@ -9,16 +9,16 @@ exactly that, which ``of_customer`` checks when this module is imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     bindparam,
-    case,
     func,
     or_,
     select,
@@ -37,14 +37,16 @@ from crm_core.entities.commerce import (
 )
 from crm_core.entities.customer import Customer
 from crm_core.entities.interaction import Activity, Interaction
-from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.user import User
 from crm_core.persistence.bulk import table_of
 from crm_core.persistence.card_facts import (
-    FACTS,
+    NO_MOMENT,
+    NO_NUMBER,
+    NO_TEXT,
     THIS,
     Rows,
     columns,
+    facts,
     of_customer,
     sorted_facts,
     word,
@@ -74,23 +76,22 @@ def card_rows(
 
     Returns:
         Dicts by column name, in lists called ``customer`` (one), ``contact_points, addresses,
-        tags, owners, consents, profile, sources, relationships, interactions, activities,
-        documents, products``.
+        tags, owners, consents, profile, sources, relationships, documents, products, timeline``
+        (interactions and done activities) and ``activities`` (open ones).
     """
     uow.flush()
-    connection = uow.connection()
+    connection, actor = uow.connection(), uow.actor
     values = {"customer_id": customer_id, "interactions": interactions}
-    actor = uow.actor
-    customer, relationships = _scoped(
-        actor.reach(CUSTOMER_VIEW), actor.user_id, actor.team_user_ids
-    )
+    customer, facts_seen = _scoped(actor.reach(CUSTOMER_VIEW), actor.user_id, actor.team_user_ids)
     found = {"customer": _read(connection, customer, values)}
     if not found["customer"]:
         return None
-    found["relationships"] = _read(connection, relationships, values)
-    for name, statement in _STATEMENTS.items():
-        found[name] = _read(connection, statement, values)
-    found.update(sorted_facts(connection.execute(FACTS, values).all()))
+    found.update(sorted_facts(connection.execute(facts_seen, values).all()))
+    found["documents"] = _read(connection, _DOCUMENTS, values)
+    found["products"] = _read(connection, _PRODUCTS, values)
+    found["timeline"], found["activities"] = _sorted_events(
+        connection.execute(_EVENTS, values).all()
+    )
     return found
 
 
@@ -100,17 +101,48 @@ def _read(connection: Connection, statement: Statement, values: Mapping[str, Any
     return [dict(zip(keys, row, strict=True)) for row in result.all()]
 
 
+def _sorted_events(events: Iterable[Any]) -> tuple[Rows, Rows]:
+    """Tell what happened from what is still to do."""
+    past, todo = [], []
+    for kind, key, at, title, detail, direction, body, who, due_at, version in events:
+        if at is not None:
+            past.append(
+                {
+                    "kind": kind,
+                    "id": key,
+                    "at": at,
+                    "on": None,
+                    "title": title,
+                    "detail": detail,
+                    "direction": direction,
+                    "body": body,
+                    "who": who,
+                }
+            )
+        else:
+            todo.append(
+                {
+                    "id": key,
+                    "type": detail,
+                    "summary": title,
+                    "note": body,
+                    "due_at": due_at,
+                    "owner_name": who,
+                    "version": version,
+                }
+            )
+    return past, todo
+
+
 @lru_cache(maxsize=256)
 def _scoped(
     reach: Reach, user_id: UUID | None, team_user_ids: frozenset[UUID]
-) -> tuple[Select[Any], Select[Any]]:
-    """Return the statements on customers, within a reach."""
+) -> tuple[Select[Any], CompoundSelect[Any]]:
+    """Return the statements that name customers, within a reach."""
     actor = Actor(user_id=user_id, login="", team_user_ids=team_user_ids)
     visible = owner_criterion(table_of(Customer).c.owner_id, actor, reach)
-    statements = _customer(), _relationships()
-    if visible is None:
-        return statements
-    return statements[0].where(visible), statements[1].where(visible)
+    customer = _customer()
+    return customer if visible is None else customer.where(visible), facts(visible)
 
 
 def _customer() -> Select[Any]:
@@ -122,57 +154,47 @@ def _customer() -> Select[Any]:
     )
 
 
-def _relationships() -> Select[Any]:
-    tie, kind, other = table_of(Relationship), table_of(RelationshipType), table_of(Customer)
-    outgoing = tie.c.from_customer_id == THIS
-    label = case((outgoing, kind.c.name), else_=kind.c.inverse_name).label("label")
-    return (
+def _events() -> Statement:
+    """Interactions and activities in one shape; only what is still to do has no moment."""
+    said, todo, user = table_of(Interaction), table_of(Activity), table_of(User)
+    interactions = (
         select(
-            tie.c.id,
-            kind.c.code.label("type"),
-            label,
-            other.c.id.label("other_id"),
-            other.c.name.label("other_name"),
-            other.c.kind.label("other_kind"),
-            *columns(Relationship, "started_on", "ended_on", "note"),
-        )
-        .join(kind, kind.c.id == tie.c.type_id)
-        .join(
-            other,
-            other.c.id == case((outgoing, tie.c.to_customer_id), else_=tie.c.from_customer_id),
-        )
-        .where(or_(outgoing, tie.c.to_customer_id == THIS))
-        .order_by(kind.c.code, other.c.name, tie.c.id)
-    )
-
-
-def _interactions() -> Statement:
-    said, user = table_of(Interaction), table_of(User)
-    return (
-        select(
-            *columns(Interaction, "id", "at"),
-            said.c.subject.label("title"),
-            said.c.channel.label("detail"),
-            *columns(Interaction, "direction", "body"),
+            word("interaction").label("kind"),
+            *columns(Interaction, "id", "at", "subject", "channel", "direction", "body"),
             user.c.name.label("who"),
+            NO_MOMENT.label("due_at"),
+            NO_NUMBER.label("version"),
         )
         .outerjoin(user, user.c.id == said.c.user_id)
         .where(of_customer(Interaction))
         .order_by(said.c.at.desc(), said.c.id.desc())
         .limit(bindparam("interactions"))
     )
+    done_at = func.coalesce(todo.c.done_at, todo.c.due_at)
+    done = _activities(done_at).where(todo.c.is_open.is_(False)).order_by(todo.c.due_at.desc())
+    return union_all(
+        interactions.subquery().select(),
+        _activities(NO_MOMENT).where(todo.c.is_open.is_(True)),
+        done.limit(RECENT).subquery().select(),
+    )
 
 
-def _activities() -> Statement:
+def _activities(at: ColumnElement[Any]) -> Select[Any]:
     todo, user = table_of(Activity), table_of(User)
-    names = ("id", "type", "summary", "note", "due_at", "is_open", "done_at", "version")
-    chosen = (
-        select(*columns(Activity, *names), user.c.name.label("owner_name"))
+    return (
+        select(
+            word("activity").label("kind"),
+            todo.c.id,
+            at.label("at"),
+            *columns(Activity, "summary", "type"),
+            NO_TEXT.label("direction"),
+            todo.c.note,
+            user.c.name.label("who"),
+            *columns(Activity, "due_at", "version"),
+        )
         .outerjoin(user, user.c.id == todo.c.owner_id)
         .where(of_customer(Activity))
     )
-    done = chosen.where(todo.c.is_open.is_(False)).order_by(todo.c.due_at.desc()).limit(RECENT)
-    return union_all(chosen.where(todo.c.is_open.is_(True)), done.subquery().select())
 
 
 def _documents() -> Statement:
@@ -215,9 +237,4 @@ def _products() -> Statement:
     )
 
 
-_STATEMENTS: Mapping[str, Statement] = {
-    "interactions": _interactions(),
-    "activities": _activities(),
-    "documents": _documents(),
-    "products": _products(),
-}
+_DOCUMENTS, _PRODUCTS, _EVENTS = _documents(), _products(), _events()

@@ -74,6 +74,23 @@ def _list(inner: Any) -> Any:
     )
 
 
+def _check_names(names: list[str]) -> None:
+    faults = {
+        index: [f"needs 1 to {NAME} characters."]
+        for index, name in enumerate(names)
+        if not 0 < len(name) <= NAME
+    }
+    if faults:
+        raise ValidationError(faults)
+
+
+def _names() -> Any:
+    # Checked as a whole: a list whose items have validators of their own is left to slow code.
+    field = _list(fields.String(error_messages=_MESSAGES))
+    field.validators.append(_check_names)
+    return field
+
+
 def _records(schema: type[Schema]) -> Any:
     return _list(fields.Nested(schema, error_messages=_MESSAGES))
 
@@ -130,7 +147,7 @@ class CustomerSchema(RecordSchema):
     preferred_channel = _choice(Channel)
     note = _text(TEXT)
     owner = _text(LINE)
-    tags = _list(_text(NAME, required=True))
+    tags = _names()
     contact_points = _records(ContactPointSchema)
     addresses = _records(AddressSchema)
     profile = fields.Dict(

@@ -94,7 +94,8 @@ def owner_key(owner_id: UUID | None) -> str:
     bits = owner_id.int
     mask = (1 << _OWNER_BITS) - 1
     return "".join(
-        chr(_FIRST_IDEOGRAPH + (bits >> shift & mask)) for shift in (0, _OWNER_BITS, 2 * _OWNER_BITS)
+        chr(_FIRST_IDEOGRAPH + (bits >> shift & mask))
+        for shift in (0, _OWNER_BITS, 2 * _OWNER_BITS)
     )
 
 

@@ -15,12 +15,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from crm_core.search.entry import owner_key
-from crm_core.search.query import INFIX_LENGTH, Query, Words, anchored
+from crm_core.search.full_text import Plan, run
+from crm_core.search.query import Query, anchored
 
 BEYOND = "\U0010ffff"
 """Sorts after every continuation of a key."""
-PROBE = "LIMIT 1 OFFSET 200"
-FAR = 2**63
 
 
 class Found(NamedTuple):
@@ -93,14 +92,14 @@ def shown(connection: Connection, customer_ids: Sequence[UUID]) -> list[Shown]:
     sqlite = connection.dialect.name == "sqlite"
     keys = [id_.hex if sqlite else id_ for id_ in customer_ids]
     these = f"IN ({', '.join('?' * len(keys))})"
-    rows = _run(
+    rows = run(
         connection,
         "SELECT id, name, kind, reference, vat, owner_id, archived_at IS NOT NULL, "
         "(SELECT city FROM core_address WHERE customer_id = core_customer.id AND use = 'main' "
         f"AND archived_at IS NULL LIMIT 1) FROM core_customer WHERE id {these}",
         keys,
     )
-    points = _run(
+    points = run(
         connection,
         "SELECT customer_id, kind, value, normalized FROM core_contact_point "
         f"WHERE customer_id {these} ORDER BY customer_id, position",
@@ -120,12 +119,6 @@ def shown(connection: Connection, customer_ids: Sequence[UUID]) -> list[Shown]:
 
 def _uuid(value: UUID | str) -> UUID:
     return value if isinstance(value, UUID) else UUID(value)
-
-
-def _run(connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
-    if connection.dialect.name != "sqlite":
-        sql = sql.replace("?", "%s")
-    return connection.exec_driver_sql(sql, tuple(parameters)).all()
 
 
 @dataclass(slots=True)
@@ -150,7 +143,7 @@ class _Search:
             f"SELECT e.name_key, e.position, e.customer_id FROM {self.source} "
             f"WHERE {' AND '.join(self.conditions)} ORDER BY {', '.join(self.order)} LIMIT {limit}"
         )
-        return _run(connection, sql, self.parameters)
+        return run(connection, sql, self.parameters)
 
 
 def _stages(connection: Connection, query: Query, keys: list[str] | None) -> Iterator[_Search]:
@@ -161,11 +154,11 @@ def _stages(connection: Connection, query: Query, keys: list[str] | None) -> Ite
         search.where(*_owned(keys))
     yield search
     begun, within = _like(query, "% {}%".format), _like(query, lambda w: f"%{anchored(w)}%")
-    rarity = _rarity(connection, query) if connection.dialect.name == "sqlite" else None
+    full_text = Plan(connection, query, keys) if connection.dialect.name == "sqlite" else None
     for infix in (False, True) if query.may_be_within else (False,):
         search = _Search(("e.position",))
-        if rarity is not None:
-            search = _by_full_text(_expression(query, keys, rarity, infix=infix))
+        if full_text:
+            search = _by_full_text(full_text.expression(infix=infix))
         elif keys is not None:
             search.where(*_owned(keys))
         search.where(*(within if infix else begun))
@@ -185,54 +178,6 @@ def _by_full_text(expression: str) -> _Search:
     search = _Search(("w.rowid",), source)
     search.where("core_search_words MATCH ?", expression)
     return search
-
-
-def _rarity(connection: Connection, query: Query) -> dict[str, int]:
-    """Return how far one must read for some occurrences of each trigram: rare ones reach far.
-
-    SQLite reads every list it is given to the end, so the common trigrams of a word only cost.
-    """
-    trigrams = sorted({part for word in query.words() for part in _trigrams(f" {word}")})
-    probe = f"(SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? {PROBE})"
-    sql = f"SELECT {', '.join([probe] * len(trigrams))}"
-    (reached,) = _run(connection, sql, [f'"{part}"' for part in trigrams])
-    return {
-        part: FAR if place is None else place
-        for part, place in zip(trigrams, reached, strict=True)
-    }
-
-
-def _trigrams(text: str) -> list[str]:
-    text = text.rjust(INFIX_LENGTH)
-    return [text[n : n + INFIX_LENGTH] for n in range(len(text) - INFIX_LENGTH + 1)]
-
-
-def _expression(
-    query: Query, keys: list[str] | None, rarity: dict[str, int], *, infix: bool
-) -> str:
-    """Return a full-text expression that holds wherever the query does, and seldom elsewhere.
-
-    Of each word it takes the rarest trigram, and two more of the rarest word of all.
-    """
-
-    def way(words: Words) -> str:
-        ranked = sorted(
-            (
-                sorted(
-                    set(_trigrams(anchored(word) if infix else f" {word}")),
-                    key=rarity.__getitem__,
-                )
-                for word in words
-            ),
-            key=lambda parts: rarity[parts[-1]],
-        )
-        chosen = dict.fromkeys([*(parts[-1] for parts in ranked), *ranked[-1][-3:-1]])
-        return " AND ".join(f'"{part}"' for part in chosen)
-
-    groups = [" OR ".join(f"({way(words)})" for words in group) for group in query.groups]
-    if keys is not None:
-        groups.append(" OR ".join(f'"{key}"' for key in keys))
-    return " AND ".join(f"({group})" for group in groups)
 
 
 def _like(query: Query, pattern: Callable[[str], str]) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ JOINER = "'"
 _APOSTROPHES = "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u02c8\u2018\u2019\u201b\u2032\u055a\u05f3\u200c"
 _LETTERS = {
     # No decomposition takes the stroke or the tie off these.
-    **dict(zip("łđøıħŧðœæþŋƒȷɨʉəɛɔ", "l d o i h t d oe ae th n f j i u e e o".split(), strict=True)),
+    **dict(
+        zip("łđøıħŧðœæþŋƒȷɨʉəɛɔ", "l d o i h t d oe ae th n f j i u e e o".split(), strict=True)
+    ),
     # Arabic forms become the Persian ones; alefs with a sign lose it by decomposition.
     **dict.fromkeys("كڪ", "ک"),
     **dict.fromkeys("يىېے", "ی"),

@@ -117,12 +117,12 @@ def _flat(runs: list[list[str]]) -> list[str]:
 
 
 def _number_group(before: list[str], words: list[str], after: list[str]) -> Group:
-    ways = [
-        ["".join(before + words + after)],
-        [*before, _national("".join(words)), *after],
-        [*before, *words, *after],
-    ]
-    return _group(ways if before or after else ways[1:])
+    ways = [[*before, _national("".join(words)), *after]]
+    if len(words) > 1:
+        ways.append([*before, *words, *after])
+    if before or after:
+        ways.append(["".join(before + words + after)])
+    return _group(ways)
 
 
 def _group(ways: list[list[str]]) -> Group:

@@ -115,7 +115,6 @@ def customer_card(
     now = uow.now
     today = now.astimezone(ZoneInfo(settings.time_zone)).date()
     documents = _documents(rows["documents"], today)
-    activities = rows["activities"]
     return CustomerCard(
         customer=rows["customer"][0],
         contact_points=rows["contact_points"],
@@ -123,10 +122,10 @@ def customer_card(
         tags=rows["tags"],
         owners=rows["owners"],
         relationships=rows["relationships"],
-        timeline=_timeline(rows["interactions"], activities, documents, timeline_limit),
+        timeline=_timeline(rows["timeline"], documents, timeline_limit),
         documents=documents,
         balance=_balance(uow, documents, settings.base_currency, today),
-        activities=_open_activities(activities, now),
+        activities=_activities(rows["activities"], now),
         consents=latest_statements(rows["consents"]),
         profile=[{**row, "is_personal": bool(row["is_personal"])} for row in rows["profile"]],
         products=_products(rows["products"]),
@@ -147,29 +146,13 @@ def _documents(rows: Rows, today: date) -> Rows:
     )
 
 
-def _timeline(interactions: Rows, activities: Rows, documents: Rows, limit: int) -> Rows:
-    entries = [{"kind": "interaction", "on": None, **row} for row in interactions]
-    entries += [
-        {
-            "kind": "activity",
-            "on": None,
-            "id": row["id"],
-            "at": row["done_at"],
-            "title": row["summary"],
-            "detail": row["type"],
-            "direction": None,
-            "body": row["note"],
-            "who": row["owner_name"],
-        }
-        for row in activities
-        if row["done_at"] is not None
-    ]
-    entries += [
+def _timeline(events: Rows, documents: Rows, limit: int) -> Rows:
+    entries = events + [
         {
             "kind": "document",
-            "on": row["issued_on"],
             "id": row["id"],
             "at": None,
+            "on": row["issued_on"],
             "title": row["number"],
             "detail": row["kind"],
             "direction": None,
@@ -218,9 +201,10 @@ def _balance(uow: UnitOfWork, documents: Rows, base: str, today: date) -> Balanc
     return Balance(currencies, base, opened, overdue, min(used), [])
 
 
-def _open_activities(rows: Rows, now: datetime) -> Rows:
-    opened = [{**row, "is_overdue": row["due_at"] < now} for row in rows if row["is_open"]]
-    return sorted(opened, key=lambda row: (row["due_at"], row["id"]))
+def _activities(rows: Rows, now: datetime) -> Rows:
+    for row in rows:
+        row["is_overdue"] = row["due_at"] < now
+    return sorted(rows, key=lambda row: (row["due_at"], row["id"]))
 
 
 def _products(rows: Rows) -> Rows:

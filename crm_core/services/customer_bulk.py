@@ -123,12 +123,16 @@ def _laid_over(drafts: Sequence[CustomerDraft]) -> dict[UUID, CustomerDraft]:
         if draft.customer_id is None:
             continue
         below = merged.get(draft.customer_id)
-        merged[draft.customer_id] = draft if below is None else CustomerDraft(
-            {**below.values, **draft.values},
-            below.contact_points if draft.contact_points is None else draft.contact_points,
-            below.addresses if draft.addresses is None else draft.addresses,
-            below.tag_ids if draft.tag_ids is None else draft.tag_ids,
-            draft.customer_id,
+        merged[draft.customer_id] = (
+            draft
+            if below is None
+            else CustomerDraft(
+                {**below.values, **draft.values},
+                below.contact_points if draft.contact_points is None else draft.contact_points,
+                below.addresses if draft.addresses is None else draft.addresses,
+                below.tag_ids if draft.tag_ids is None else draft.tag_ids,
+                draft.customer_id,
+            )
         )
     return merged
 
@@ -168,9 +172,7 @@ class _Batch:
         )
         self.result.created += len(self.new_customers)
         self.result.updated += len(self.changed_customers)
-        self.result.unchanged += (
-            len(drafts) - len(self.new_customers) - len(self.changed_customers)
-        )
+        self.result.unchanged += len(drafts) - len(self.new_customers) - len(self.changed_customers)
 
     def _create(self, draft: CustomerDraft) -> UUID:
         customer_id, now = new_id(), self.now
@@ -347,9 +349,7 @@ class _Batch:
 
     def _audit(self, action: str, customer_id: UUID, changes: Changes) -> None:
         self.inserts[AuditEntry].append(
-            audit_row(
-                self.actor, action, Customer.__entity__, customer_id, customer_id, changes
-            )
+            audit_row(self.actor, action, Customer.__entity__, customer_id, customer_id, changes)
         )
 
     def _write(self) -> None:

@@ -170,7 +170,7 @@ def column_at(
         found = [pair for pair in filled if pair[0].group == "contact"][int(path[1])]
     elif first == "addresses":
         uses = list(dict.fromkeys(c.key for c, _ in filled if c.group == "address"))
-        use, field = uses[int(path[1])], path[2] if len(path) > 2 else ""  # noqa: PLR2004
+        use, field = uses[int(path[1])], path[2] if len(path) > 2 else ""
         found = next(
             (pair for pair in filled if pair[0].key == use and pair[0].part == field),
             (address_column(use, str(field)), ""),

@@ -199,9 +199,7 @@ def _add_companies(uow: UnitOfWork, rows: dict[UUID, Row]) -> None:
         .where(RelationshipType.code == CONTACT_OF, Relationship.ended_on.is_(None))
         .order_by(Relationship.from_customer_id, Relationship.id)
     )
-    for customer_id, reference, name in _read(
-        uow, statement, Relationship.from_customer_id, rows
-    ):
+    for customer_id, reference, name in _read(uow, statement, Relationship.from_customer_id, rows):
         rows[customer_id].setdefault(COMPANY, reference or name)
 
 

@@ -14,7 +14,9 @@ from crm_core.persistence.bulk import CHUNK, PARAMETERS, chunked
 _TABLES = """
 CREATE TABLE spooled (line INTEGER PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE done (customer_id TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE contact_of (line INTEGER PRIMARY KEY, customer_id TEXT NOT NULL, company TEXT NOT NULL);
+CREATE TABLE contact_of (
+    line INTEGER PRIMARY KEY, customer_id TEXT NOT NULL, kind TEXT NOT NULL, company TEXT NOT NULL
+);
 """
 
 
@@ -73,18 +75,18 @@ class ImportSpool:
             found.update((UUID(key), line) for key, line in rows)
         return found
 
-    def add_contacts(self, contacts: Iterable[tuple[int, UUID, str]]) -> None:
-        """Remember (line, customer, company as typed) until all customers are there."""
+    def add_contacts(self, contacts: Iterable[tuple[int, UUID, str, str]]) -> None:
+        """Remember (line, customer, kind, company as typed) until all customers are there."""
         self._many(
-            "INSERT INTO contact_of VALUES (?, ?, ?)",
-            ((line, key.hex, company) for line, key, company in contacts),
+            "INSERT INTO contact_of VALUES (?, ?, ?, ?)",
+            ((line, key.hex, kind, company) for line, key, kind, company in contacts),
         )
 
-    def contacts(self) -> Iterator[list[tuple[int, UUID, str]]]:
+    def contacts(self) -> Iterator[list[tuple[int, UUID, str, str]]]:
         """Yield what :meth:`add_contacts` took, 1,000 at a time."""
         cursor = self._connection.execute("SELECT * FROM contact_of ORDER BY line")
         while rows := cursor.fetchmany(CHUNK):
-            yield [(line, UUID(key), company) for line, key, company in rows]
+            yield [(line, UUID(key), kind, company) for line, key, kind, company in rows]
 
     def _many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection.execute("BEGIN")

@@ -16,9 +16,7 @@ from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 
-def save_profile_values(
-    uow: UnitOfWork, values: Sequence[tuple[UUID, UUID, str]]
-) -> set[UUID]:
+def save_profile_values(uow: UnitOfWork, values: Sequence[tuple[UUID, UUID, str]]) -> set[UUID]:
     """Set (customer, attribute, canonical value) and return the customers that this changed.
 
     Rights and values were checked before. What is there already stays untouched.
@@ -38,9 +36,7 @@ def save_profile_values(
         if kept is None:
             row |= {"id": new_id(), "customer_id": customer_id, "attribute_id": attribute_id}
             new.append(row)
-            changes = {
-                name: [None, plain_value(row[name])] for name in row if name != "updated_at"
-            }
+            changes = {name: [None, plain_value(row[name])] for name in row if name != "updated_at"}
         else:
             row["id"] = kept.id
             changed.append(row)

@@ -14,7 +14,7 @@ from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, table_of
 from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 
@@ -24,13 +24,13 @@ Ties = dict[UUID, set[UUID]]
 
 
 def relate_contacts(
-    uow: UnitOfWork, contacts: Sequence[tuple[int, UUID, str]], set_aside: Fault
+    uow: UnitOfWork, contacts: Sequence[tuple[int, UUID, str, str]], set_aside: Fault
 ) -> int:
     """Make customers contacts of the companies named; return how many ties are new.
 
     Args:
         uow: A writing unit of work whose actor may edit the customers.
-        contacts: (line, customer, reference or exact name of the company).
+        contacts: (line, customer, its kind, reference or exact name of the company).
         set_aside: Called with line, company and message for what cannot be tied.
     """
     type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
@@ -39,14 +39,13 @@ def relate_contacts(
             f"The type of relationship {CONTACT_OF} is missing: run crm db upgrade.",
             code="core.relationship_type.missing",
         )
-    companies = _companies(uow, {company for _, _, company in contacts})
-    kinds = _kinds(uow, [customer_id for _, customer_id, _ in contacts])
+    companies = _companies(uow, {company for *_, company in contacts})
     targets = [found[0] for found in companies.values() if len(found) == 1]
-    ties = _ties(uow, type_id, [*kinds, *targets])
+    ties = _ties(uow, type_id, [*(customer_id for _, customer_id, *_ in contacts), *targets])
     made: list[tuple[UUID, UUID]] = []
-    for line, customer_id, company in contacts:
+    for line, customer_id, kind, company in contacts:
         found = companies[company]
-        message = _objection(customer_id, kinds, found, ties)
+        message = _objection(customer_id, kind, found, ties)
         if message:
             set_aside(line, company, message)
         elif found[0] not in ties[customer_id]:
@@ -84,14 +83,12 @@ def _insert(uow: UnitOfWork, type_id: UUID, pairs: Iterable[tuple[UUID, UUID]]) 
     insert_rows(uow.connection(), AuditEntry, audits)
 
 
-def _objection(
-    customer_id: UUID, kinds: dict[UUID, str], found: list[UUID], ties: Ties
-) -> str:
+def _objection(customer_id: UUID, kind: str, found: list[UUID], ties: Ties) -> str:
     if not found:
         return "is no company here. Import it first, or name it by its reference or exact name."
     if len(found) > 1:
         return f"fits {len(found)} companies. Give the reference of the one you mean."
-    if kinds.get(customer_id) != CustomerKind.PERSON:
+    if kind != CustomerKind.PERSON:
         return "can be given for a person only; this row is a company."
     if _reaches(found[0], customer_id, ties):
         return (
@@ -128,18 +125,16 @@ def _companies(uow: UnitOfWork, names: set[str]) -> dict[str, list[UUID]]:
     return found
 
 
-def _kinds(uow: UnitOfWork, ids: Sequence[UUID]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
-    for some in chunked(ids, PARAMETERS):
-        rows: Iterable[Any] = uow.execute(
-            select(Customer.id, Customer.kind).where(Customer.id.in_(some))
-        )
-        found.update((row.id, row.kind) for row in rows)
-    return found
-
-
 def _ties(uow: UnitOfWork, type_id: UUID, ids: Iterable[UUID]) -> Ties:
-    """Return all open ties upwards from these customers, level by level."""
+    """Return all open ties upwards from these customers, level by level.
+
+    Those the actor may not see count too: a circle is a circle.
+    """
+    tie = table_of(Relationship)
+    statement = select(tie.c.from_customer_id, tie.c.to_customer_id).where(
+        tie.c.type_id == type_id, tie.c.ended_on.is_(None)
+    )
+    connection = uow.connection()
     ties: Ties = defaultdict(set)
     known: set[UUID] = set()
     level = set(ids)
@@ -147,15 +142,8 @@ def _ties(uow: UnitOfWork, type_id: UUID, ids: Iterable[UUID]) -> Ties:
         known |= level
         above: set[UUID] = set()
         for some in chunked(sorted(level), PARAMETERS):
-            rows = uow.execute(
-                select(Relationship.from_customer_id, Relationship.to_customer_id).where(
-                    Relationship.from_customer_id.in_(some),
-                    Relationship.type_id == type_id,
-                    Relationship.ended_on.is_(None),
-                )
-            )
-            for row in rows:
-                ties[row.from_customer_id].add(row.to_customer_id)
-                above.add(row.to_customer_id)
+            for low, high in connection.execute(statement.where(tie.c.from_customer_id.in_(some))):
+                ties[low].add(high)
+                above.add(high)
         level = above - known
     return ties

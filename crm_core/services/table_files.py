@@ -66,7 +66,7 @@ def read_table(
         width = width or len(cells)
         count += 1
         yield line, cells
-    if count < 2:  # noqa: PLR2004  a header and a row
+    if count < 2:
         what = "has a header but no rows" if count else "is empty"
         _refuse(f"it {what}. Give a file with a header and at least one row.", path)
 

@@ -48,13 +48,17 @@ def test_emails(typed: str, expected: str | None) -> None:
 
 
 def test_a_wrong_email_is_named_with_its_field() -> None:
-    with pytest.raises(InputError, match=r"invoice_email: 'anna' is not an e-mail address") as found:
+    with pytest.raises(
+        InputError, match=r"invoice_email: 'anna' is not an e-mail address"
+    ) as found:
         checked_email("anna", "invoice_email")
     assert found.value.code == "core.email_invalid"
 
 
 @settings(deadline=None)
-@given(st.text(alphabet="aB1._%+-'\"@ é", max_size=20), st.sampled_from(["example.com", "x", "ü.de"]))
+@given(
+    st.text(alphabet="aB1._%+-'\"@ é", max_size=20), st.sampled_from(["example.com", "x", "ü.de"])
+)
 def test_the_short_cut_says_what_the_library_says(local: str, domain: str) -> None:
     typed = f"{local}@{domain}".strip()
     try:

@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from crm_core.errors import InputError
 from crm_core.schemas import IS_ACCELERATED, customer
 from crm_core.schemas.customer import load_customer, read_customer
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 WHOLE = {
     "kind": "person",
@@ -36,9 +37,7 @@ WHOLE = {
 
 
 @pytest.fixture(params=["plain", "accelerated"], autouse=True)
-def accelerator(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def accelerator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run with marshmallow's own code and, where it is installed, with the accelerator."""
     if request.param == "accelerated":
         if find_spec("marshmallow_core") is None:
@@ -171,8 +170,10 @@ def test_all_faults_come_at_once() -> None:
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from([*WHOLE, "value", "use", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*WHOLE, "value", "use", "x"]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 

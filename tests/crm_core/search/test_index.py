@@ -42,9 +42,7 @@ def entries(database: Database) -> list[Any]:
         return list(connection.execute(statement).all())
 
 
-def test_changes_are_found_at_commit_and_what_was_is_not(
-    people: Database, system: Actor
-) -> None:
+def test_changes_are_found_at_commit_and_what_was_is_not(people: Database, system: Actor) -> None:
     with unit_of_work(people, actor=system, write=True) as uow:
         ana = uow.scalar(select(Customer).where(Customer.name == "Ana Kos"))
         ana.name = "Zora Novak"

@@ -33,9 +33,7 @@ def uow(sqlite_database: Database, system: Actor) -> Iterator[UnitOfWork]:
 
 def _add(uow: UnitOfWork, name: str) -> Customer:
     customer = uow.add(
-        Customer(
-            name=name, kind="person", stage="active", created_at=uow.now, updated_at=uow.now
-        )
+        Customer(name=name, kind="person", stage="active", created_at=uow.now, updated_at=uow.now)
     )
     uow.flush()
     index.refresh(uow.connection(), [customer.id])

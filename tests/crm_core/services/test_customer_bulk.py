@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event, func, select
+
 from crm_core.entities import (
     Address,
     AuditEntry,
@@ -21,7 +23,6 @@ from crm_core.entities import (
 from crm_core.persistence.database import Database
 from crm_core.search.index import ENTRIES
 from crm_core.services.customer_bulk import CustomerDraft, SaveResult, save_customers
-from sqlalchemy import event, func, select
 
 EMAIL = {"kind": "email", "value": "Anna@example.com", "normalized": "anna@example.com"}
 PHONE = {"kind": "phone", "value": "210 1234567", "normalized": "+302101234567"}

@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 import vobject
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from python_calamine import load_workbook
+from sqlalchemy import select
+
 from crm_core.access import Reach, system_actor
 from crm_core.entities import AuditEntry, Customer
 from crm_core.errors import ConfigurationError, InputError, PermissionDeniedError
@@ -23,10 +28,6 @@ from crm_core.services.customers import create_customer
 from crm_core.services.profile import define_attribute
 from crm_core.services.relationships import relate_customers, seed_relationship_types
 from crm_core.services.users import add_user
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from python_calamine import load_workbook
-from sqlalchemy import select
 
 
 def exported(company: Any, path: Path, login: str = "maria", **options: Any) -> list[list[str]]:
@@ -45,7 +46,7 @@ def filled(company: Any) -> Any:
         kind="company",
         reference="C1",
         vat="BE0477472701",
-        note="two\nlines, a ; and a \"quote\"",
+        note='two\nlines, a ; and a "quote"',
         tags=["VIP", "Ärger"],
         contact_points=[
             {"kind": "phone", "value": "+30 210 1234567"},
@@ -257,9 +258,7 @@ def test_what_cannot_be_written(filled: Any, tmp_path: Path, monkeypatch: Any) -
 def test_text_too_long_for_excel(sqlite_company: Any, tmp_path: Path) -> None:
     sqlite_company.customer("Anna", note="x" * 32_768)
     with pytest.raises(InputError, match=r"do not fit an Excel file: .*32,767.* Export to CSV"):
-        export_customers(
-            sqlite_company.database, sqlite_company.system, tmp_path / "out.xlsx"
-        )
+        export_customers(sqlite_company.database, sqlite_company.system, tmp_path / "out.xlsx")
     assert list(tmp_path.glob("*out*")) == []
 
 

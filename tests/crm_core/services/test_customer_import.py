@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rustpy_xlsxwriter import write_worksheet
+from sqlalchemy import func, select
+
 from crm_core.access import Reach
 from crm_core.entities import (
     Address,
@@ -25,8 +28,6 @@ from crm_core.errors import ConfigurationError, InputError, PermissionDeniedErro
 from crm_core.services import customer_import
 from crm_core.services.customer_import import ImportReport, import_customers
 from crm_core.services.profile import define_attribute
-from rustpy_xlsxwriter import write_worksheet
-from sqlalchemy import func, select
 
 
 @pytest.fixture
@@ -147,9 +148,7 @@ def test_a_second_import_changes_nothing(
     assert {version for (version,) in customers(company, "version")} == {1}
 
 
-def test_a_row_changes_only_what_it_fills(
-    company: Any, load: Callable[..., ImportReport]
-) -> None:
+def test_a_row_changes_only_what_it_fills(company: Any, load: Callable[..., ImportReport]) -> None:
     load(
         "name,reference,note,email,email2,phone,street,city",
         "Anna,C1,old,a@example.com,b@example.com,+302101234567,Ermou 1,Athens",
@@ -343,9 +342,7 @@ def test_encodings(
 ) -> None:
     path = tmp_path / "customers.csv"
     path.write_bytes(f"name,note\r\n{name},a\r\n".encode(encoding))
-    import_customers(
-        sqlite_company.database, sqlite_company.actor("maria"), path, encoding=named
-    )
+    import_customers(sqlite_company.database, sqlite_company.actor("maria"), path, encoding=named)
     assert customers(sqlite_company, "name", "note") == [(name, "a")]
 
 

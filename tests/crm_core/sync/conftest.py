@@ -94,6 +94,13 @@ class Office:
         with unit_of_work(self.database, actor=self.actor) as uow:
             return list(uow.execute(statement))
 
+    def local(self, entity: str, remote_id: str) -> UUID:
+        """Return the key of what a remote record is here."""
+        bindings = Base.metadata.tables["core_binding"].c
+        key = (bindings.entity == entity, bindings.remote_id == remote_id)
+        found: UUID = self.all(select(bindings.local_id).where(*key))[0].local_id
+        return found
+
     def state(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return what the business tables hold, with keys told as the remote's own ids."""
         names = self._names()

@@ -1,0 +1,123 @@
+"""Which trigrams to ask SQLite's full-text table for.
+
+It intersects lists of places by stepping through them, and each row it lets through costs as much
+as some hundred steps. So a query asks for rare trigrams, and for others only as far as they save
+more rows than they cost steps; rows are then checked against the whole query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from crm_core.search.index import SAMPLE
+from crm_core.search.query import INFIX_LENGTH, Query
+
+PROBED = 200
+"""Occurrences of a trigram read to tell how common it is."""
+MOST_TRIGRAMS = 8
+STEPS_A_ROW = 500
+STEPS_A_SKIP = 50
+FEW = 10
+
+
+class Term(NamedTuple):
+    """A part of a full-text expression, and the share of all entries that it holds for."""
+
+    share: float
+    text: str
+
+
+class Plan:
+    """How common the trigrams of a query are, and the expressions that follow from it.
+
+    Args:
+        connection: Where.
+        query: What for.
+        owners: Owner words, of which an entry must have one; None where all owners count.
+    """
+
+    def __init__(self, connection: Connection, query: Query, owners: list[str] | None) -> None:
+        self.query = query
+        self.owners = owners
+        parts = {part for word in query.words() for part in _trigrams(word, infix=False)}
+        asked = sorted(parts) + (owners or [])[:1]
+        ranks = _ranks(connection, asked)
+        self.entries = ranks.pop()
+        self.shares = {
+            part: PROBED / max(rank, PROBED) for part, rank in zip(asked, ranks, strict=True)
+        }
+
+    def expression(self, *, infix: bool) -> str:
+        """Return an expression that holds wherever the query does, and seldom elsewhere.
+
+        Args:
+            infix: Whether words may stand inside of words; else they begin them.
+        """
+        words: list[list[Term]] = []
+        for group in self.query.groups:
+            ways = [[self._ranked(word, infix=infix) for word in way] for way in group]
+            if len(ways) == 1:
+                words.extend(ways[0])
+            else:
+                found = [self._chosen(way, 1.0) for way in ways]
+                either = " OR ".join(f"({term.text})" for term in found)
+                words.append([Term(min(1.0, sum(term.share for term in found)), f"({either})")])
+        if self.owners is None:
+            return self._chosen(words, 1.0).text
+        owned = " OR ".join(f'"{owner}"' for owner in self.owners)
+        share = min(1.0, self.shares[self.owners[0]] * len(self.owners))
+        return f"({owned}) AND {self._chosen(words, share).text}"
+
+    def _ranked(self, word: str, *, infix: bool) -> list[Term]:
+        parts = set(_trigrams(word, infix=infix))
+        return sorted(Term(self.shares[part], f'"{part}"') for part in parts)
+
+    def _chosen(self, words: list[list[Term]], share: float) -> Term:
+        """Return the terms that pay, joined; the rarest of each word are weighed first."""
+        chosen: list[str] = []
+        for turn, term in sorted((n, term) for word in words for n, term in enumerate(word)):
+            # Trigrams of one word come together, so that each further one narrows less.
+            kept = sqrt(term.share) if turn else term.share
+            rows = share * self.entries
+            saved = rows * (1 - kept) * STEPS_A_ROW
+            steps = min(term.share * self.entries, rows * STEPS_A_SKIP)
+            if not chosen or (rows > FEW and saved > steps):
+                chosen.append(term.text)
+                share *= kept
+        return Term(share, " AND ".join(chosen))
+
+
+def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
+    """Return about how many entries it takes to meet each trigram PROBED times, and their number.
+
+    Entries are ordered by name, so the sample tells how many lie before a place.
+    """
+    probe = "SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? LIMIT 1"
+    before = (
+        f"(SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0 AND position <= "
+        f"coalesce(({probe} OFFSET {PROBED}), {2**63 - 1}))"
+    )
+    everything = f"(SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0)"
+    sql = f"SELECT {', '.join([before] * len(words) + [everything])}"
+    (counts,) = run(connection, sql, [f'"{word}"' for word in words])
+    return [count * SAMPLE for count in counts]
+
+
+def _trigrams(word: str, *, infix: bool) -> list[str]:
+    """Return trigrams of a word, eight at most, spread over it; its beginning too unless inside."""
+    text = f" {word}".rjust(INFIX_LENGTH)
+    starts = range(len(text) - INFIX_LENGTH + 1)
+    spread = starts[:: -(-len(starts) // MOST_TRIGRAMS)]
+    found = [text[start : start + INFIX_LENGTH] for start in spread]
+    return [part for part in found if not part.startswith(" ")] or found if infix else found
+
+
+def run(connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Run a statement written with ``?`` for its parameters on either driver."""
+    if connection.dialect.name != "sqlite":
+        sql = sql.replace("?", "%s")
+    return connection.exec_driver_sql(sql, tuple(parameters)).all()
