@@ -165,6 +165,7 @@ def queries(database: Database, count: int, each: int) -> dict[str, list[str]]:
             for point in connection.execute(statement):
                 contact[point.kind].append(point.value)
     names = [row.name for row in rows]
+    vats = [row.vat for row in rows if row.vat] or ["SI12345678"]
 
     def piece(text: str, length: int) -> str:
         start = chance.randrange(1, max(2, len(text) - length))
@@ -183,7 +184,7 @@ def queries(database: Database, count: int, each: int) -> dict[str, list[str]]:
         "e-mail": lambda n: contact["email"][n],
         "domain": lambda n: contact["email"][n].split("@")[1],
         "reference": lambda n: rows[n].reference.lower().replace("-", " "),
-        "vat": lambda n: f"SI {chance.randrange(10**4)}",
+        "vat": lambda n: " ".join((vats[n % len(vats)][:2], vats[n % len(vats)][2:])),
         "greek": lambda n: f"{chance.choice(GIVEN[24:30]).upper()} {chance.choice(STEMS[21:26])}",
         "persian": lambda n: f"{chance.choice(GIVEN[36:])} {chance.choice(STEMS[31:])}",
         "miss": lambda n: f"{names[n][:3]}q{chance.choice('xyw')}z",

@@ -82,9 +82,10 @@ def _add(
     context: Context, kind: BackendType, name: str, secret_file: str | None, given: dict[str, Any]
 ) -> None:
     from crm_core.bootstrap import load_factory
+    from crm_core.secret_refs import read_secret
     from crm_core.services.backends import add_backend
 
-    load_factory(kind)
+    factory = load_factory(kind)
     config = {
         option.name: str(Path(value).expanduser().resolve()) if option.is_path else value
         for option in kind.options
@@ -92,6 +93,8 @@ def _add(
     }
     context.actor.require("core.backend.manage")
     secret_ref = _secret_ref(kind, name, secret_file) if kind.needs_secret else None
+    # Opening connects to nothing yet, but refuses options that make no sense before they are kept.
+    factory(config, read_secret(secret_ref, name)).close()
     with context.unit_of_work(write=True) as uow:
         added = add_backend(
             uow, name=name, type_name=kind.name, config=config, secret_ref=secret_ref
@@ -100,8 +103,6 @@ def _add(
         data = {"id": added.id, "name": name, "type": kind.name, "secret_ref": secret_ref}
     out = context.output
     out.data("backend.add/1", data, lambda: out.line(f"Added {name} ({kind.title})."))
-    for warning in _warnings(secret_ref):
-        out.warn(warning)
     out.note(f"Next: crm backend test {name}, then crm sync run {name}.")
 
 
@@ -121,12 +122,6 @@ def _secret_ref(kind: BackendType, name: str, secret_file: str | None) -> str:
         )
     secret = click.prompt(f"Password or key for {name}", hide_input=True, err=True)
     return store_in_keyring(name, secret)
-
-
-def _warnings(secret_ref: str | None) -> list[str]:
-    from crm_core.secret_refs import secret_warnings
-
-    return secret_warnings(secret_ref) if secret_ref else []
 
 
 @backend.command(name="list")

@@ -106,7 +106,13 @@ def list_(
 
 @customer.command()
 @click.argument("id_", metavar="ID")
-@click.option("--timeline", default=20, show_default=True, help="How much of the past to show.")
+@click.option(
+    "--timeline",
+    type=click.IntRange(0, 1000),
+    default=20,
+    show_default=True,
+    help="How much of the past to show.",
+)
 @pass_context
 def show(context: Context, id_: str, timeline: int) -> None:
     """Show a customer whole: relations, timeline, documents, activities, consents, profile."""
@@ -118,7 +124,7 @@ def show(context: Context, id_: str, timeline: int) -> None:
     with context.unit_of_work() as uow:
         settings = load_settings(uow)
         card = customer_card(
-            uow, resolve_customer_id(uow, id_), settings, timeline_limit=max(timeline, 0)
+            uow, resolve_customer_id(uow, id_), settings, timeline_limit=timeline
         )
         place = place_of(uow, settings)
     out = context.output

@@ -279,7 +279,7 @@ def log(context: Context, /, id_: str, subject: str, at: str | None, **given: An
             uow,
             resolve_customer_id(uow, id_),
             subject=subject,
-            at=place.typed_moment(at, uow.now) if at else None,
+            at=place.typed_moment(at, uow.now) if at is not None else None,
             **given,
         )
         uow.commit()

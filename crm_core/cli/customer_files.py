@@ -55,7 +55,8 @@ def import_(
     out.data("customer.import/1", data, lambda: _draw(out, report))
     for fault in report.faults[:SHOWN_FAULTS]:
         value = "" if repr(fault.value) in fault.message else f"{fault.value!r} "
-        out.warn(f"line {fault.line}, {fault.column}: {value}{fault.message}")
+        column = f", {fault.column}" if fault.column else ""
+        out.warn(f"line {fault.line}{column}: {value}{fault.message}")
     if report.fault_count > SHOWN_FAULTS:
         more = f" in {errors}" if errors else ": write them to a file with --errors FILE"
         out.warn(f"{report.fault_count} faults in all{more}.")

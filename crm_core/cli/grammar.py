@@ -13,6 +13,8 @@ from crm_core.cli.context import Context
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     shared = context.ensure_object(Context)
+    if value == "":  # such as --as "$WHO" without a WHO: must not act as somebody else
+        raise click.BadParameter("it is empty: give a value or leave it out.")
     if value and parameter.name:
         shared.flags[parameter.name] = value
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _AHEAD = re.compile(r"\+(\d{1,5})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_YEARS = range(1900, 2200)
+"""What lies outside is a slip, and near the calendar's ends cannot be told in every zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,28 @@ class Place:
         Raises:
             InputError: It is none of these.
         """
-        word = text.strip().lower()
-        ahead = _AHEAD.fullmatch(word)
         try:
-            if ahead:
-                return now + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
-            if word in ("today", "tomorrow"):
-                today = now.astimezone(self.zone).date()
-                return self._noon(today + timedelta(days=word == "tomorrow"))
-            if len(word) == len("2026-03-31"):
-                return self._noon(date.fromisoformat(word))
-            moment = datetime.fromisoformat(text.strip())
+            moment = self._moment(text.strip(), now)
+            if moment.year not in _YEARS:
+                raise ValueError(moment.year)
         except (ValueError, OverflowError):
             raise InputError(
                 f"{text!r} is no moment; write it like 2026-03-31 14:30, tomorrow, or +2d.",
                 code="core.moment_invalid",
             ) from None
+        return moment
+
+    def _moment(self, text: str, now: datetime) -> datetime:
+        word = text.lower()
+        ahead = _AHEAD.fullmatch(word)
+        if ahead:
+            return now + timedelta(**{_UNITS[ahead[2]]: int(ahead[1])})
+        if word in ("today", "tomorrow"):
+            today = now.astimezone(self.zone).date()
+            return self._noon(today + timedelta(days=word == "tomorrow"))
+        if len(word) == len("2026-03-31"):
+            return self._noon(date.fromisoformat(word))
+        moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=self.zone)
 
     def _noon(self, on: date) -> datetime:

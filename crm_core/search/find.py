@@ -7,8 +7,9 @@ what the database takes. Words reach them as parameters and hold letters, digits
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,8 +19,11 @@ from crm_core.search.entry import owner_key
 from crm_core.search.full_text import Plan, run
 from crm_core.search.query import Query, anchored
 
+NAMED, BEGUN, WITHIN = range(3)
+"""The stages: names that begin with the query, words that begin with it, words that hold it."""
 BEYOND = "\U0010ffff"
 """Sorts after every continuation of a key."""
+_FULL_TEXT = "core_search_words w JOIN core_search_entry e ON e.position = w.rowid"
 
 
 class Found(NamedTuple):
@@ -38,7 +42,7 @@ def find(
     limit: int,
     owners: Collection[UUID] | None,
     include_archived: bool,
-    after: tuple[int, str, int] | None = None,
+    after: Sequence[Any] | None = None,
 ) -> list[Found]:
     """Return at most ``limit`` entries that match, in order.
 
@@ -52,25 +56,92 @@ def find(
         limit: How many at most.
         owners: Only customers of these users; None for everybody's.
         include_archived: Whether archived customers count.
-        after: Stage, name key and position of the last entry of the page before.
+        after: The last entry of the page before: stage, name key and position count.
     """
     keys = None if owners is None else sorted(map(owner_key, owners))
     if keys == []:
         return []
-    start = after[0] if after else 0
+    asker = _Asker(connection, query, keys, include_archived=include_archived)
+    start = after[0] if after else NAMED
     found: list[Found] = []
-    for stage, search in enumerate(_stages(connection, query, keys)):
-        if stage < start:
-            continue
-        if not include_archived:
-            search.where("NOT e.is_archived")
-        if after and stage == start:
-            search.begin_after(*after[1:])
-        for name_key, position, customer_id in search.rows(connection, limit - len(found)):
-            found.append(Found(stage, name_key, position, _uuid(customer_id)))
-        if len(found) >= limit:
-            break
+    held: list[Found] = []
+    if start == NAMED:
+        found = asker.ask(NAMED, limit, after)
+        room = limit - len(found)
+        # Most queries have few answers: one question then settles both stages that are left.
+        rest = asker.ask(None, room) if room else []
+        held = [entry for entry in rest if entry.stage == WITHIN]
+        found += [entry for entry in rest if entry.stage == BEGUN]
+        if len(rest) < room:
+            return found + held
+        after = rest[-1] if rest else None
+    for stage in (BEGUN, WITHIN):
+        if stage == WITHIN:
+            found += held[: limit - len(found)]
+        if stage >= start and len(found) < limit:
+            beyond = after if start in (NAMED, stage) else None
+            found += asker.ask(stage, limit - len(found), beyond)
     return found
+
+
+class _Asker:
+    """Puts one query to the database, stage by stage."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        query: Query,
+        keys: list[str] | None,
+        *,
+        include_archived: bool,
+    ) -> None:
+        self.connection = connection
+        self.query = query
+        self.keys = keys
+        self.include_archived = include_archived
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """What to ask the full-text table for; PostgreSQL makes plans of its own."""
+        if self.connection.dialect.name != "sqlite":
+            return None
+        return Plan(self.connection, self.query, self.keys)
+
+    def ask(self, stage: int | None, limit: int, after: Sequence[Any] | None = None) -> list[Found]:
+        """Return entries of one stage; of all but the first where ``stage`` is None."""
+        if stage == WITHIN and not self.query.may_be_within:
+            return []
+        named = ("e.name_key >= ? AND e.name_key < ?", self.query.key, self.query.key + BEYOND)
+        begun = _like(self.query, "% {}%".format)
+        within = _like(self.query, lambda word: f"%{anchored(word)}%")
+        plan = self.plan if stage != NAMED else None
+        if stage == NAMED:
+            search = _Search(("e.name_key", "e.position"))
+            search.where(*named)
+        elif plan:
+            search = _Search(("w.rowid",), _FULL_TEXT)
+            search.where("core_search_words MATCH ?", plan.expression(infix=stage != BEGUN))
+        else:
+            search = _Search(("e.position",))
+        if self.keys is not None and not plan:
+            marks = ", ".join("?" * len(self.keys))
+            search.where(f"e.owner_key IN ({marks})", *self.keys)
+        if stage != NAMED:
+            search.where(*(begun if stage == BEGUN else within))
+            search.where(f"NOT ({named[0]})", *named[1:])
+        if stage == WITHIN:
+            search.where(f"NOT ({begun[0]})", *begun[1:])
+        if not self.include_archived:
+            search.where("NOT e.is_archived")
+        if after:
+            search.begin_after(after[1], after[2])
+        return [
+            Found(self._stage(words) if stage is None else stage, name_key, position, _uuid(key))
+            for name_key, position, key, words in search.rows(self.connection, limit)
+        ]
+
+    def _stage(self, words: str) -> int:
+        return BEGUN if self.query.begins(words) else WITHIN
 
 
 class Shown(NamedTuple):
@@ -140,44 +211,10 @@ class _Search:
 
     def rows(self, connection: Connection, limit: int) -> Sequence[Any]:
         sql = (
-            f"SELECT e.name_key, e.position, e.customer_id FROM {self.source} "
+            f"SELECT e.name_key, e.position, e.customer_id, e.words FROM {self.source} "
             f"WHERE {' AND '.join(self.conditions)} ORDER BY {', '.join(self.order)} LIMIT {limit}"
         )
         return run(connection, sql, self.parameters)
-
-
-def _stages(connection: Connection, query: Query, keys: list[str] | None) -> Iterator[_Search]:
-    named = ("e.name_key >= ? AND e.name_key < ?", query.key, query.key + BEYOND)
-    search = _Search(("e.name_key", "e.position"))
-    search.where(*named)
-    if keys is not None:
-        search.where(*_owned(keys))
-    yield search
-    begun, within = _like(query, "% {}%".format), _like(query, lambda w: f"%{anchored(w)}%")
-    full_text = Plan(connection, query, keys) if connection.dialect.name == "sqlite" else None
-    for infix in (False, True) if query.may_be_within else (False,):
-        search = _Search(("e.position",))
-        if full_text:
-            search = _by_full_text(full_text.expression(infix=infix))
-        elif keys is not None:
-            search.where(*_owned(keys))
-        search.where(*(within if infix else begun))
-        search.where(f"NOT ({named[0]})", *named[1:])
-        if infix:
-            search.where(f"NOT ({begun[0]})", *begun[1:])
-        yield search
-
-
-def _owned(keys: list[str]) -> tuple[str, ...]:
-    return (f"e.owner_key IN ({', '.join('?' * len(keys))})", *keys)
-
-
-def _by_full_text(expression: str) -> _Search:
-    """SQLite: the full-text table gives candidates, already in order."""
-    source = "core_search_words w JOIN core_search_entry e ON e.position = w.rowid"
-    search = _Search(("w.rowid",), source)
-    search.where("core_search_words MATCH ?", expression)
-    return search
 
 
 def _like(query: Query, pattern: Callable[[str], str]) -> tuple[str, ...]:

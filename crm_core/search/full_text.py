@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from crm_core.search.index import SAMPLE
-from crm_core.search.query import INFIX_LENGTH, Query
+from crm_core.search.query import INFIX_LENGTH, Group, Query, Words
 
 PROBED = 200
 """Occurrences of a trigram read to tell how common it is."""
-MOST_TRIGRAMS = 8
+MOST_TRIGRAMS = 12
 STEPS_A_ROW = 500
 STEPS_A_SKIP = 50
 FEW = 10
@@ -59,7 +59,10 @@ class Plan:
         """
         words: list[list[Term]] = []
         for group in self.query.groups:
-            ways = [[self._ranked(word, infix=infix) for word in way] for way in group]
+            ways = [
+                [self._ranked(word, infix=infix) for word in way]
+                for way in (_widest(group) if infix else group)
+            ]
             if len(ways) == 1:
                 words.extend(ways[0])
             else:
@@ -91,6 +94,12 @@ class Plan:
         return Term(share, " AND ".join(chosen))
 
 
+def _widest(group: Group) -> list[Words]:
+    """Return the ways to write a group but those whose parts, written apart, are found as well."""
+    apart = {"".join(way) for way in group if len(way) > 1 and min(map(len, way)) >= INFIX_LENGTH}
+    return [way for way in group if len(way) > 1 or way[0] not in apart]
+
+
 def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
     """Return about how many entries it takes to meet each trigram PROBED times, and their number.
 
@@ -108,7 +117,7 @@ def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
 
 
 def _trigrams(word: str, *, infix: bool) -> list[str]:
-    """Return trigrams of a word, eight at most, spread over it; its beginning too unless inside."""
+    """Return trigrams of a word, twelve at most, spread over it; its beginning too unless inside."""
     text = f" {word}".rjust(INFIX_LENGTH)
     starts = range(len(text) - INFIX_LENGTH + 1)
     spread = starts[:: -(-len(starts) // MOST_TRIGRAMS)]

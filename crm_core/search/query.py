@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crm_core.errors import InputError
 from crm_core.search.entry import number
-from crm_core.search.fold import chunks, name_key
+from crm_core.search.fold import chunks, fold, joined, name_key
 
 MAXIMUM_LENGTH = 200
 """Characters of a query; longer ones are a paste gone wrong."""
@@ -43,6 +43,12 @@ class Query:
         """Whether any word is long enough to be looked for inside of words."""
         return any(len(word) >= INFIX_LENGTH for word in self.words())
 
+    def begins(self, words: str) -> bool:
+        """Return whether each word of the query begins one of these words of an entry."""
+        return all(
+            any(all(f" {word}" in words for word in way) for way in group) for group in self.groups
+        )
+
     def touches(self, words: str) -> bool:
         """Return whether some part of the query is found in these words of an entry."""
         return any(
@@ -73,7 +79,7 @@ def parse(text: str) -> Query:
             f"The search text has {len(text)} characters; give at most {MAXIMUM_LENGTH}.",
             code="core.search.too_long",
         )
-    groups = tuple(dict.fromkeys(_groups(chunks(text.replace("(0)", "")))))
+    groups = tuple(dict.fromkeys(_groups(list(_runs(text)))))
     if not groups:
         raise InputError(
             "There is nothing to search for: give letters or digits of a name, e-mail, phone, VAT "
@@ -81,6 +87,13 @@ def parse(text: str) -> Query:
             code="core.search.empty",
         )
     return Query(groups, name_key(text))
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    for run in fold(text.replace("(0)", "")).split():
+        # The parts of an e-mail address mean nothing alone; those of other runs may.
+        words = [joined(run)] if "@" in run.strip("@") else None
+        yield from [words] if words and words[0] else chunks(run)
 
 
 def _groups(runs: list[list[str]]) -> Iterator[Group]:

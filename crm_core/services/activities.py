@@ -14,7 +14,7 @@ from crm_core.entities.user import User
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import expect_version, filled
+from crm_core.services.checks import LINE, expect_version, filled, optional
 from crm_core.services.lookup import key_condition, permitted_customer
 from crm_core.services.users import require_enabled
 
@@ -56,8 +56,8 @@ def add_activity(
         Activity(
             customer_id=customer.id,
             type=kind,
-            summary=(summary or "").strip() or kind,
-            note=note or None,
+            summary=optional(summary, "summary", most=LINE) or kind,
+            note=optional(note, "note"),
             due_at=due_at,
             owner_id=owner_id,
             is_open=True,

@@ -12,16 +12,29 @@ from crm_core.persistence.base import Versioned
 E = TypeVar("E", bound=StrEnum)
 
 CLOCK_SKEW = timedelta(minutes=5)
+LINE, PAGES = 250, 100_000
+"""Characters: the most that a line of text may have, and the most that a long one may."""
 
 
-def filled(text: str | None, field: str) -> str:
-    """Return ``text`` without surrounding space; raises InputError when nothing is left."""
-    stripped = (text or "").strip()
-    if not stripped:
+def filled(text: str | None, field: str, *, most: int = LINE) -> str:
+    """Return ``text`` without surrounding space; raises InputError for none or too much of it."""
+    kept = optional(text, field, most=most)
+    if kept is None:
         raise InputError(f"{field} is empty: give some text.", code=f"core.{field}.empty")
+    return kept
+
+
+def optional(text: str | None, field: str, *, most: int = PAGES) -> str | None:
+    """Return ``text`` without surrounding space, None for blank; raises InputError for too much."""
+    stripped = (text or "").strip()
     if "\x00" in stripped:
         raise InputError(f"{field} holds a NUL character: remove it.", code=f"core.{field}.invalid")
-    return stripped
+    if len(stripped) > most:
+        raise InputError(
+            f"{field} has {len(stripped):,} characters, more than {most:,}: shorten it.",
+            code=f"core.{field}.invalid",
+        )
+    return stripped or None
 
 
 def one_of(kind: type[E], text: str, field: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from crm_core.entities.consent import Consent, ConsentStatus
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import filled, one_of, past
+from crm_core.services.checks import PAGES, filled, one_of, past
 from crm_core.services.lookup import permitted_customer
 
 RECORD = "core.consent.record"
@@ -45,7 +45,7 @@ def record_consent(
             purpose=filled(purpose, "purpose").lower(),
             channel=filled(channel, "channel").lower(),
             status=one_of(ConsentStatus, status, "status"),
-            evidence=filled(evidence, "evidence"),
+            evidence=filled(evidence, "evidence", most=PAGES),
             at=past(at, uow.now, "at"),
             recorded_by_id=uow.actor.user_id,
         )

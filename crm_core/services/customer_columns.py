@@ -143,7 +143,7 @@ def record_of(columns: Sequence[Column], cells: Sequence[str]) -> dict[str, Any]
         if not cell:
             continue
         _, group, key, part = column
-        if group == "field" or group == OWNER:
+        if group in ("field", OWNER):
             record[key] = cell
         elif group == "contact":
             points.append({"kind": key, "value": cell})

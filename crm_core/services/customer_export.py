@@ -25,7 +25,12 @@ from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.database import Database
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.services.customer_columns import CONTACT_KINDS, guarded
+from crm_core.services.customer_columns import (
+    MOST_OF_A_KIND,
+    TAG_SEPARATOR,
+    contact_column,
+    guarded,
+)
 from crm_core.services.customer_rows import (
     CustomerFilter,
     Row,
@@ -161,13 +166,19 @@ def _write_excel(path: Path, names: list[str], rows: Rows) -> None:
         ) from error
 
 
-def _write_vcards(path: Path, names: list[str], rows: Rows) -> None:
+def _write_vcards(path: Path, _names: list[str], rows: Rows) -> None:
     with path.open("w", encoding="utf-8", newline="") as handle:
         for customer_id, cells in rows:
             handle.write(vcard(customer_id, cells))
 
 
-_VCARD_PHONES = {"phone": ["VOICE"], "mobile": ["CELL"], "fax": ["FAX"]}
+_VCARD_POINTS: tuple[tuple[str, str, list[str]], ...] = (
+    ("tel", "phone", ["VOICE"]),
+    ("tel", "mobile", ["CELL"]),
+    ("tel", "fax", ["FAX"]),
+    ("email", "email", []),
+    ("url", "website", []),
+)
 _VCARD_USES = (("", ["WORK"]), ("invoice_", ["POSTAL"]), ("delivery_", ["PARCEL"]))
 
 
@@ -179,27 +190,23 @@ def vcard(customer_id: UUID, cells: Row) -> str:
     card.add("uid").value = f"urn:uuid:{customer_id}"
     name = cells["name"]
     card.add("fn").value = name
-    if cells.get("kind") == "company":
-        card.add("n").value = vobject.vcard.Name()
-        card.add("org").value = [name]
-    else:
-        given, _, family = name.rpartition(" ")
-        card.add("n").value = vobject.vcard.Name(family=family, given=given)
-        if cells.get("company"):
-            card.add("org").value = [cells["company"]]
-    for field, item in (("job_title", "title"), ("note", "note")):
-        if cells.get(field):
-            card.add(item).value = cells[field]
+    is_company = cells.get("kind") == "company"
+    given, _, family = ("", "", "") if is_company else name.rpartition(" ")
+    card.add("n").value = vobject.vcard.Name(family=family, given=given)
+    organisation = name if is_company else cells.get("company")
+    if organisation:
+        card.add("org").value = [organisation]
     if cells.get("tags"):
-        card.add("categories").value = cells["tags"].split(";")
-    for kind, types in _VCARD_PHONES.items():
+        card.add("categories").value = cells["tags"].split(TAG_SEPARATOR)
+    for item, column in (("title", "job_title"), ("note", "note")):
+        if column in cells:
+            card.add(item).value = cells[column]
+    for item, kind, types in _VCARD_POINTS:
         for value in _all_of(cells, kind):
-            phone = card.add("tel")
-            phone.value, phone.type_param = value, types
-    for value in _all_of(cells, "email"):
-        card.add("email").value = value
-    for value in _all_of(cells, "website"):
-        card.add("url").value = value
+            point = card.add(item)
+            point.value = value
+            if types:
+                point.type_param = types
     for prefix, types in _VCARD_USES:
         _add_address(card, vobject.vcard.Address, cells, prefix, types)
     text: str = card.serialize()
@@ -207,8 +214,7 @@ def vcard(customer_id: UUID, cells: Row) -> str:
 
 
 def _all_of(cells: Row, kind: str) -> list[str]:
-    assert kind in CONTACT_KINDS
-    names = [kind, *(f"{kind}{number}" for number in range(2, 10))]
+    names = (contact_column(kind, place).name for place in range(MOST_OF_A_KIND))
     return [cells[name] for name in names if name in cells]
 
 

@@ -19,57 +19,39 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from crm_core.access import Actor
-from crm_core.entities.consent import ProfileAttribute
-from crm_core.entities.user import User
-from crm_core.errors import ConfigurationError, InputError
+from crm_core.errors import ConfigurationError
 from crm_core.normalize import shortened
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from crm_core.schemas.customer import read_customer
 from crm_core.services.customer_bulk import save_customers
-from crm_core.services.customer_columns import (
-    COMPANY,
-    OWNER,
-    TAGS,
-    Column,
-    column_at,
-    column_named,
-    known_columns,
-    record_of,
-    unguarded,
-)
-from crm_core.services.customer_matching import MATCH_KEYS, Matcher, RowFault, checked_match
+from crm_core.services.customer_columns import COMPANY, Column, column_named
+from crm_core.services.customer_matching import MATCH_KEYS, Matcher, RowError, checked_match
 from crm_core.services.import_drafts import DraftMaker
+from crm_core.services.import_rows import (
+    ImportFault,
+    RowCheck,
+    SetAside,
+    checked_columns,
+    read_known,
+)
 from crm_core.services.import_spool import ImportSpool
-from crm_core.services.profile import canonical_value
 from crm_core.services.profile_bulk import save_profile_values
 from crm_core.services.relationship_bulk import relate_contacts
-from crm_core.services.settings import load_settings
 from crm_core.services.table_files import SPREADSHEETS, read_table
 
+__all__ = ["ImportFault", "ImportReport", "import_customers"]
+
 IMPORT = "core.customer.import"
-PROFILE_EDIT = "core.profile.edit"
 FAULTS_KEPT = 1_000
 """Faults a report holds; a file of errors holds them all."""
 PROGRESS_EVERY = 1_000
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 Progress = Callable[[str, int, int | None], None]
-
-
-class ImportFault(NamedTuple):
-    """Why one row was set aside: where, what stood there (cut where long), what to do."""
-
-    line: int
-    column: str
-    value: str
-    message: str
 
 
 @dataclass(slots=True)
@@ -97,15 +79,6 @@ class ImportReport:
     faulty_rows: int = 0
     faults: list[ImportFault] = field(default_factory=list)
     is_dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What rows are checked against, read once."""
-
-    owners: dict[str, UUID]
-    attributes: dict[str, ProfileAttribute]
-    region: str | None
 
 
 def import_customers(
@@ -153,9 +126,9 @@ def import_customers(
             is_known=lambda header: column_named(header) is not None,
         )
         _, header = next(lines)
-        columns = _columns(header)
-        known = _known(database, actor, columns)
-        check = _RowCheck(columns, known, is_guarded=path.suffix.lower() not in SPREADSHEETS)
+        columns = checked_columns(header)
+        known = read_known(database, actor, columns)
+        check = RowCheck(columns, known, is_guarded=path.suffix.lower() not in SPREADSHEETS)
         for line, cells in lines:
             report.rows += 1
             check.row(line, cells, spool, set_aside)
@@ -180,9 +153,6 @@ def _rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-SetAside = Callable[[ImportFault], None]
 
 
 @contextmanager
@@ -219,128 +189,6 @@ def _fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetA
             writer.writerow(fault)
 
         yield count_and_write
-
-
-def _columns(header: Sequence[str]) -> list[Column]:
-    columns, unknown = [], []
-    for position, label in enumerate(header, 1):
-        column = column_named(label)
-        if column is None:
-            unknown.append(repr(shortened(label)) if label.strip() else f"no name (no. {position})")
-        else:
-            columns.append(column)
-    if unknown:
-        raise InputError(
-            f"Unknown columns: {', '.join(unknown)}. Rename or remove them. Known are: "
-            f"{known_columns()}. Nothing was written.",
-            code="core.import.columns_unknown",
-            details={"unknown": unknown},
-        )
-    names = [column.name for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(
-            f"Columns given twice: {', '.join(twice)}. Keep one of each. Nothing was written.",
-            code="core.import.columns_twice",
-            details={"twice": twice},
-        )
-    return columns
-
-
-def _known(database: Database, actor: Actor, columns: Sequence[Column]) -> _Known:
-    with unit_of_work(database, actor=actor) as uow:
-        owners: dict[str, UUID] = {}
-        if any(column.group == OWNER for column in columns):
-            owners = {row.login: row.id for row in uow.execute(select(User.login, User.id))}
-        codes = {column.key for column in columns if column.group == "profile"}
-        attributes: dict[str, ProfileAttribute] = {}
-        if codes:
-            actor.require(PROFILE_EDIT)
-            attributes = {a.code: a for a in uow.scalars(select(ProfileAttribute))}
-            if missing := sorted(codes - set(attributes)):
-                raise InputError(
-                    f"There are no profile attributes {', '.join(missing)}; known are: "
-                    f"{', '.join(sorted(attributes)) or 'none yet'}. Nothing was written.",
-                    code="core.import.attributes_unknown",
-                    details={"unknown": missing},
-                )
-        return _Known(owners, attributes, load_settings(uow).phone_region)
-
-
-class _RowCheck:
-    """Checks rows one by one and keeps the good ones."""
-
-    def __init__(self, columns: list[Column], known: _Known, *, is_guarded: bool) -> None:
-        self.columns = columns
-        self.known = known
-        self.is_guarded = is_guarded
-        self.company_at = next((i for i, c in enumerate(columns) if c.group == COMPANY), None)
-
-    def row(self, line: int, cells: list[str], spool: ImportSpool, set_aside: SetAside) -> None:
-        """Check one row."""
-        if len(cells) < len(self.columns):
-            message = (
-                f"has {len(cells)} values where the header has {len(self.columns)}. Fill the row "
-                "up, or check whether the file was cut off."
-            )
-            set_aside(ImportFault(line, "", shortened(cells[-1]), message))
-            return
-        if self.is_guarded:
-            cells = [unguarded(cell) if cell[:1] == "'" else cell for cell in cells]
-        cells = [cell.strip() for cell in cells]
-        values, faults = read_customer(
-            record_of(self.columns, cells), partial=True, region=self.known.region, is_clean=True
-        )
-        found = [(*column_at(path, self.columns, cells), message) for path, message in faults]
-        record = {} if faults else self._record(values, cells, found)
-        if found:
-            for name, cell, message in found:
-                set_aside(ImportFault(line, name, shortened(cell), message))
-        else:
-            spool.add(line, record)
-
-    def _record(
-        self, values: dict[str, Any], cells: list[str], found: list[tuple[str, str, str]]
-    ) -> dict[str, Any]:
-        """Return the row as it is spooled: columns of the customer apart from what hangs on it."""
-        points = values.pop("contact_points", [])
-        if points:
-            filled = [
-                column.part
-                for column, cell in zip(self.columns, cells, strict=False)
-                if column.group == "contact" and cell
-            ]
-            for point, place in zip(points, filled, strict=True):
-                point["place"] = place
-        record: dict[str, Any] = {
-            "points": points,
-            "addresses": values.pop("addresses", []),
-            "tags": values.pop(TAGS, None),
-            "profile": self._profile(values.pop("profile", {}), found),
-            "values": values,
-        }
-        login = values.pop(OWNER, None)
-        if login is not None:
-            owner_id = self.known.owners.get(login)
-            if owner_id is None:
-                found.append((OWNER, login, "is not the login of a user. See crm user list."))
-            else:
-                values["owner_id"] = str(owner_id)
-        if self.company_at is not None and (company := cells[self.company_at]):
-            record[COMPANY] = company
-        return record
-
-    def _profile(
-        self, profile: dict[str, str], found: list[tuple[str, str, str]]
-    ) -> dict[str, str]:
-        values = {}
-        for code, text in profile.items():
-            attribute = self.known.attributes[code]
-            try:
-                values[str(attribute.id)] = canonical_value(attribute, text)
-            except InputError as error:
-                found.append((f"profile:{code}", text, error.message))
-        return values
 
 
 class _Importer:
@@ -408,7 +256,7 @@ class _Importer:
             try:
                 candidate = matcher.take(line, record)
                 maker.check_rights(candidate, record)
-            except RowFault as fault:
+            except RowError as fault:
                 cell = record["values"].get(fault.column)
                 self.set_aside(
                     ImportFault(line, fault.column, shortened(cell or ""), fault.message)

@@ -45,7 +45,7 @@ class Candidate:
     line: int | None = None
 
 
-class RowFault(InputError):
+class RowError(InputError):
     """One row cannot be taken; the others go on. ``column`` says where."""
 
     def __init__(self, column: str, message: str) -> None:
@@ -94,7 +94,7 @@ class Matcher:
         """Return the customer a row means: one with an id, or a new one without.
 
         Raises:
-            RowFault: More than one fits, or an earlier row took it.
+            RowError: More than one fits, or an earlier row took it.
         """
         keys = self._keys(record)
         found, by = self._find(record, keys)
@@ -102,7 +102,7 @@ class Matcher:
             found = Candidate(record["values"].get("kind") or DEFAULT_KIND, keys, _phones(record))
             self._add(found, record["values"].get("name"))
         elif found.line is not None:
-            raise RowFault(
+            raise RowError(
                 by,
                 f"is the same customer as line {found.line} (same {by}). Merge the two rows; if "
                 "they are two customers, give each a reference.",
@@ -119,7 +119,7 @@ class Matcher:
                 if self._fits(record, keys, key, each)
             }
             if len(fitting) > 1:
-                raise RowFault(
+                raise RowError(
                     key, f"fits {len(fitting)} customers. Give the reference of the one you mean."
                 )
             if fitting:
@@ -149,7 +149,7 @@ class Matcher:
             if each.kind == kind and each.phones == phones and not any(each.keys.values())
         ]
         if len(twins) > 1:
-            raise RowFault(
+            raise RowError(
                 "name", f"fits {len(twins)} customers. Give the reference of the one you mean."
             )
         return twins[0] if twins else None

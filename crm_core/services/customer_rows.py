@@ -12,12 +12,21 @@ from sqlalchemy import func, select
 
 from crm_core.access import Actor
 from crm_core.entities.consent import ProfileAttribute, ProfileValue
-from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
+from crm_core.entities.customer import (
+    Address,
+    ContactPoint,
+    Customer,
+    CustomerKind,
+    CustomerStage,
+    CustomerTag,
+    Tag,
+)
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.user import User
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.services.checks import one_of
 from crm_core.services.customer_columns import (
     COMPANY,
     CONTACT_KINDS,
@@ -49,10 +58,10 @@ class CustomerFilter:
     archived: bool | None = False
 
     def applied_to(self, statement: Any) -> Any:
-        """Return the statement restricted to these customers."""
+        """Return the statement restricted to these; raises InputError for an unknown kind."""
         for column, value in (
-            (Customer.kind, self.kind),
-            (Customer.stage, self.stage),
+            (Customer.kind, self.kind and one_of(CustomerKind, self.kind, "kind")),
+            (Customer.stage, self.stage and one_of(CustomerStage, self.stage, "stage")),
             (Customer.owner_id, self.owner_id),
         ):
             if value is not None:

@@ -9,18 +9,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from crm_core.entities.customer import (
-    Customer,
-    CustomerKind,
-    CustomerStage,
-)
+from crm_core.entities.customer import Customer
 from crm_core.entities.user import User
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.schemas.customer import load_customer
-from crm_core.services.checks import expect_version, one_of
+from crm_core.services.checks import expect_version
 from crm_core.services.contact_details import new_address, new_contact_point, region_of
 from crm_core.services.customer_rows import CustomerFilter
 from crm_core.services.lookup import permitted_customer
@@ -199,8 +195,8 @@ def list_customers(
         )
     statement = select(*_LIST_COLUMNS).outerjoin(User, User.id == Customer.owner_id)
     wanted = CustomerFilter(
-        kind=kind and one_of(CustomerKind, kind, "kind"),
-        stage=stage and one_of(CustomerStage, stage, "stage"),
+        kind=kind,
+        stage=stage,
         owner_id=owner_id,
         tag=tag,
         archived=archived,

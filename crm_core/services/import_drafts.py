@@ -15,7 +15,7 @@ from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft
 from crm_core.services.customer_bulk_rows import ADDRESS_COLUMNS
-from crm_core.services.customer_matching import Candidate, RowFault
+from crm_core.services.customer_matching import Candidate, RowError
 from crm_core.services.tag_bulk import ensure_tags
 
 CREATE, EDIT, ASSIGN = "core.customer.create", "core.customer.edit", "core.customer.assign"
@@ -37,26 +37,26 @@ class DraftMaker:
         self.may_all = reaches_all and uow.actor.reach(ASSIGN) is Reach.ALL
 
     def check_rights(self, candidate: Candidate, record: Record) -> None:
-        """Raise RowFault where the actor may not write this row; ids become UUIDs on the way."""
+        """Raise RowError where the actor may not write this row; ids become UUIDs on the way."""
         actor, values = self.uow.actor, record["values"]
         if "owner_id" in values:
             values["owner_id"] = UUID(values["owner_id"])
         if candidate.customer_id is None and not values.get("name"):
-            raise RowFault("name", "is missing; a new customer needs a name.")
+            raise RowError("name", "is missing; a new customer needs a name.")
         if self.may_all:
             return
         if candidate.customer_id is None:
             owner_id = values.setdefault("owner_id", self.default_owner)
             if not actor.may_for_owner(CREATE, owner_id):
-                raise RowFault("owner", _lacking(CREATE, "create this customer"))
+                raise RowError("owner", _lacking(CREATE, "create this customer"))
             if owner_id not in (None, actor.user_id) and not actor.may(ASSIGN):
-                raise RowFault("owner", _lacking(ASSIGN, "give customers to others"))
+                raise RowError("owner", _lacking(ASSIGN, "give customers to others"))
             return
         if not actor.may_for_owner(EDIT, candidate.owner_id):
-            raise RowFault("", _lacking(EDIT, "change this customer"))
+            raise RowError("", _lacking(EDIT, "change this customer"))
         changes_owner = values.get("owner_id", candidate.owner_id) != candidate.owner_id
         if changes_owner and not actor.may_for_owner(ASSIGN, candidate.owner_id):
-            raise RowFault("owner", _lacking(ASSIGN, "give this customer to another"))
+            raise RowError("owner", _lacking(ASSIGN, "give this customer to another"))
 
     def drafts(self, rows: Sequence[tuple[Record, Candidate]]) -> list[CustomerDraft]:
         """Return one draft a row, in order."""

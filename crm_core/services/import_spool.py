@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import orjson
@@ -33,7 +33,7 @@ class ImportSpool:
         self._waiting: list[tuple[int, bytes]] = []
         self.rows = 0
 
-    def __enter__(self) -> ImportSpool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -12,7 +12,7 @@ from crm_core.entities.interaction import Channel, Direction, Interaction
 from crm_core.entities.user import User
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import filled, one_of, past
+from crm_core.services.checks import filled, one_of, optional, past
 from crm_core.services.lookup import permitted_customer
 
 LOG = "core.interaction.log"
@@ -50,7 +50,7 @@ def log_interaction(
             channel=one_of(Channel, channel, "channel"),
             direction=one_of(Direction, direction, "direction"),
             subject=filled(subject, "subject"),
-            body=body or None,
+            body=optional(body, "body"),
             user_id=uow.actor.user_id,
             about_type=about_type,
             about_id=about_id,

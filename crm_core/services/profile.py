@@ -14,7 +14,7 @@ from sqlalchemy import select
 from crm_core.entities.consent import ProfileAttribute, ProfileType, ProfileValue
 from crm_core.errors import DuplicateError, InputError, NotFoundError
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import filled, one_of
+from crm_core.services.checks import PAGES, filled, one_of
 from crm_core.services.currencies import checked_code
 from crm_core.services.lookup import permitted_customer
 
@@ -23,7 +23,7 @@ EDIT = "core.profile.edit"
 
 MONEY_PLACES = 4
 NUMBER_DIGITS = 30
-_CODE = re.compile(r"[a-z][a-z0-9_]*")
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -54,8 +54,8 @@ def define_attribute(
     uow.actor.require(DESIGN)
     if not _CODE.fullmatch(code):
         raise InputError(
-            f"{code!r} cannot be an attribute's code: use lower-case letters, digits and "
-            "underscores, a letter first.",
+            f"{code[:80]!r} cannot be an attribute's code: use up to 60 lower-case letters, "
+            "digits and underscores, a letter first.",
             code="core.profile_attribute.code",
         )
     type = one_of(ProfileType, type, "type")
@@ -158,7 +158,7 @@ def canonical_value(attribute: ProfileAttribute, text: str) -> str:
     Raises:
         InputError: The text is no such value; the message says what one looks like.
     """
-    text = filled(text, attribute.code)
+    text = filled(text, attribute.code, most=PAGES)
     if attribute.type == ProfileType.CHOICE:
         return _choice(attribute, text)
     parse, example = _PARSERS[attribute.type]

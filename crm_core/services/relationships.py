@@ -13,6 +13,7 @@ from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.errors import DuplicateError, InputError, NotFoundError, RuleViolationError
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.persistence.unscoped import leads_to
+from crm_core.services.checks import optional
 
 EDIT = "core.customer.edit"
 CONTACT_OF = "contact_of"
@@ -84,7 +85,7 @@ def relate_customers(
             from_customer_id=first.id,
             to_customer_id=second.id,
             started_on=started_on,
-            note=note,
+            note=optional(note, "note"),
         )
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from uuid import UUID
@@ -17,7 +16,6 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import checked_code, ensure_currency
 
 EDIT = "core.settings.edit"
-_REGION = re.compile(r"[A-Z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,8 @@ def _company(text: str) -> str:
     return text
 
 
-def _zone(text: str) -> str:
+def checked_zone(text: str) -> str:
+    """Return the name of a time zone; raises ValueError when there is none such."""
     try:
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, OSError) as error:
@@ -103,7 +102,9 @@ def _language(text: str) -> str:
 
 
 def _region(text: str) -> str:
-    if not _REGION.fullmatch(text.upper()):
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if text.upper() not in SUPPORTED_REGIONS:
         raise ValueError(text)
     return text.upper()
 
@@ -111,7 +112,7 @@ def _region(text: str) -> str:
 _PARSERS: dict[str, tuple[Callable[[str], str], str]] = {
     "company": (_company, "Acme Ltd"),
     "base_currency": (checked_code, "EUR"),
-    "time_zone": (_zone, "Europe/Athens"),
+    "time_zone": (checked_zone, "Europe/Athens"),
     "language": (_language, "el-GR"),
     "phone_region": (_region, "GR"),
     "installation_id": (lambda text: str(UUID(text)), "a UUID"),

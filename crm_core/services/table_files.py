@@ -38,7 +38,7 @@ def read_table(
     delimiter: str | None = None,
     is_known: Callable[[str], bool] = bool,
 ) -> Iterator[Line]:
-    """Yield (line number, cells) of a CSV or spreadsheet file: the header first, blank rows left out.
+    """Yield (line number, cells) of a CSV or spreadsheet file, the header first, no blank rows.
 
     Args:
         path: The file; its ending tells spreadsheets from CSV.
@@ -73,7 +73,7 @@ def read_table(
 
 def _refuse(what: str, path: Path, line: int | None = None) -> NoReturn:
     raise InputError(
-        f"{path.name} cannot be read: {what} Nothing was written.",
+        f"{path.name or path} cannot be read: {what} Nothing was written.",
         code="core.import.file",
         details={"file": str(path), "line": line},
     )
@@ -83,6 +83,11 @@ def _csv_rows(
     path: Path, encoding: str | None, delimiter: str | None, is_known: Callable[[str], bool]
 ) -> Iterator[Line]:
     codec = _encoding(path, encoding)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+        raise InputError(
+            f"{delimiter!r} cannot separate values; give one character, such as ; or ,.",
+            code="core.import.delimiter",
+        )
     try:
         with path.open(encoding=codec, newline="") as handle:
             delimiter = delimiter or _delimiter(handle, path, is_known)
@@ -97,7 +102,10 @@ def _csv_rows(
             line,
         )
     except UnicodeError as error:
-        _refuse(f"it is not {codec} text ({error}). Name its encoding: --encoding NAME.", path)
+        _refuse(
+            f"it is not {codec} text ({error}). Name its encoding, such as --encoding utf-16-le.",
+            path,
+        )
     except OSError as error:
         _refuse(f"{error.strerror}. Check the path and the rights on it.", path)
 

@@ -20,10 +20,11 @@ from crm_core.errors import (
 )
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.checks import LINE, optional
 from crm_core.services.roles import EVERY_RIGHT, role_named
 
 MANAGE = "core.user.manage"
-_LOGIN = re.compile(r"[^\s:]{1,100}")
+_LOGIN = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f]{1,100}")
 
 
 def add_user(
@@ -50,13 +51,14 @@ def add_user(
         os_user: Operating system account that acts as this user on the command line.
 
     Raises:
+        InputError: The login, e-mail address, language or time zone is none.
         DuplicateError: The login is taken.
         NotFoundError: There is no such role.
     """
     uow.actor.require(MANAGE)
     if not _LOGIN.fullmatch(login):
         raise InputError(
-            f"{login!r} cannot be a login: use up to 100 characters without spaces or colons.",
+            f"{login[:120]!r} cannot be a login: use up to 100 characters without spaces or colons.",
             code="core.user.login",
         )
     if uow.scalar(select(User.id).where(func.lower(User.login) == login.lower())) is not None:
@@ -67,11 +69,9 @@ def add_user(
     user = uow.add(
         User(
             login=login,
-            name=(name or "").strip() or login,
-            email=email,
-            language=language,
-            time_zone=time_zone,
+            name=optional(name, "name", most=LINE) or login,
             os_user=os_user,
+            **_checked(email, language, time_zone),
             created_at=uow.now,
             updated_at=uow.now,
         )
@@ -81,6 +81,25 @@ def add_user(
         uow.add(UserRole(user_id=user.id, role_id=role.id))
     uow.flush()
     return user
+
+
+def _checked(email: str | None, language: str | None, zone: str | None) -> dict[str, str | None]:
+    # Imported here, for every command reads users and this takes longer than all of that.
+    from crm_core.normalize import checked_email, parse_language
+    from crm_core.services.settings import checked_zone
+
+    try:
+        time_zone = checked_zone(zone) if zone else None
+    except ValueError:
+        raise InputError(
+            f"time_zone: {zone!r} is no time zone; write it like Europe/Athens.",
+            code="core.user.time_zone",
+        ) from None
+    return {
+        "email": checked_email(email) if email else None,
+        "language": parse_language(language) if language else None,
+        "time_zone": time_zone,
+    }
 
 
 def user_named(uow: UnitOfWork, login: str) -> User:

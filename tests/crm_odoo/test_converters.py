@@ -36,7 +36,8 @@ def test_numbers_are_exact_to_their_places(value, converter):
     assert not (("." in shown) and shown.endswith(("0", ".")))
 
 
-@given(st.integers(-(10**12), 10**12), st.integers(0, 9999))
+# Beyond 10^11 a float no longer holds four places, so nothing could bring them back.
+@given(st.integers(-(10**11), 10**11), st.integers(0, 9999))
 def test_what_was_typed_comes_back_without_noise(whole, fraction):
     typed = Decimal(whole) + Decimal(fraction).scaleb(-4)
     assert Decimal(money(float(typed))) == typed

@@ -46,7 +46,7 @@ def test_added_backends_are_listed_and_opened_with_their_options(crm, paper):
         "folder": str(crm.folder / "here"),
     }
     assert paper.opened[0].secret is None
-    assert paper.closed == 1
+    assert paper.closed == len(paper.opened) == 2  # when it was added, and now
 
 
 def test_an_unknown_type_is_refused_with_those_there_are(crm, paper):

@@ -193,6 +193,8 @@ def test_filters(company: Any, tmp_path: Path) -> None:
     assert names(owner_id=company.user_id("eva")) == ["Anna"]
     assert names(tag="VIP") == ["Anna"]
     assert names(tag="none") == []
+    with pytest.raises(InputError, match="'dog' is not a kind; choose one of person, company"):
+        names(kind="dog")
 
 
 def test_only_what_the_actor_may_see_and_only_with_the_right(company: Any, tmp_path: Path) -> None:
