@@ -153,6 +153,8 @@ class FilesBackend:
         if missing:
             raise ValueError(f"{', '.join(missing)} must be filled")
         values = _converted(layout.columns, row, layout.defaults)
+        if entity == "address" and row["id"] in self._customer_ids:
+            raise ValueError(f"the id {row['id']} is in customers.csv too; give it another")
         if entity == "customer":
             values["contact_points"] = [
                 {"kind": kind, "value": row[kind]} for kind in CONTACT_COLUMNS if row.get(kind)
@@ -174,6 +176,12 @@ class FilesBackend:
     @cached_property
     def _links(self) -> dict[tuple[str, str], list[Row]]:
         return self._by_document(LINKS_FILE)
+
+    @cached_property
+    def _customer_ids(self) -> set[str]:
+        """Documents name a customer or an address by one id, so it must not be both."""
+        file = LAYOUTS["customer"].file
+        return {row["id"] for row in self._rows(file)} if (self.folder / file).is_file() else set()
 
     @cached_property
     def _rates(self) -> dict[str, list[dict[str, str]]]:

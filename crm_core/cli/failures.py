@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.cli.output import inert, json_text
-from crm_core.errors import ConfigurationError, CrmError
+from crm_core.errors import ConfigurationError, CrmError, InputError
 
 if TYPE_CHECKING:
     from crm_core.cli.context import Context
@@ -74,6 +74,12 @@ def _translated(error: BaseException, context: Context) -> CrmError | None:
             f"{name}{error.strerror or error}. Check that the place exists, may be written and "
             "has room; then try again.",
             code="core.system",
+        )
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return InputError(
+            f"{error.object[:60]!r} holds bytes that are not UTF-8 text: type it again in a "
+            "terminal whose locale is UTF-8.",
+            code="core.not_utf8",
         )
     if "sqlalchemy" not in sys.modules:
         return None

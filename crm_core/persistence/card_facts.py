@@ -103,14 +103,18 @@ def facts(visible: ColumnElement[bool] | None) -> CompoundSelect[Any]:
     Args:
         visible: Which customers the actor may see, for those it is tied to; None for all.
     """
-    tag, carried = table_of(Tag), table_of(CustomerTag)
-    own, user = table_of(Ownership), table_of(User)
-    value, attribute = table_of(ProfileValue), table_of(ProfileAttribute)
-    binding, backend, cursor = table_of(Binding), table_of(Backend), table_of(SyncCursor)
-    address, point, consent = table_of(Address), table_of(ContactPoint), table_of(Consent)
     ties = _relationships()
     return union_all(
-        ties if visible is None else ties.where(visible),
+        ties if visible is None else ties.where(visible), *_described(), *_followed(), _sources()
+    )
+
+
+def _described() -> tuple[Select[Any], ...]:
+    """Select addresses, contact points, tags and profile."""
+    address, point = table_of(Address), table_of(ContactPoint)
+    tag, carried = table_of(Tag), table_of(CustomerTag)
+    value, attribute = table_of(ProfileValue), table_of(ProfileAttribute)
+    return (
         _fact("addresses", address.c.id, columns(Address, *ADDRESS_TEXTS)).where(
             of_customer(Address), address.c.archived_at.is_(None)
         ),
@@ -123,6 +127,22 @@ def facts(visible: ColumnElement[bool] | None) -> CompoundSelect[Any]:
         _fact("tags", tag.c.id, [tag.c.name])
         .join(carried, carried.c.tag_id == tag.c.id)
         .where(of_customer(CustomerTag)),
+        _fact(
+            "profile",
+            value.c.id,
+            [*columns(ProfileAttribute, "title", "code", "type"), value.c.value],
+            moments=[value.c.updated_at],
+            rank=case((attribute.c.is_personal, 1), else_=0),
+        )
+        .join(attribute, attribute.c.id == value.c.attribute_id)
+        .where(of_customer(ProfileValue)),
+    )
+
+
+def _followed() -> tuple[Select[Any], ...]:
+    """Select what follows each other in time: owners and consents."""
+    own, user, consent = table_of(Ownership), table_of(User), table_of(Consent)
+    return (
         _fact(
             "owners",
             own.c.id,
@@ -139,15 +159,12 @@ def facts(visible: ColumnElement[bool] | None) -> CompoundSelect[Any]:
             columns(Consent, "purpose", "channel", "status", "evidence"),
             moments=[consent.c.at],
         ).where(of_customer(Consent)),
-        _fact(
-            "profile",
-            value.c.id,
-            [*columns(ProfileAttribute, "title", "code", "type"), value.c.value],
-            moments=[value.c.updated_at],
-            rank=case((attribute.c.is_personal, 1), else_=0),
-        )
-        .join(attribute, attribute.c.id == value.c.attribute_id)
-        .where(of_customer(ProfileValue)),
+    )
+
+
+def _sources() -> Select[Any]:
+    binding, backend, cursor = table_of(Binding), table_of(Backend), table_of(SyncCursor)
+    return (
         _fact(
             "sources",
             binding.c.id,
@@ -157,7 +174,7 @@ def facts(visible: ColumnElement[bool] | None) -> CompoundSelect[Any]:
         .select_from(binding)
         .join(backend, backend.c.id == binding.c.backend_id)
         .outerjoin(cursor, cursor.c.backend_id == binding.c.backend_id)
-        .where(binding.c.local_id == THIS, binding.c.entity == word("customer")),
+        .where(binding.c.local_id == THIS, binding.c.entity == word("customer"))
     )
 
 

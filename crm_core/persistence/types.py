@@ -42,12 +42,17 @@ class Key(Uuid[UUID]):
         return native  # type: ignore[no-any-return]
 
 
+_set_int = vars(UUID)["int"].__set__
+_set_is_safe = vars(UUID)["is_safe"].__set__
+_UNKNOWN = SafeUUID.unknown
+
+
 def _uuid_of_digits(digits: str | None) -> UUID | None:
     if digits is None:
         return None
     key = object.__new__(UUID)
-    object.__setattr__(key, "int", int(digits, 16))
-    object.__setattr__(key, "is_safe", SafeUUID.unknown)
+    _set_int(key, int(digits, 16))
+    _set_is_safe(key, _UNKNOWN)
     return key
 
 

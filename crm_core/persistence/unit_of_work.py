@@ -17,6 +17,7 @@ from crm_core.errors import (
     ConfigurationError,
     CrmError,
     DuplicateError,
+    InputError,
     LockedError,
     NotFoundError,
     StaleVersionError,
@@ -151,6 +152,17 @@ def translated(error: DBAPIError | StaleDataError, database: Database) -> CrmErr
         )
     text = str(error.orig)
     where = database.shown_url
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state.startswith("54"):  # a limit of PostgreSQL, such as that of an index entry
+        return InputError(
+            f"A value is too long for the database ({text.splitlines()[0]}): shorten it.",
+            code="core.value_too_long",
+        )
+    if state.startswith("40"):
+        return LockedError(
+            f"Another change got in the way ({text.splitlines()[0]}): try again.",
+            code="core.database.conflict",
+        )
     if isinstance(error, IntegrityError) and "unique" in text.lower():
         return DuplicateError(f"Such a record exists already ({text.splitlines()[0]}).")
     for sign, kind, message, code in _KNOWN_FAULTS:

@@ -1,4 +1,4 @@
-"""One customer's entry in the search index: what it is found by, and where it stands in the order."""
+"""One customer's entry in the search index: what it is found by, and its place in the order."""
 
 from __future__ import annotations
 
@@ -80,6 +80,9 @@ def contact_word(kind: str, value: str, normalized: str | None) -> str:
 
 def number(text: str) -> str:
     """Return a phone number's digits, without the zeros that stand for ``+``."""
+    digits = text[1:]
+    if text[:1] == "+" and digits.isascii() and digits.isdigit():
+        return digits.lstrip("0")
     return joined(text.replace("(0)", "")).lstrip("0")
 
 

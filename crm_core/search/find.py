@@ -23,6 +23,14 @@ NAMED, BEGUN, WITHIN = range(3)
 """The stages: names that begin with the query, words that begin with it, words that hold it."""
 BEYOND = "\U0010ffff"
 """Sorts after every continuation of a key."""
+_SHOWN = """
+    SELECT id, name, kind, reference, vat, owner_id, archived_at IS NOT NULL,
+        (SELECT city FROM core_address
+         WHERE customer_id = core_customer.id AND use = 'main' AND archived_at IS NULL LIMIT 1)
+    FROM core_customer WHERE id IN ({})"""
+_CONTACTS = """
+    SELECT customer_id, kind, value, normalized FROM core_contact_point
+    WHERE customer_id IN ({}) ORDER BY customer_id, position"""
 _FULL_TEXT = "core_search_words w JOIN core_search_entry e ON e.position = w.rowid"
 
 
@@ -145,7 +153,7 @@ class _Asker:
 
 
 class Shown(NamedTuple):
-    """What a list shows of a customer; ``contacts`` holds ``(kind, value, normalized)`` in order."""
+    """What a list shows of a customer; ``contacts`` are ``(kind, value, normalized)`` in order."""
 
     id: UUID
     name: str
@@ -162,29 +170,18 @@ def shown(connection: Connection, customer_ids: Sequence[UUID]) -> list[Shown]:
     """Return what a list shows of these customers, in their order; the caller checks the scope."""
     sqlite = connection.dialect.name == "sqlite"
     keys = [id_.hex if sqlite else id_ for id_ in customer_ids]
-    these = f"IN ({', '.join('?' * len(keys))})"
-    rows = run(
-        connection,
-        "SELECT id, name, kind, reference, vat, owner_id, archived_at IS NOT NULL, "
-        "(SELECT city FROM core_address WHERE customer_id = core_customer.id AND use = 'main' "
-        f"AND archived_at IS NULL LIMIT 1) FROM core_customer WHERE id {these}",
-        keys,
-    )
-    points = run(
-        connection,
-        "SELECT customer_id, kind, value, normalized FROM core_contact_point "
-        f"WHERE customer_id {these} ORDER BY customer_id, position",
-        keys,
-    )
+    marks = ", ".join("?" * len(keys))
+    rows = run(connection, _SHOWN.format(marks), keys)
+    points = run(connection, _CONTACTS.format(marks), keys)
     contacts: defaultdict[UUID, list[Any]] = defaultdict(list)
     for key, *point in points:
         contacts[_uuid(key)].append(tuple(point))
-    found = {
-        (id_ := _uuid(key)): Shown(
-            id_, *own, owner and _uuid(owner), bool(archived), city, contacts[id_]
+    found = {}
+    for key, name, kind, reference, vat, owner, archived, city in rows:
+        id_, owner_id = _uuid(key), owner and _uuid(owner)
+        found[id_] = Shown(
+            id_, name, kind, reference, vat, owner_id, bool(archived), city, contacts[id_]
         )
-        for key, *own, owner, archived, city in rows
-    }
     return [found[id_] for id_ in customer_ids if id_ in found]
 
 
@@ -211,8 +208,9 @@ class _Search:
 
     def rows(self, connection: Connection, limit: int) -> Sequence[Any]:
         sql = (
-            f"SELECT e.name_key, e.position, e.customer_id, e.words FROM {self.source} "
-            f"WHERE {' AND '.join(self.conditions)} ORDER BY {', '.join(self.order)} LIMIT {limit}"
+            "SELECT e.name_key, e.position, e.customer_id, e.words "  # noqa: S608  parts of our own
+            f"FROM {self.source} WHERE {' AND '.join(self.conditions)} "
+            f"ORDER BY {', '.join(self.order)} LIMIT {limit}"
         )
         return run(connection, sql, self.parameters)
 

@@ -53,7 +53,7 @@ class _Folds(dict[int, str]):
         if category == "Cf" or unicodedata.combining(sign) or _is_variation_selector(sign):
             return ""
         plain = unicodedata.normalize("NFKD", sign.casefold())
-        if plain == sign or sign == _SHORT_I:
+        if sign in (plain, _SHORT_I):
             return sign
         if sign.casefold() == _SHORT_I:
             return _SHORT_I
@@ -123,7 +123,7 @@ def tokens(text: str) -> list[str]:
 
 def joined(text: str) -> str:
     """Return all letters and digits of a text in one word, as for ``SI 1234.5678``."""
-    return "".join(word for words in chunks(text) for word in words)
+    return "".join(fold(text).translate(_WORDS).split())
 
 
 def name_key(text: str) -> str:

@@ -23,6 +23,12 @@ STEPS_A_ROW = 500
 STEPS_A_SKIP = 50
 FEW = 10
 
+_SAMPLED = f"SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0"  # noqa: S608
+_BEFORE = f"""{_SAMPLED} AND position <= coalesce(
+    (SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? LIMIT 1 OFFSET {PROBED}),
+    {2**63 - 1}
+)"""  # noqa: S608
+
 
 class Term(NamedTuple):
     """A part of a full-text expression, and the share of all entries that it holds for."""
@@ -105,19 +111,14 @@ def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
 
     Entries are ordered by name, so the sample tells how many lie before a place.
     """
-    probe = "SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? LIMIT 1"
-    before = (
-        f"(SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0 AND position <= "
-        f"coalesce(({probe} OFFSET {PROBED}), {2**63 - 1}))"
-    )
-    everything = f"(SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0)"
-    sql = f"SELECT {', '.join([before] * len(words) + [everything])}"
-    (counts,) = run(connection, sql, [f'"{word}"' for word in words])
-    return [count * SAMPLE for count in counts]
+    counts = [_BEFORE] * len(words) + [_SAMPLED]
+    sql = f"SELECT {', '.join(f'({count})' for count in counts)}"
+    (found,) = run(connection, sql, [f'"{word}"' for word in words])
+    return [count * SAMPLE for count in found]
 
 
 def _trigrams(word: str, *, infix: bool) -> list[str]:
-    """Return trigrams of a word, twelve at most, spread over it; its beginning too unless inside."""
+    """Return trigrams of a word, its beginning too unless inside; at most twelve, spread out."""
     text = f" {word}".rjust(INFIX_LENGTH)
     starts = range(len(text) - INFIX_LENGTH + 1)
     spread = starts[:: -(-len(starts) // MOST_TRIGRAMS)]

@@ -19,19 +19,17 @@ from sqlalchemy import (
     Column,
     Connection,
     MetaData,
-    Row,
     Table,
     Text,
     Uuid,
     delete,
-    insert,
     select,
 )
 from sqlalchemy.exc import DBAPIError
 
-from crm_core.errors import ConfigurationError
 from crm_core.entities.customer import ContactPoint, Customer
-from crm_core.persistence.bulk import chunked, table_of
+from crm_core.errors import ConfigurationError
+from crm_core.persistence.bulk import chunked, insert_rows, table_of
 from crm_core.search.entry import Entry, row_of
 
 __all__ = ["ENTRIES", "Entry", "create", "drop", "insert_new", "rebuild", "refresh"]
@@ -226,7 +224,7 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     _settle(connection, rows)
-    connection.execute(insert(ENTRIES), rows)
+    insert_rows(connection, ENTRIES, rows)
 
 
 def _settle(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -266,8 +264,11 @@ def _everything(connection: Connection) -> Iterator[Entry]:
         yield from _entries(customers, connection.execute(_CONTACTS.where(ids)).all())
 
 
-def _entries(customers: Iterable[Row[Any]], contacts: Iterable[Row[Any]]) -> list[Entry]:
-    points: defaultdict[UUID, list[Any]] = defaultdict(list)
-    for customer_id, *point in contacts:
-        points[customer_id].append(point)
-    return [Entry(*customer, points.get(customer[0], ())) for customer in customers]
+def _entries(customers: Iterable[Any], contacts: Iterable[Any]) -> list[Entry]:
+    points: defaultdict[UUID, list[tuple[str, str, str | None]]] = defaultdict(list)
+    for customer_id, kind, value, normalized in contacts:
+        points[customer_id].append((kind, value, normalized))
+    return [
+        Entry(id_, owner_id, name, reference, vat, is_archived, points[id_])
+        for id_, owner_id, name, reference, vat, is_archived in customers
+    ]

@@ -15,7 +15,7 @@ from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, table_of
-from crm_core.persistence.session import audit_row, plain_value
+from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 CONTACT_OF = "contact_of"
@@ -75,7 +75,11 @@ def _insert(uow: UnitOfWork, type_id: UUID, pairs: Iterable[tuple[UUID, UUID]]) 
             Relationship.__entity__,
             row["id"],
             row["from_customer_id"],
-            {name: [None, plain_value(value)] for name, value in row.items() if value is not None},
+            {
+                "type_id": [None, str(type_id)],
+                "from_customer_id": [None, str(row["from_customer_id"])],
+                "to_customer_id": [None, str(row["to_customer_id"])],
+            },
         )
         for row in rows
     ]

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from sqlalchemy import delete, select
 
+from crm_core.entities.customer import Address
 from crm_core.entities.sync import BindingState, DeadLetter
-from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, InputError, LockedError
+from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, update_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
 from crm_core.sync.apply import APPLIERS
-from crm_core.sync.bindings import bound_records, waiting_for, write_bindings
-from crm_core.sync.context import Applied, Change, SyncContext
+from crm_core.sync.bindings import (
+    bound_records,
+    forget_waiting,
+    read_again_later,
+    set_state,
+    write_bindings,
+)
+from crm_core.sync.context import GONE, Applied, Change, SyncContext
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
 from crm_core.sync.records import digest
 
 log = structlog.get_logger(__name__)
 STOPPING = (ConfigurationError, FatalSyncError, LockedError)
 """Faults that concern the whole run, not one record."""
-GONE = {BindingState.DELETED.value, BindingState.UNREADABLE.value, BindingState.OUTSIDE.value}
+TWINS = {"customer": "address", "address": "customer"}
+"""What is one kind of record over there may become the other."""
 
 Also = Callable[[UnitOfWork], None]
 """Something to write in the same transaction as a batch, such as the cursor."""
@@ -45,22 +54,23 @@ def apply_page(
         page: Records and faults as the remote gave them.
         also: Written in the last transaction of the page.
         force: Apply records that look the same too, since what they refer to has moved.
-        forget: Ids that no longer need to stand aside, besides those that go through.
+        forget: Ids that are not there any more, so they neither stand aside nor wait.
     """
-    changes, unchanged = _changed(context, entity, page.records, force=force)
-    context.counts[entity]["unchanged"] += len(unchanged)
     faults = list(page.faults)
+    changes, unchanged = _changed(context, entity, page.records, faults, force=force)
+    context.counts[entity]["unchanged"] += len(unchanged)
     if context.dry_run:
         _count_only(context, entity, changes, faults)
         return
     ready = _prepare(context, entity, changes, faults)
     settled = [*unchanged, *forget] if entity in context.set_aside else []
-    if not (ready or faults or also or settled):
+    if not (ready or faults or also or settled or forget):
         return
 
     def finish(uow: UnitOfWork, found: Sequence[RemoteFault]) -> None:
         _set_aside(context, uow, entity, found)
         _forget(context, uow, entity, settled)
+        forget_waiting(uow, context.backend_id, entity, forget)
         if also:
             also(uow)
 
@@ -68,22 +78,37 @@ def apply_page(
         _write(context, entity, ready, lambda uow, found: finish(uow, [*faults, *found]))
     except STOPPING:
         raise
-    except Exception:  # one record's fault; find which
+    except Exception:  # noqa: BLE001  one record's fault; find which
         _halve(context, entity, ready, faults)
         _write(context, entity, [], lambda uow, _: finish(uow, faults))
 
 
 def _changed(
-    context: SyncContext, entity: str, records: Sequence[RemoteRecord], *, force: bool
+    context: SyncContext,
+    entity: str,
+    records: Sequence[RemoteRecord],
+    faults: list[RemoteFault],
+    *,
+    force: bool,
 ) -> tuple[list[Change], list[str]]:
-    digests = [digest(record.values) for record in records]
+    times = Counter(record.remote_id for record in records)
     with context.reading() as uow:
-        bound = bound_records(
-            uow, context.backend_id, entity, (record.remote_id for record in records)
-        )
+        bound = bound_records(uow, context.backend_id, entity, times)
     changes, unchanged = [], []
-    for record, mark in zip(records, digests, strict=True):
+    for record in records:
         known = bound.get(record.remote_id)
+        if times[record.remote_id] > 1:
+            faults.append(
+                RemoteFault(
+                    record.remote_id,
+                    record.label,
+                    "core.sync.twice",
+                    f"The id {record.remote_id} is told more than once, so it is not known which "
+                    "record it means. Give each its own id.",
+                )
+            )
+            continue
+        mark = digest(record.values)
         same = known is not None and known.digest == mark and known.state not in GONE
         if same and not force:
             unchanged.append(record.remote_id)
@@ -98,7 +123,9 @@ def _count_only(
     found = list(faults)
     for change in _prepare(context, entity, changes, found):
         context.counts[entity]["created" if change.bound is None else "updated"] += 1
+        context.counted[entity].add(change.remote_id)
     context.counts[entity]["set_aside"] += len(found)
+    context.tried[entity].update(fault.remote_id for fault in found)
 
 
 def _prepare(
@@ -108,7 +135,9 @@ def _prepare(
     for change in changes:
         try:
             change.prepared = APPLIERS[entity].prepare(context, change)
-        except (InputError, ArithmeticError, ValueError, KeyError, TypeError) as error:
+        except STOPPING:
+            raise
+        except Exception as error:  # noqa: BLE001  one record's fault, whatever it is
             faults.append(_fault(change, error))
         else:
             ready.append(change)
@@ -154,36 +183,43 @@ def _write(
             applied,
             keeps_snapshot=applier.keeps_snapshot,
         )
-        waiting = _awaited(context, uow, entity, changes, applied)
+        _supersede_twins(context, uow, entity, changes, applied)
         _forget(context, uow, entity, applied.local_ids)
         finish(uow, applied.faults)
         uow.commit()
-    for waiting_entity, remote_id in waiting:
-        context.reread[waiting_entity].add(remote_id)
     for change in changes:
         if change.remote_id in applied.local_ids:
             context.counts[entity]["created" if change.bound is None else "updated"] += 1
 
 
-def _awaited(
+def _supersede_twins(
     context: SyncContext,
     uow: UnitOfWork,
     entity: str,
     changes: Sequence[Change],
     applied: Applied,
-) -> list[tuple[str, str]]:
-    """Return (entity, remote id) of records that waited for one of those that just arrived."""
+) -> None:
+    """Archive the customer that an address was before, or the address that a customer was."""
+    twin = TWINS.get(entity)
     arrived = [
         change.remote_id
         for change in changes
-        if change.remote_id in applied.local_ids
-        and (change.bound is None or change.bound.state in GONE)
+        if change.has_arrived and change.remote_id in applied.local_ids
     ]
-    # A partner that is an address here may have been awaited as a customer.
-    names = {"address": ("address", "customer")}.get(entity, (entity,))
-    return [
-        found for name in names for found in waiting_for(uow, context.backend_id, name, arrived)
-    ]
+    if twin is None or not arrived:
+        return
+    former = {
+        bound.local_id: remote_id
+        for remote_id, bound in bound_records(uow, context.backend_id, twin, arrived).items()
+    }
+    if not former:
+        return
+    set_state(uow, context.backend_id, twin, former.values(), BindingState.OUTSIDE)
+    APPLIERS[twin].vanish(context, uow, list(former), BindingState.DELETED)
+    if twin == "address":
+        rows = select_in(uow.connection(), Address, "id", former, "id", "customer_id")
+        former = {row.customer_id: former[row.id] for row in rows}
+    read_again_later(uow, context.backend_id, former)
 
 
 def _fault(change: Change, error: Exception) -> RemoteFault:
@@ -202,7 +238,9 @@ def _fault(change: Change, error: Exception) -> RemoteFault:
 def _set_aside(
     context: SyncContext, uow: UnitOfWork, entity: str, faults: Sequence[RemoteFault]
 ) -> None:
-    context.counts[entity]["set_aside"] += len(faults)
+    new_here = {fault.remote_id for fault in faults} - context.tried[entity]
+    context.counts[entity]["set_aside"] += len(new_here)
+    context.tried[entity].update(new_here)
     if faults:
         context.set_aside.add(entity)
     known = {}
@@ -218,9 +256,10 @@ def _set_aside(
     new, again = [], []
     for fault in {fault.remote_id: fault for fault in faults}.values():
         values = {
-            "label": fault.label,
+            # PostgreSQL keeps no NUL, and what such a record says must not stop the run.
+            "label": fault.label.replace("\0", ""),
             "code": fault.code,
-            "reason": fault.reason,
+            "reason": fault.reason.replace("\0", ""),
             "last_at": uow.now,
         }
         if fault.remote_id in known:

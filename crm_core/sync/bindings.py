@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, exists, select, update
 
+from crm_core.entities.commerce import Transaction
 from crm_core.entities.customer import Address
+from crm_core.entities.relationship import Relationship
 from crm_core.entities.sync import Binding, BindingState, PendingReference
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync.context import Applied, Bound, Change, Pending
+from crm_core.sync.records import DOCUMENT_ENTITIES
+
+MOVED_ON = {BindingState.DELETED.value, BindingState.OUTSIDE.value}
+"""States of a customer's binding in which an address of the same remote id is what counts."""
+MOVED = "moved"
+"""In the place of a field's name: all that hangs on the target has to be looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,10 @@ def bound_records(
                 Binding.remote_id.in_(chunk),
             )
         )
-        found.update({row.remote_id: Bound(*row[1:]) for row in rows})
+        for row in rows:
+            found[row.remote_id] = Bound(
+                row.id, row.local_id, row.state, row.digest, row.snapshot
+            )
     return found
 
 
@@ -71,8 +84,9 @@ def customer_targets(
 ) -> dict[str, CustomerTarget]:
     """Return what these remote partners are here; those not known are left out."""
     wanted = {remote_id for remote_id in remote_ids if remote_id}
-    customers = local_ids(uow, backend_id, "customer", wanted)
-    found = {key: CustomerTarget(value) for key, value in customers.items()}
+    customers = bound_records(uow, backend_id, "customer", wanted)
+    found = {key: CustomerTarget(bound.local_id) for key, bound in customers.items()}
+    stale = {key for key, bound in customers.items() if bound.state in MOVED_ON}
     for chunk in chunked(sorted(wanted), PARAMETERS):
         rows = uow.execute(
             select(Binding.remote_id, Address.id, Address.customer_id)
@@ -83,7 +97,13 @@ def customer_targets(
                 Binding.remote_id.in_(chunk),
             )
         )
-        found.update({row.remote_id: CustomerTarget(row.customer_id, row.id) for row in rows})
+        found.update(
+            {
+                row.remote_id: CustomerTarget(row.customer_id, row.id)
+                for row in rows
+                if row.remote_id not in customers or row.remote_id in stale
+            }
+        )
     return found
 
 
@@ -98,7 +118,9 @@ def write_bindings(
 ) -> None:
     """Remember what was applied, and what still waits for a reference."""
     now = uow.now
-    waiting = {(item.owner_remote_id, item.field) for item in applied.pending}
+    waiting = {
+        (item.owner_remote_id, item.field, item.target_remote_id) for item in applied.pending
+    }
     new, known = [], []
     for change in changes:
         local_id = applied.local_ids.get(change.remote_id)
@@ -111,13 +133,7 @@ def write_bindings(
                 BindingState.ARCHIVED if values.get("archived") else BindingState.ACTIVE
             ).value,
             "digest": change.digest,
-            # A reference that still waits is not agreed on yet.
-            "snapshot": {
-                name: None if (change.remote_id, name) in waiting else value
-                for name, value in values.items()
-            }
-            if keeps_snapshot
-            else None,
+            "snapshot": _agreed(change, waiting) if keeps_snapshot else None,
             "synced_at": now,
         }
         if change.bound is not None:
@@ -130,21 +146,31 @@ def write_bindings(
     _write_pending(uow, backend_id, entity, [change.remote_id for change in changes], applied)
 
 
+def _agreed(change: Change, waiting: AbstractSet[tuple[str, str, str]]) -> dict[str, Any]:
+    """Return the record without the references that still wait: those are not agreed on yet."""
+
+    def agreed(name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return None if (change.remote_id, name, value) in waiting else value
+        if name.endswith("_refs") and value:
+            return [ref for ref in value if (change.remote_id, name, ref) not in waiting]
+        return value
+
+    return {name: agreed(name, value) for name, value in change.record.values.items()}
+
+
 def _write_pending(
     uow: UnitOfWork, backend_id: UUID, entity: str, owners: Sequence[str], applied: Applied
 ) -> None:
-    for chunk in chunked(owners, PARAMETERS):
-        uow.execute(
-            delete(PendingReference)
-            .where(
-                PendingReference.backend_id == backend_id,
-                PendingReference.entity == entity,
-                PendingReference.owner_remote_id.in_(chunk),
-            )
-            .execution_options(synchronize_session=False)
-        )
-    unique: dict[tuple[str, str, str], Pending] = {
-        (item.owner_remote_id, item.field, item.target_remote_id): item for item in applied.pending
+    forget_waiting(uow, backend_id, entity, owners)
+    wait(uow, backend_id, ((entity, item) for item in applied.pending))
+
+
+def wait(uow: UnitOfWork, backend_id: UUID, waiting: Iterable[tuple[str, Pending]]) -> None:
+    """Remember (entity, reference) of records that wait for another."""
+    unique = {
+        (entity, item.owner_remote_id, item.field, item.target_remote_id): item
+        for entity, item in waiting
     }
     rows = [
         {
@@ -156,27 +182,107 @@ def _write_pending(
             "target_entity": item.target_entity,
             "target_remote_id": item.target_remote_id,
         }
-        for item in unique.values()
+        for (entity, *_), item in unique.items()
     ]
     insert_rows(uow.connection(), PendingReference, rows)
 
 
-def waiting_for(
-    uow: UnitOfWork, backend_id: UUID, entity: str, remote_ids: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield (entity, remote id) of records that wait for one of these to arrive."""
-    for chunk in chunked(remote_ids, PARAMETERS):
-        rows = uow.execute(
-            select(PendingReference.entity, PendingReference.owner_remote_id)
+def forget_waiting(
+    uow: UnitOfWork, backend_id: UUID, entity: str, owners: Iterable[str]
+) -> None:
+    """Forget what these records waited for."""
+    for chunk in chunked(owners, PARAMETERS):
+        uow.execute(
+            delete(PendingReference)
             .where(
                 PendingReference.backend_id == backend_id,
-                PendingReference.target_entity == entity,
-                PendingReference.target_remote_id.in_(chunk),
+                PendingReference.entity == entity,
+                PendingReference.owner_remote_id.in_(chunk),
             )
-            .distinct()
+            .execution_options(synchronize_session=False)
         )
-        for row in rows:
-            yield row.entity, row.owner_remote_id
+
+
+def overdue(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
+    """Return the remote ids of records that wait for one that is here by now.
+
+    The database is asked, not the run's memory: what arrived may have been written by a run that
+    was killed right after.
+    """
+    targets = (
+        select(PendingReference.target_entity, PendingReference.target_remote_id)
+        .where(PendingReference.backend_id == backend_id, PendingReference.entity == entity)
+        .distinct()
+        .subquery()
+    )
+    kind = targets.c.target_entity
+    # A partner that is an address here is waited for as a customer.
+    kinds = (kind, case((kind == "customer", "address"), else_=kind))
+    is_here = exists().where(
+        Binding.backend_id == backend_id,
+        Binding.entity.in_(kinds),
+        Binding.remote_id == targets.c.target_remote_id,
+    )
+    owners = (
+        select(PendingReference.owner_remote_id)
+        .join(
+            targets,
+            (PendingReference.target_entity == kind)
+            & (PendingReference.target_remote_id == targets.c.target_remote_id),
+        )
+        .where(
+            PendingReference.backend_id == backend_id, PendingReference.entity == entity, is_here
+        )
+    )
+    return set(uow.scalars(owners))
+
+
+def read_again_later(uow: UnitOfWork, backend_id: UUID, customers: Mapping[UUID, str]) -> None:
+    """Have what hangs on these customers read again, by this run or the next.
+
+    Args:
+        uow: The transaction in which they changed.
+        backend_id: Whose records.
+        customers: Local ids, each with the remote id of the record whose change is the reason.
+    """
+    hanging = (
+        (Transaction, Transaction.id, Transaction.customer_id, DOCUMENT_ENTITIES),
+        (Address, Address.id, Address.customer_id, ("address",)),
+        (
+            Relationship,
+            Relationship.from_customer_id,
+            Relationship.to_customer_id,
+            ("customer",),
+        ),
+    )
+    waiting = []
+    for chunk in chunked(customers, PARAMETERS):
+        uow.execute(
+            delete(PendingReference)
+            .where(
+                PendingReference.backend_id == backend_id,
+                PendingReference.target_entity == "customer",
+                PendingReference.target_remote_id.in_([customers[key] for key in chunk]),
+                PendingReference.field == MOVED,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        for model, local_id, customer_id, entities in hanging:
+            rows = uow.execute(
+                select(Binding.entity, Binding.remote_id, customer_id.label("customer_id"))
+                .select_from(model)
+                .join(Binding, Binding.local_id == local_id)
+                .where(
+                    Binding.backend_id == backend_id,
+                    Binding.entity.in_(entities),
+                    customer_id.in_(chunk),
+                )
+            )
+            waiting += [
+                (row.entity, Pending(row.remote_id, MOVED, "customer", customers[row.customer_id]))
+                for row in rows
+            ]
+    wait(uow, backend_id, waiting)
 
 
 def set_state(

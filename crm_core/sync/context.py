@@ -11,12 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from crm_core.access import Actor
+from crm_core.entities.sync import BindingState
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync.protocol import RemoteBackend, RemoteFault, RemoteRecord
 
 Progress = Callable[[str, int, int | None], None]
 """Called with entity, records done so far in it, and how many there are (None: not known)."""
+
+
+GONE = {BindingState.DELETED.value, BindingState.UNREADABLE.value, BindingState.OUTSIDE.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,25 @@ class Change:
     def remote_id(self) -> str:
         """The record's id on the other side."""
         return self.record.remote_id
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the record is new here, or was gone."""
+        return self.bound is None or self.bound.state in GONE
+
+    @property
+    def tells_archived(self) -> bool:
+        """Whether to follow the remote in being archived or not.
+
+        A record that was unreadable was left alone meanwhile; others that are back may have been
+        archived here for being gone.
+        """
+        was_kept = self.bound is not None and self.bound.state == BindingState.UNREADABLE
+        return (self.has_arrived and not was_kept) or self.differs("archived")
+
+    def before(self, name: str) -> Any:
+        """Return the field as last agreed on; None where nothing was."""
+        return (self.bound.snapshot or {}).get(name) if self.bound else None
 
     def differs(self, name: str) -> bool:
         """Return whether the remote changed this field since it was last synced."""
@@ -78,6 +101,20 @@ class Applied:
         self.faults.append(RemoteFault(record.remote_id, record.label, code, reason))
 
 
+    def refuse_without_customer(self, change: Change, name: str) -> None:
+        """Set aside a record whose customer, told in field ``name``, is not here yet."""
+        ref = change.record.values[name]
+        self.refuse(
+            change,
+            "core.sync.customer_missing",
+            f"Its customer (remote id {ref}) is not in the front office. It is tried again at "
+            "later runs; check that the customer is within the backend's domain and was not set "
+            "aside itself.",
+        )
+        if ref:
+            self.pending.append(Pending(change.remote_id, name, "customer", ref))
+
+
 @dataclass
 class SyncContext:
     """One run: where it reads, where it writes, and what it counts."""
@@ -96,8 +133,10 @@ class SyncContext:
     warnings: list[str] = field(default_factory=list)
     set_aside: set[str] = field(default_factory=set)
     """Entities that have records set aside, from earlier runs or this one."""
-    reread: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Records to be read again because something they refer to has arrived or gone."""
+    tried: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Records set aside in this run."""
+    counted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Records that a dry run has counted: nothing in the database tells that they were met."""
 
     def reading(self) -> AbstractContextManager[UnitOfWork]:
         """Open a reading unit of work as the system."""

@@ -6,13 +6,14 @@ The steps and the reasons for their order stand in docs/sync.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from crm_core.access import system_actor
 from crm_core.entities.sync import Backend, DeadLetter, SyncCursor, SyncRun
@@ -27,9 +28,11 @@ from crm_core.sync.batch import apply_page
 from crm_core.sync.context import Progress, SyncContext
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity
-from crm_core.sync.sweep import compare_links, find_vanished, read_again, retry_set_aside
+from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
 
 PAGE_SIZE = 500
+RUNS_KEPT = timedelta(days=90)
+"""Older records of runs are dropped; a run every few minutes makes 100,000 a year."""
 OVERLAP = timedelta(minutes=10)
 """Longer than the remote's longest transaction: rows bear the moment it began, not its commit."""
 
@@ -131,14 +134,14 @@ class _Run:
         try:
             entities = self._entities(wanted)
             self._begin()
-            left_out = [entity.name for entity in entities if not self._guarded(entity)]
-            kept = [entity.name for entity in entities if entity.name not in left_out]
-            self._after(kept)
+            kept = entities
+            for step in (self._sweep, self._vanished, self._links, self._retried, self._late):
+                kept = [entity for entity in kept if self._guarded(step, entity)]
             left = self._left_aside()
         except BaseException as error:
             self._record_end(run_id, "failed", str(error) or type(error).__name__)
             raise
-        state = "partly" if left_out or left else "done"
+        state = "partly" if left or len(kept) < len(entities) else "done"
         self._record_end(run_id, state, None)
         return RunReport(
             run_id=run_id,
@@ -180,18 +183,19 @@ class _Run:
                 )
             )
 
-    def _guarded(self, entity: RemoteEntity) -> bool:
-        """Sweep one entity; a right that is missing leaves out this entity only."""
+    def _guarded(self, step: Callable[[RemoteEntity], None], entity: RemoteEntity) -> bool:
+        """Do a step for one entity; a right that is missing leaves out this entity only."""
         began = time.monotonic()
         try:
-            self._sweep(entity)
+            step(entity)
         except FatalSyncError as error:
             if error.code != RIGHT_MISSING:
                 raise
             self.context.warnings.append(f"{entity.name}: {error.message}")
             return False
         finally:
-            self.stages[entity.name] = time.monotonic() - began
+            stage = entity.name if step == self._sweep else "afterwards"
+            self.stages[stage] = self.stages.get(stage, 0) + time.monotonic() - began
         return True
 
     def _sweep(self, entity: RemoteEntity) -> None:
@@ -205,20 +209,22 @@ class _Run:
             )
         )
         done = 0
-        for page in pages:
-            last_id = page.last_id
-            apply_page(
-                context,
-                entity.name,
-                page,
-                also=lambda uow, last_id=last_id: self._save(  # type: ignore[misc]
-                    uow, entity.name, sweep_after=last_id
-                ),
-            )
-            done += len(page.records) + len(page.faults)
-            context.progress(entity.name, done, page.total)
+        with closing(pages):  # so that nothing is being fetched any more when this fails
+            for page in pages:
+                last_id = page.last_id
+                apply_page(
+                    context,
+                    entity.name,
+                    page,
+                    also=lambda uow, last_id=last_id: self._save(  # type: ignore[misc]
+                        uow, entity.name, sweep_after=last_id
+                    ),
+                )
+                done += len(page.records) + len(page.faults)
+                context.progress(entity.name, done, page.total)
         if not context.dry_run:
             with context.writing() as uow:
+                lock.renew(uow, context.backend_id, context.token)
                 self._save(
                     uow,
                     entity.name,
@@ -233,12 +239,14 @@ class _Run:
         """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with."""
         context = self.context
         with unit_of_work(context.database, actor=context.actor, write=not context.dry_run) as uow:
+            if not context.dry_run:
+                lock.renew(uow, context.backend_id, context.token)
             cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
             if cursor is None:
                 cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
                 if not context.dry_run:
                     uow.add(cursor)
-            stale = cursor.mapping_digest != entity.mapping_digest
+            stale = cursor.mapping_digest != entity.mapping_digest or self._is_ahead(cursor)
             if stale or self.full:
                 cursor.mark = None
             if stale or self.full or cursor.sweep_mark is None:
@@ -251,6 +259,12 @@ class _Run:
                 uow.commit()
         return cursor
 
+    def _is_ahead(self, cursor: SyncCursor) -> bool:
+        """Return whether a mark lies in the future: the remote's clock was wrong, then or now."""
+        assert self.server_time is not None
+        latest = self.server_time + self.overlap
+        return any(mark and mark > latest for mark in (cursor.mark, cursor.sweep_mark))
+
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
         uow.execute(
             update(SyncCursor)
@@ -259,21 +273,21 @@ class _Run:
             .execution_options(synchronize_session=False)
         )
 
-    def _after(self, entities: Sequence[str]) -> None:
-        """Do what cursors cannot: gone records, moved links, records set aside, late references."""
-        context = self.context
-        began = time.monotonic()
-        for entity in entities:
-            find_vanished(context, entity, accept=self.accept_vanished)
-        for entity in entities:
-            compare_links(context, entity)
-        for entity in entities:
-            if entity in context.set_aside and not context.dry_run:
-                retry_set_aside(context, entity)
-        for entity in entities:
-            if not context.dry_run:
-                read_again(context, entity, context.reread.pop(entity, set()), force=True)
-        self.stages["afterwards"] = time.monotonic() - began
+    # What cursors cannot see, in the order in which one step may need the other.
+
+    def _vanished(self, entity: RemoteEntity) -> None:
+        find_vanished(self.context, entity.name, accept=self.accept_vanished)
+
+    def _links(self, entity: RemoteEntity) -> None:
+        compare_links(self.context, entity.name)
+
+    def _retried(self, entity: RemoteEntity) -> None:
+        if entity.name in self.context.set_aside:
+            retry_set_aside(self.context, entity.name)
+
+    def _late(self, entity: RemoteEntity) -> None:
+        if not self.context.dry_run:
+            read_waiting(self.context, entity.name)
 
     def _left_aside(self) -> int:
         context = self.context
@@ -293,6 +307,14 @@ class _Run:
                 update(SyncRun)
                 .where(SyncRun.backend_id == context.backend_id, SyncRun.state == "running")
                 .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
+                .execution_options(synchronize_session=False)
+            )
+            uow.execute(
+                delete(SyncRun)
+                .where(
+                    SyncRun.backend_id == context.backend_id,
+                    SyncRun.started_at < uow.now - RUNS_KEPT,
+                )
                 .execution_options(synchronize_session=False)
             )
             run_id = new_id()

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 
 from crm_core.access import Actor
-from crm_core.entities.sync import SyncLock
+from crm_core.entities.sync import Backend, SyncLock
 from crm_core.errors import FatalSyncError, LockedError
 from crm_core.ids import new_id
 from crm_core.persistence.database import Database
@@ -28,8 +28,10 @@ def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: st
     """
     token = new_id()
     with unit_of_work(database, actor=actor, write=True) as uow:
-        if not database.is_sqlite:
-            uow.execute(select(SyncLock).where(SyncLock.backend_id == backend_id).with_for_update())
+        # The backend's row always exists, so two that find no lease wait for each other here.
+        uow.execute(
+            select(Backend.id).where(Backend.id == backend_id).with_for_update(key_share=True)
+        )
         held = uow.execute(
             select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
         ).first()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetched(pages: Iterator[T]) -> Iterator[T]:
+def prefetched(pages: Iterator[T]) -> Generator[T]:
     """Yield what ``pages`` yields, running it one step ahead in a thread of its own.
 
     The remote is used from that thread only as long as the iteration lasts, so the consumer must

@@ -9,7 +9,7 @@ False and empty all told as None. Field names and shapes per entity stand in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -89,7 +89,7 @@ class LinkSet:
     """
 
     field: str
-    members: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    members: Mapping[str, Iterable[str]]
 
 
 @runtime_checkable

@@ -16,7 +16,8 @@ from crm_core.sync.apply.address import AddressApplier
 from crm_core.sync.apply.customer import CustomerApplier
 from crm_core.sync.apply.document import DocumentApplier
 from crm_core.sync.apply.product import ProductApplier
-from crm_core.sync.apply.reference import CurrencyApplier, TagApplier, UserApplier
+from crm_core.sync.apply.reference import CurrencyApplier, UserApplier
+from crm_core.sync.apply.tag import TagApplier
 from crm_core.sync.context import Applied, Change, SyncContext
 
 

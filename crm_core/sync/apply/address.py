@@ -13,7 +13,7 @@ from crm_core.ids import new_id
 from crm_core.persistence.bulk import insert_rows, select_in, update_rows
 from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.sync.bindings import customer_targets
+from crm_core.sync.bindings import customer_targets, read_again_later
 from crm_core.sync.context import Applied, Change, SyncContext
 
 FIELDS = (
@@ -49,26 +49,27 @@ class AddressApplier:
         )
         local = [change.bound.local_id for change in changes if change.bound]
         existing = {row.id: row._mapping for row in select_in(connection, Address, "id", local)}
-        new, known, audits = [], [], []
+        new: list[dict[str, Any]] = []
+        known: list[dict[str, Any]] = []
+        audits: list[dict[str, Any]] = []
+        left: dict[UUID, str] = {}
         for change in changes:
             target = targets.get(change.record.values["parent_ref"])
             if target is None:
-                applied.refuse(
-                    change,
-                    "core.sync.customer_missing",
-                    f"Its customer (remote id {change.record.values['parent_ref']}) is not in the "
-                    "front office. It is tried again at every run; check that the customer is "
-                    "within the backend's domain and was not set aside itself.",
-                )
+                applied.refuse_without_customer(change, "parent_ref")
                 continue
             old = existing.get(change.bound.local_id) if change.bound else None
             row = _row(change, target.customer_id, old, uow)
             (new if old is None else known).append(row)
             audits.append(_audit(context, row, old))
+            if old is not None and old["customer_id"] != target.customer_id:
+                left[old["customer_id"]] = change.remote_id
             applied.local_ids[change.remote_id] = row["id"]
         insert_rows(connection, Address, new)
         update_rows(connection, Address, known)
         insert_rows(connection, AuditEntry, [row for row in audits if row["changes"]])
+        # Documents on this address are its customer's.
+        read_again_later(uow, context.backend_id, left)
         return applied
 
     def vanish(
@@ -108,10 +109,9 @@ def _row(change: Change, customer_id: UUID, old: Any, uow: UnitOfWork) -> dict[s
         changed = old is None or change.differs(name)
         row[name] = values.get(name) if changed else old[name]
     archived = bool(values.get("archived"))
-    if old is None or archived != (old["archived_at"] is not None):
+    row["archived_at"] = old["archived_at"] if old is not None else None
+    if change.tells_archived and archived != (row["archived_at"] is not None):
         row["archived_at"] = uow.now if archived else None
-    else:
-        row["archived_at"] = old["archived_at"]
     return row
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
-from crm_core.entities.customer import ContactPoint, Customer, CustomerTag
+from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag
 from crm_core.entities.relationship import Relationship, RelationshipType
-from crm_core.entities.sync import Binding, BindingState
+from crm_core.entities.sync import BindingState
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
@@ -21,7 +22,7 @@ from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.services.relationships import CONTACT_OF
-from crm_core.sync.bindings import customer_targets, local_ids
+from crm_core.sync.bindings import CustomerTarget, customer_targets, local_ids
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
 
 PLAIN_FIELDS = ("kind", "name", "reference", "vat", "language", "job_title", "note")
@@ -35,6 +36,7 @@ class _Batch:
     tags: Mapping[str, UUID]
     archived: dict[UUID, bool] = field(default_factory=dict)
     points: dict[UUID, list[dict[str, Any]]] = field(default_factory=dict)
+    addresses: dict[UUID, Mapping[str, Any]] = field(default_factory=dict)
     tag_ids: dict[UUID, set[UUID]] = field(default_factory=dict)
 
 
@@ -67,18 +69,14 @@ class CustomerApplier:
     def vanish(
         self, context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID], fate: str
     ) -> None:
-        """Archive customers that were deleted over there, or turned into an address."""
-        if fate == BindingState.DELETED:
-            gone = list(local_ids)
-        elif fate == BindingState.OUTSIDE:
-            gone = list(_turned_into_addresses(context, uow, local_ids))
-        else:
+        """Archive customers that were deleted over there."""
+        if fate != BindingState.DELETED:
             return
         save_customers(
             uow,
             [
                 CustomerDraft({"archived_at": uow.now}, None, None, None, customer_id=row.id)
-                for row in select_in(uow.connection(), Customer, "id", gone, "id", "archived_at")
+                for row in select_in(uow.connection(), Customer, "id", local_ids, "id", "archived_at")
                 if row.archived_at is None
             ],
         )
@@ -90,19 +88,17 @@ class CustomerApplier:
         customer_id = change.bound.local_id if change.bound else None
         columns = {name: values.get(name) for name in PLAIN_FIELDS if change.differs(name)}
         archived = bool(values.get("archived"))
-        if customer_id is None or archived != batch.archived.get(customer_id):
+        was_archived = customer_id is not None and batch.archived.get(customer_id, False)
+        if change.tells_archived and archived != was_archived:
             columns["archived_at"] = uow.now if archived else None
         if change.differs("owner_ref"):
             self._own(change, batch, applied, columns)
-        address = values.get("address")
         return CustomerDraft(
             values=columns,
             contact_points=_merged_points(change, batch)
             if change.differs("contact_points")
             else None,
-            addresses=([{"use": "main", **address}] if address else [])
-            if change.differs("address")
-            else None,
+            addresses=_merged_address(change, batch) if change.differs("address") else None,
             tag_ids=_merged_tags(change, batch, applied) if change.differs("tag_refs") else None,
             customer_id=customer_id,
         )
@@ -131,7 +127,11 @@ class CustomerApplier:
         refs = [change.record.values.get("parent_ref") for change in moved]
         parents = {
             **customer_targets(uow, context.backend_id, refs),
-            **{ref: _Made(applied.local_ids[ref]) for ref in refs if ref in applied.local_ids},
+            **{
+                ref: CustomerTarget(applied.local_ids[ref])
+                for ref in refs
+                if ref in applied.local_ids
+            },
         }
         type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
         if type_id is None:
@@ -151,11 +151,6 @@ class CustomerApplier:
         _make_ties(context, uow, type_id, ties)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    customer_id: UUID
-
-
 def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _Batch:
     values = [change.record.values for change in changes]
     backend = context.backend_id
@@ -165,8 +160,15 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
     )
     known = [change.bound.local_id for change in changes if change.bound]
     connection = uow.connection()
-    for row in select_in(connection, Customer, "id", known, "id", "archived_at"):
-        batch.archived[row.id] = row.archived_at is not None
+    for chunk in chunked(sorted(known), PARAMETERS):
+        # Locked, so that nobody adds what would be merged away before it is written.
+        for row in uow.execute(
+            select(Customer.id, Customer.archived_at)
+            .where(Customer.id.in_(chunk))
+            .order_by(Customer.id)
+            .with_for_update()
+        ):
+            batch.archived[row.id] = row.archived_at is not None
     columns = ("customer_id", "kind", "value", "normalized", "label", "position")
     for row in sorted(
         select_in(connection, ContactPoint, "customer_id", known, *columns),
@@ -174,6 +176,9 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
     ):
         point = {name: getattr(row, name) for name in ("kind", "value", "normalized", "label")}
         batch.points.setdefault(row.customer_id, []).append(point)
+    for row in select_in(connection, Address, "customer_id", known):
+        if row.use == "main":
+            batch.addresses[row.customer_id] = row._mapping
     for row in select_in(connection, CustomerTag, "customer_id", known, "customer_id", "tag_id"):
         batch.tag_ids.setdefault(row.customer_id, set()).add(row.tag_id)
     return batch
@@ -182,58 +187,66 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
 def _tag_refs(changes: Sequence[Change]) -> Iterable[str]:
     """Yield the tags told now, and those told before: what was dropped has to be known too."""
     for change in changes:
-        before = change.bound.snapshot if change.bound else None
-        for values in (change.record.values, before or {}):
-            yield from values.get("tag_refs") or ()
+        yield from change.record.values.get("tag_refs") or ()
+        yield from change.before("tag_refs") or ()
+
+
+def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
+    """Return the main address with what the remote changed of it."""
+    theirs = change.record.values.get("address")
+    if not theirs:
+        return []
+    before = change.before("address") or {}
+    ours = batch.addresses.get(change.bound.local_id, {}) if change.bound else {}
+    told = {
+        name: value
+        for name, value in theirs.items()
+        if name not in before or not ours or before[name] != value
+    }
+    return [{**ours, **told, "use": "main"}]
 
 
 def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
-    """Return the remote's contact points, and those added here that it never knew."""
+    """Return the contact points here, in their order, with what the remote added and dropped.
+
+    A value that replaces another of its kind takes its place.
+    """
     theirs: list[dict[str, Any]] = change.prepared
     if change.bound is None:
         return theirs
-    snapshot = (change.bound.snapshot or {}).get("contact_points") or ()
-    known = {(point["kind"], point["value"]) for point in (*theirs, *snapshot)}
     ours = batch.points.get(change.bound.local_id, [])
-    return theirs + [point for point in ours if (point["kind"], point["value"]) not in known]
+    before = _keys(change.before("contact_points") or ())
+    dropped = before - _keys(theirs)
+    added = [point for point in theirs if not _keys([point]) <= before | _keys(ours)]
+    merged = []
+    for point in ours:
+        if _keys([point]) <= dropped:
+            successor = next((each for each in added if each["kind"] == point["kind"]), None)
+            if successor is None:
+                continue
+            added.remove(successor)
+            merged.append(successor)
+        else:
+            merged.append(point)
+    return merged + added
+
+
+def _keys(points: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    return {(point["kind"], point["value"]) for point in points}
 
 
 def _merged_tags(change: Change, batch: _Batch, applied: Applied) -> list[UUID]:
-    """Return the remote's tags, and those added here; a tag not here yet is waited for."""
-    theirs = change.record.values.get("tag_refs") or ()
-    for ref in theirs:
-        if ref not in batch.tags:
-            applied.pending.append(Pending(change.remote_id, "tag_refs", "tag", ref))
-    merged = {batch.tags[ref] for ref in theirs if ref in batch.tags}
-    if change.bound is not None:
-        before = (change.bound.snapshot or {}).get("tag_refs") or ()
-        dropped = {batch.tags[ref] for ref in before if ref in batch.tags}
-        ours = batch.tag_ids.get(change.bound.local_id, set())
-        merged |= ours - dropped
-    return sorted(merged)
+    """Return the tags here with what the remote added and dropped; one not here is waited for."""
+    theirs = set(change.record.values.get("tag_refs") or ())
+    before = set(change.before("tag_refs") or ())
+    for ref in sorted(theirs - batch.tags.keys()):
+        applied.pending.append(Pending(change.remote_id, "tag_refs", "tag", ref))
 
+    def here(refs: AbstractSet[str]) -> set[UUID]:
+        return {batch.tags[ref] for ref in refs if ref in batch.tags}
 
-def _turned_into_addresses(
-    context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID]
-) -> Iterable[UUID]:
-    customer = Binding.__table__.alias()
-    address = Binding.__table__.alias()
-    for chunk in chunked(local_ids, PARAMETERS):
-        rows = uow.connection().execute(
-            select(customer.c.local_id)
-            .join(
-                address,
-                (address.c.backend_id == customer.c.backend_id)
-                & (address.c.remote_id == customer.c.remote_id),
-            )
-            .where(
-                customer.c.backend_id == context.backend_id,
-                customer.c.entity == "customer",
-                address.c.entity == "address",
-                customer.c.local_id.in_(chunk),
-            )
-        )
-        yield from (row.local_id for row in rows)
+    ours = batch.tag_ids.get(change.bound.local_id, set()) if change.bound else set()
+    return sorted((ours - (here(before) - here(theirs))) | here(theirs - before))
 
 
 def _end_ties(
@@ -241,9 +254,9 @@ def _end_ties(
 ) -> None:
     """Remove the ties the remote told of before; those that people made here stay."""
     former = {
-        change.bound.local_id: change.bound.snapshot["parent_ref"]
+        change.bound.local_id: change.before("parent_ref")
         for change in changes
-        if change.bound and (change.bound.snapshot or {}).get("parent_ref")
+        if change.bound and change.before("parent_ref")
     }
     if not former:
         return

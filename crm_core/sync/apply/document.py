@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import aliased
 
 from crm_core.entities.commerce import (
     Transaction,
@@ -34,7 +35,7 @@ from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.sync.apply.currencies import ensure_currencies
-from crm_core.sync.bindings import CustomerTarget, customer_targets, local_ids
+from crm_core.sync.bindings import CustomerTarget, customer_targets, local_ids, wait
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
 from crm_core.sync.records import DOCUMENT_ENTITIES
 
@@ -102,7 +103,9 @@ class DocumentApplier:
             ),
         )
         owners = local_ids(uow, context.backend_id, "user", (v.get("owner_ref") for v in values))
-        new, known, taken = [], [], []
+        new: list[dict[str, Any]] = []
+        known: list[dict[str, Any]] = []
+        taken: list[Change] = []
         for change in changes:
             row = self._row(uow, change, partners, owners, applied)
             if row is None:
@@ -144,6 +147,7 @@ class DocumentApplier:
                 for row in rows
             ],
         )
+        _tellers_wait(context, uow, local_ids)
         delete_rows(connection, Transaction, [row.id for row in rows])
         for chunk in chunked(local_ids, PARAMETERS):
             uow.execute(
@@ -163,14 +167,16 @@ class DocumentApplier:
         values = change.record.values
         customer = partners.get(values["customer_ref"])
         if customer is None:
-            applied.refuse(
-                change,
-                "core.sync.customer_missing",
-                f"Its customer (remote id {values['customer_ref']}) is not in the front office. "
-                "It is tried again at every run; check that the customer is within the backend's "
-                "domain and was not set aside itself.",
-            )
+            applied.refuse_without_customer(change, "customer_ref")
             return None
+        for name, entity, here in (
+            ("owner_ref", "user", owners),
+            ("delivery_address_ref", "customer", partners),
+            ("invoice_address_ref", "customer", partners),
+        ):
+            ref = values.get(name)
+            if ref and ref not in here:
+                applied.pending.append(Pending(change.remote_id, name, entity, ref))
         delivery = partners.get(values.get("delivery_address_ref") or "")
         invoice = partners.get(values.get("invoice_address_ref") or "")
         return {
@@ -190,7 +196,7 @@ class DocumentApplier:
         changes: Sequence[Change],
         applied: Applied,
     ) -> None:
-        """Replace the ties these documents tell of; one to a document not here yet is waited for."""
+        """Replace the ties these documents tell of; one to a document not here is waited for."""
         links = [
             (change, link) for change in changes for link in change.record.values.get("links") or ()
         ]
@@ -211,7 +217,7 @@ class DocumentApplier:
                 .where(TransactionLink.told_by_id.in_(chunk))
                 .execution_options(synchronize_session=False)
             )
-        rows = []
+        rows = {}
         for change, link in links:
             mine = applied.local_ids[change.remote_id]
             other = known[link["entity"]].get(link["ref"])
@@ -221,16 +227,57 @@ class DocumentApplier:
                 )
                 continue
             one, two = (mine, other) if link["towards"] else (other, mine)
-            rows.append(
-                {
-                    "from_transaction_id": one,
-                    "to_transaction_id": two,
-                    "kind": link["kind"],
-                    "amount": _number(link.get("amount")),
-                    "told_by_id": mine,
-                }
+            rows[one, two, link["kind"]] = {
+                "from_transaction_id": one,
+                "to_transaction_id": two,
+                "kind": link["kind"],
+                "amount": _number(link.get("amount")),
+                "told_by_id": mine,
+            }
+        # Both ends may tell of one tie; what was told last counts.
+        key = tuple_(
+            TransactionLink.from_transaction_id,
+            TransactionLink.to_transaction_id,
+            TransactionLink.kind,
+        )
+        for some in chunked(rows, PARAMETERS // 3):
+            uow.execute(
+                delete(TransactionLink)
+                .where(key.in_(some))
+                .execution_options(synchronize_session=False)
             )
-        insert_rows(uow.connection(), TransactionLink, rows)
+        insert_rows(uow.connection(), TransactionLink, list(rows.values()))
+
+
+def _tellers_wait(context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID]) -> None:
+    """Have the documents that tell of ties to these tell them again, should these come back."""
+    gone, teller = aliased(Binding), aliased(Binding)
+    ends = (TransactionLink.from_transaction_id, TransactionLink.to_transaction_id)
+    waiting = []
+    for chunk in chunked(local_ids, PARAMETERS):
+        for end in ends:
+            rows = uow.execute(
+                select(
+                    teller.entity.label("teller"),
+                    teller.remote_id.label("told_by"),
+                    gone.entity,
+                    gone.remote_id,
+                )
+                .select_from(TransactionLink)
+                .join(gone, gone.local_id == end)
+                .join(teller, teller.local_id == TransactionLink.told_by_id)
+                .where(
+                    end.in_(chunk),
+                    TransactionLink.told_by_id != end,
+                    gone.backend_id == context.backend_id,
+                    teller.backend_id == context.backend_id,
+                )
+            )
+            waiting += [
+                (row.teller, Pending(row.told_by, "links", row.entity, row.remote_id))
+                for row in rows
+            ]
+    wait(uow, context.backend_id, waiting)
 
 
 def _day(text: str | None) -> date | None:

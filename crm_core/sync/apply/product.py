@@ -49,7 +49,8 @@ class ProductApplier:
         applied = Applied()
         now = uow.now
         ensure_currencies(uow, (change.prepared["currency_code"] for change in changes))
-        new, known = [], []
+        new: list[dict[str, Any]] = []
+        known: list[dict[str, Any]] = []
         for change in changes:
             row = {
                 "id": change.bound.local_id if change.bound else new_id(),

@@ -1,4 +1,4 @@
-"""Users, tags and currencies: small sets that others refer to, written through the session."""
+"""Users and currencies: small sets that others refer to, written through the session."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from uuid import UUID, uuid5
 from sqlalchemy import delete, select
 
 from crm_core.entities.commerce import Currency, CurrencyRate
-from crm_core.entities.customer import Tag
 from crm_core.entities.user import User
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import insert_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync.context import Applied, Change, SyncContext
 
@@ -22,7 +21,9 @@ CURRENCY_NAMESPACE = UUID("6f7c1c0e-5a86-4b53-9f5c-2f4f6ad1b0a1")
 """Currencies have their code as key; a binding needs a UUID, made from the code."""
 
 
-class _Reference:
+class Reference:
+    """What appliers of small sets have in common."""
+
     keeps_snapshot = True
 
     def prepare(self, context: SyncContext, change: Change) -> Any:
@@ -35,7 +36,7 @@ class _Reference:
         """Keep it: others may refer to it still."""
 
 
-class UserApplier(_Reference):
+class UserApplier(Reference):
     """Salespeople become users who may own customers; an administrator enables them to act."""
 
     def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:
@@ -43,7 +44,9 @@ class UserApplier(_Reference):
         applied = Applied()
         logins = [change.record.values["login"] for change in changes]
         known = {
-            user.login: user for user in uow.scalars(select(User).where(User.login.in_(logins)))
+            user.login: user
+            for chunk in chunked(logins, PARAMETERS)
+            for user in uow.scalars(select(User).where(User.login.in_(chunk)))
         }
         for change in changes:
             values = change.record.values
@@ -71,28 +74,7 @@ class UserApplier(_Reference):
         return applied
 
 
-class TagApplier(_Reference):
-    """Tags, matched by name."""
-
-    def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:
-        """Create or rename tags; two remote tags of one name are one tag here."""
-        applied = Applied()
-        names = [change.record.values["name"] for change in changes]
-        known = {tag.name: tag for tag in uow.scalars(select(Tag).where(Tag.name.in_(names)))}
-        for change in changes:
-            name = change.record.values["name"]
-            tag = known.get(name)
-            if tag is None and change.bound is not None:
-                tag = uow.find(Tag, change.bound.local_id)
-            if tag is None:
-                tag = uow.add(Tag(id=new_id(), name=name))
-            tag.name = name
-            known[name] = tag
-            applied.local_ids[change.remote_id] = tag.id
-        return applied
-
-
-class CurrencyApplier(_Reference):
+class CurrencyApplier(Reference):
     """Currencies and their dated rates, by ISO code."""
 
     def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:

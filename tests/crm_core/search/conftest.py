@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+
 from crm_core.access import Actor
 from crm_core.entities import ContactPoint, Customer, User
 from crm_core.persistence.database import Database

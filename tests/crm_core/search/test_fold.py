@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from crm_core.search.fold import fold, joined, name_key, tokens
 from hypothesis import given
 from hypothesis import strategies as st
+
+from crm_core.search.fold import fold, joined, name_key, tokens
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import delete, event, select
+
 from crm_core.access import Actor, Reach
 from crm_core.entities import ContactPoint, Customer, User
 from crm_core.errors import ConfigurationError
@@ -19,7 +21,6 @@ from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.search import index
 from crm_core.search.entry import Entry, position
 from crm_core.services.search import search_customers
-from sqlalchemy import delete, event, select
 
 AddCustomer = Callable[..., Customer]
 AddUser = Callable[[UnitOfWork, str], User]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
+
 from crm_core.access import Actor
 from crm_core.entities import Customer
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.search import search_customers
-from sqlalchemy import select
 
 ELENI, LUKASZ, DORDE = "Ελένη Παπαδοπούλου", "Łukasz Żółć-Wiśniewski", "Đorđe Đoković"
 ORESUND, FEDOR, KARIM = "Øresund Ærø A/S", "Фёдор Андрейчук", ("كريم يحيى", "کریم یحیی زاده")

@@ -207,6 +207,9 @@ class Hidden(FilesBackend):
         self._refuse("link_sets", entity)
         return super().link_sets(entity)
 
+    def pages(self, entity: str, **options: Any) -> Iterator[RemotePage]:
+        return iter(()) if entity == "invoice" else super().pages(entity, **options)
+
     def read(self, entity: str, remote_ids: Sequence[str]) -> RemotePage:
         self._refuse("read", entity)
         return super().read(entity, remote_ids)
@@ -303,7 +306,7 @@ def noise(length: int) -> str:
 def test_a_record_that_a_database_cannot_hold_stops_nobody_else(
     office: Any, values: dict[str, str]
 ) -> None:
-    office.set("customers.csv", "c14", **values)
+    office.set("customers.csv", "c13", **values)
     office.run()
     assert count(office, Transaction) == 15
     assert count(office, Customer) + count(office, DeadLetter) == 15
@@ -314,13 +317,13 @@ def test_a_record_that_breaks_the_code_is_set_aside(office: Any, monkeypatch: An
     real = applier.prepare
 
     def breaking(context: Any, change: Any) -> Any:
-        if change.remote_id == "c14":
+        if change.remote_id == "c13":
             raise AttributeError("nobody thought of this")
         return real(context, change)
 
     monkeypatch.setattr(applier, "prepare", breaking)
     assert office.run().state == "partly"
-    assert office.all(select(DeadLetter.remote_id)) == [("c14",)]
+    assert office.all(select(DeadLetter.remote_id)) == [("c13",)]
     assert count(office, Transaction) == 15
 
 

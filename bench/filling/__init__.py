@@ -1,0 +1,1 @@
+"""Databases for benches, filled past the product."""
