@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import postgres
 import pytest
+from sqlalchemy import URL, create_engine, make_url, text
+
+import postgres
 from crm_core.access import Actor, system_actor
 from crm_core.persistence.database import Database
 from crm_core.persistence.migrate import upgrade
-from sqlalchemy import URL, create_engine, make_url, text
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> URL:
-    """The PostgreSQL server for tests; without one, tests that need it are left out, but not in CI."""
+    """The PostgreSQL server for tests; without one they are left out, but not in CI."""
     running = postgres.status()
     url = os.environ.get("CRM_TEST_POSTGRES_URL") or (running["url"] if running["up"] else None)
     if url is None:

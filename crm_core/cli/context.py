@@ -30,6 +30,16 @@ class Context:
     def __init__(self) -> None:
         self.flags: dict[str, Any] = {}
 
+    def set_flag(self, name: str, value: Any) -> None:
+        """Keep a flag; what was opened before it was read is opened anew when used.
+
+        A group that has to know the plugins opens the product while the flags that stand behind its
+        commands are not read yet: they must still say who acts and on which database.
+        """
+        self.flags[name] = value
+        for opened in ("config", "application", "actor", "output"):
+            self.__dict__.pop(opened, None)
+
     @cached_property
     def config(self) -> Config:
         """The settings in force."""

@@ -123,9 +123,7 @@ def show(context: Context, id_: str, timeline: int) -> None:
 
     with context.unit_of_work() as uow:
         settings = load_settings(uow)
-        card = customer_card(
-            uow, resolve_customer_id(uow, id_), settings, timeline_limit=timeline
-        )
+        card = customer_card(uow, resolve_customer_id(uow, id_), settings, timeline_limit=timeline)
         place = place_of(uow, settings)
     out = context.output
 

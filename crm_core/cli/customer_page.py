@@ -189,7 +189,9 @@ def _owner(owner: dict[str, Any], place: Place) -> tuple[str, str]:
 def _source(source: dict[str, Any], place: Place) -> list[tuple[str, str]]:
     told = f"record {source['remote_id']}, {source['state']}"
     lines = [(source["backend"], f"{told}, changed here {place.moment(source['synced_at'])}")]
-    refreshed = [
-        f"{entity} {place.moment(at) or 'never'}" for entity, at in source["refreshed"].items()
-    ]
-    return [*lines, ("  read", ", ".join(refreshed))] if refreshed else lines
+    read: dict[str, list[str]] = {}
+    for entity, at in source["refreshed"].items():
+        read.setdefault(place.moment(at) or "never", []).append(entity)
+    if len(read) == 1:
+        return [*lines, ("  read", f"{next(iter(read))}, everything")]
+    return [*lines, *(("  read", f"{at}: {', '.join(names)}") for at, names in read.items())]

@@ -130,7 +130,13 @@ def _show(context: Context, folder: Path, state: str) -> None:
             show.main([str(customer_id)], "crm customer show", standalone_mode=False, obj=context)
         out.heading("Try next")
         out.line(f"cd {folder}")
-        for line in ("customer search aigaio", "customer search los", "activity list", "sync status", "doctor"):
+        for line in (
+            "customer search aigaio",
+            "customer search los",
+            "activity list",
+            "sync status",
+            "doctor",
+        ):
             out.line(f"crm {line}")
 
     out.data("demo/1", data, draw)

@@ -16,7 +16,7 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     if value == "":  # such as --as "$WHO" without a WHO: must not act as somebody else
         raise click.BadParameter("it is empty: give a value or leave it out.")
     if value and parameter.name:
-        shared.flags[parameter.name] = value
+        shared.set_flag(parameter.name, value)
 
 
 def _flags(*, hidden: bool) -> list[click.Parameter]:

@@ -30,7 +30,10 @@ ADVISORY_LOCK = 0x63726D_6D6967
 
 CIRCUMSTANCES = frozenset(
     f"core.database.{fault}"
-    for fault in ("locked", "read_only", "disk_full", "cannot_open", "damaged", "not_a_database")
+    for fault in (
+        *("locked", "read_only", "disk_full", "disk_error", "cannot_open"),
+        *("damaged", "not_a_database"),
+    )
 )
 """Faults of the database's surroundings; any other is the migration's own."""
 

@@ -199,6 +199,12 @@ _KNOWN_FAULTS: tuple[tuple[str, type[CrmError], str, str], ...] = (
         "core.database.disk_full",
     ),
     (
+        "disk I/O error",
+        ConfigurationError,
+        "The disk that holds {where} fails: check its health and your quota. Nothing was saved.",
+        "core.database.disk_error",
+    ),
+    (
         "unable to open database file",
         ConfigurationError,
         "{where} cannot be opened: check that the folder exists and may be written.",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from crm_core.search.index import SAMPLE
-from crm_core.search.query import INFIX_LENGTH, Group, Query, Words
+from crm_core.search.query import INFIX_LENGTH, Group, Query
 
 PROBED = 200
 """Occurrences of a trigram read to tell how common it is."""
@@ -65,16 +65,16 @@ class Plan:
         """
         words: list[list[Term]] = []
         for group in self.query.groups:
-            ways = [
-                [self._ranked(word, infix=infix) for word in way]
-                for way in (_widest(group) if infix else group)
-            ]
-            if len(ways) == 1:
-                words.extend(ways[0])
-            else:
-                found = [self._chosen(way, 1.0) for way in ways]
-                either = " OR ".join(f"({term.text})" for term in found)
-                words.append([Term(min(1.0, sum(term.share for term in found)), f"({either})")])
+            if len(group) == 1:
+                words.extend(self._ranked(word, infix=infix) for word in group[0])
+                continue
+            if infix and (common := _common(group)):
+                words.extend(self._ranked(word, infix=True) for word in common)
+                continue
+            ways = [[self._ranked(word, infix=infix) for word in way] for way in group]
+            found = [self._chosen(way, 1.0) for way in ways]
+            either = " OR ".join(f"({term.text})" for term in found)
+            words.append([Term(min(1.0, sum(term.share for term in found)), f"({either})")])
         if self.owners is None:
             return self._chosen(words, 1.0).text
         owned = " OR ".join(f'"{owner}"' for owner in self.owners)
@@ -88,22 +88,25 @@ class Plan:
     def _chosen(self, words: list[list[Term]], share: float) -> Term:
         """Return the terms that pay, joined; the rarest of each word are weighed first."""
         chosen: list[str] = []
+        fewest = self.entries * share
         for turn, term in sorted((n, term) for word in words for n, term in enumerate(word)):
             # Trigrams of one word come together, so that each further one narrows less.
             kept = sqrt(term.share) if turn else term.share
-            rows = share * self.entries
+            rows, places = share * self.entries, term.share * self.entries
+            fewest = min(fewest, places)
             saved = rows * (1 - kept) * STEPS_A_ROW
-            steps = min(term.share * self.entries, rows * STEPS_A_SKIP)
+            # Every list is moved along to each place of the shortest, at worst step by step.
+            steps = min(places, fewest * STEPS_A_SKIP)
             if not chosen or (rows > FEW and saved > steps):
                 chosen.append(term.text)
                 share *= kept
         return Term(share, " AND ".join(chosen))
 
 
-def _widest(group: Group) -> list[Words]:
-    """Return the ways to write a group but those whose parts, written apart, are found as well."""
-    apart = {"".join(way) for way in group if len(way) > 1 and min(map(len, way)) >= INFIX_LENGTH}
-    return [way for way in group if len(way) > 1 or way[0] not in apart]
+def _common(group: Group) -> list[str]:
+    """Return the words that an entry holds whichever way of the group it matches."""
+    words = dict.fromkeys(word for way in group for word in way if len(word) >= INFIX_LENGTH)
+    return [word for word in words if all(any(word in other for other in way) for way in group)]
 
 
 def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:

@@ -49,7 +49,7 @@ IMPORT = "core.customer.import"
 FAULTS_KEPT = 1_000
 """Faults a report holds; a file of errors holds them all."""
 PROGRESS_EVERY = 1_000
-OBJECTS_BETWEEN_COLLECTIONS = 500_000
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 Progress = Callable[[str, int, int | None], None]
 

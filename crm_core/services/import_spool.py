@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from crm_core.errors import ConfigurationError
 from crm_core.persistence.bulk import CHUNK, PARAMETERS, chunked
 
 _TABLES = """
@@ -36,8 +37,14 @@ class ImportSpool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._connection.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise ConfigurationError(
+                f"The temporary file of the import cannot be written ({error}): free some space in "
+                "the folder for temporary files, or name another one (SQLITE_TMPDIR).",
+                code="core.import.temporary_file",
+            ) from error
 
     def add(self, line: int, record: dict[str, Any]) -> None:
         """Keep one checked row; call :meth:`finish` after the last."""

@@ -58,7 +58,7 @@ def add_user(
     uow.actor.require(MANAGE)
     if not _LOGIN.fullmatch(login):
         raise InputError(
-            f"{login[:120]!r} cannot be a login: use up to 100 characters without spaces or colons.",
+            f"{login[:120]!r} cannot be a login: use at most 100 characters, no spaces, no colons.",
             code="core.user.login",
         )
     if uow.scalar(select(User.id).where(func.lower(User.login) == login.lower())) is not None:

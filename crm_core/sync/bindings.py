@@ -55,9 +55,7 @@ def bound_records(
             )
         )
         for row in rows:
-            found[row.remote_id] = Bound(
-                row.id, row.local_id, row.state, row.digest, row.snapshot
-            )
+            found[row.remote_id] = Bound(row.id, row.local_id, row.state, row.digest, row.snapshot)
     return found
 
 
@@ -187,9 +185,7 @@ def wait(uow: UnitOfWork, backend_id: UUID, waiting: Iterable[tuple[str, Pending
     insert_rows(uow.connection(), PendingReference, rows)
 
 
-def forget_waiting(
-    uow: UnitOfWork, backend_id: UUID, entity: str, owners: Iterable[str]
-) -> None:
+def forget_waiting(uow: UnitOfWork, backend_id: UUID, entity: str, owners: Iterable[str]) -> None:
     """Forget what these records waited for."""
     for chunk in chunked(owners, PARAMETERS):
         uow.execute(

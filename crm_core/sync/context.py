@@ -100,7 +100,6 @@ class Applied:
         record = change.record
         self.faults.append(RemoteFault(record.remote_id, record.label, code, reason))
 
-
     def refuse_without_customer(self, change: Change, name: str) -> None:
         """Set aside a record whose customer, told in field ``name``, is not here yet."""
         ref = change.record.values[name]

@@ -62,7 +62,7 @@ class RemoteEntity:
 
     Attributes:
         name: Entity name, such as ``customer``.
-        mapping_digest: Changes when the mapping or the remote's fields change; a full sweep follows.
+        mapping_digest: Changes with the mapping or the remote's fields; a full sweep follows.
         warnings: What is left out, in plain words: a mapped field that is gone.
     """
 

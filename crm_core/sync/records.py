@@ -20,8 +20,8 @@ is a remote id; which entity it names stands in brackets.
     archived bool
 
 ``customer``
-    kind "person" | "company", name str, reference str?, vat str?, language str? (BCP 47, ``el-GR``),
-    job_title str?, note str?, archived bool, owner_ref [user], parent_ref [customer or address]
+    kind "person" | "company", name str, reference str?, vat str?,
+    language str? (BCP 47, ``el-GR``), job_title str?, note str?, archived bool, owner_ref [user], parent_ref [customer or address]
     (this customer is a contact of that one), tag_refs sorted list [tag],
     contact_points list of {kind, value} in order (kinds of ContactPointKind; value as typed),
     address None or {street, street2, postal_code, city, region, country_code}: the main address,
@@ -34,7 +34,8 @@ is a remote id; which entity it names stands in brackets.
 
 ``order``, ``invoice`` (refunds too), ``payment``
     kind (TransactionKind), customer_ref [customer or address], number str?, reference str?,
-    state (TransactionState), payment_state (PaymentState)?, invoice_state str?, delivery_state str?,
+    state (TransactionState), payment_state (PaymentState)?, invoice_state str?,
+    delivery_state str?,
     is_outgoing bool, issued_on ISO date?, due_on ISO date?, currency str (ISO),
     untaxed_amount, tax_amount, total_amount, open_amount (decimal text, positive),
     owner_ref [user], delivery_address_ref, invoice_address_ref [customer or address]; None where

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
 from crm_core.errors import FatalSyncError
 from crm_core.sync.protocol import RemoteBackend, RemotePage
 from crm_files.backend import FilesBackend, open_backend

@@ -15,9 +15,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import URL, inspect, text
+
 from crm_core.cli.main import crm as command
 from crm_core.persistence.database import Database
-from sqlalchemy import URL, inspect, text
 
 
 class Desk:

@@ -10,7 +10,15 @@ import os
 import pytest
 
 GREEK, PERSIAN = "Ελένη Παπαδοπούλου", "مریم رضایی"
-NAMES = [GREEK, PERSIAN, "Siân O'Brien & Söhne", "👩‍🚒 Zoë 🚒", "Łukasz Żółć", "می‌خواهم", "a=b; --x"]
+NAMES = [
+    GREEK,
+    PERSIAN,
+    "Siân O'Brien & Söhne",
+    "👩‍🚒 Zoë 🚒",
+    "Łukasz Żółć",
+    "می‌خواهم",
+    "a=b; --x",
+]
 TYPED = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202eman"
 WRONG_FILES = [
     ("", ("is empty", "header and at least one row")),
@@ -194,7 +202,9 @@ WRONG_WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "says"), WRONG_WORDS, ids=[" ".join(w)[:45] for w, _ in WRONG_WORDS])
+@pytest.mark.parametrize(
+    ("words", "says"), WRONG_WORDS, ids=[" ".join(w)[:45] for w, _ in WRONG_WORDS]
+)
 def test_a_wrong_word_is_refused_by_name(ann, words, says):
     ann.refused(*words, code=2, says=says)
     assert list(ann.folder.glob("x.*")) == []

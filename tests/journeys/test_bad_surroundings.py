@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from crm_core.persistence.database import Database
 
 # Root may write anywhere; without these two capabilities it may not.
@@ -129,12 +130,14 @@ def test_a_full_disk(desk, people, full_disk):
 def test_a_write_that_reaches_a_limit_of_the_machine(desk, people):
     """Works without root: no file may grow beyond what the database has now."""
     before = desk.rows()
+    blocks = (desk.folder / "crm.sqlite").stat().st_size // 1024
+    limit = ("bash", "-c", f'ulimit -f {blocks}; trap "" XFSZ; exec "$@"', "x")
+    done = desk.process("customer", "add", "X", "--note", "x" * 90_000, "--json", before=limit)
+    assert "quota and limits" in told(done, code=1)
     lines = "\n".join(f"Customer {n},{'x' * 5000}" for n in range(500))
     people.write_text(f"name,note\n{lines}\n", encoding="utf-8")
-    blocks = (desk.folder / "crm.sqlite").stat().st_size // 1024
-    limit = f'ulimit -f {blocks}; trap "" XFSZ; exec "$@"'
-    done = desk.process("customer", "import", people, "--json", before=("bash", "-c", limit, "x"))
-    assert done.returncode == 1, done.stdout
+    done = desk.process("customer", "import", people, "--json", before=limit)
+    assert "temporary file" in told(done, code=1)
     assert desk.rows() == before
 
 
@@ -179,7 +182,7 @@ def test_a_database_from_a_newer_version(desk):
         (b"safe_mode = 'perhaps'\n", ("safe_mode", "true")),
         (b"user = ['a']\n", ("user", "login")),
         (b"\xff\xfe", ("cannot be read", "move it away")),
-        (b"log_file = 5\n", ("log_file", "not a path")),
+        (b"files_folder = 5\n", ("files_folder", "not a path")),
     ],
 )
 def test_broken_settings(desk, content, says):

@@ -76,7 +76,9 @@ class CustomerApplier:
             uow,
             [
                 CustomerDraft({"archived_at": uow.now}, None, None, None, customer_id=row.id)
-                for row in select_in(uow.connection(), Customer, "id", local_ids, "id", "archived_at")
+                for row in select_in(
+                    uow.connection(), Customer, "id", local_ids, "id", "archived_at"
+                )
                 if row.archived_at is None
             ],
         )

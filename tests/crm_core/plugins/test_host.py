@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from crm_core.plugins.host import PluginHost
 
 GOOD = """
@@ -18,14 +19,20 @@ manifest = PluginManifest(name={name!r}, title="T", version="1")
 def crm_register_backend_types():
     return [BackendType({name!r}, "T", "x:y")]
 """
-MANIFEST = "from crm_hooks import PluginManifest, hookimpl\nmanifest = PluginManifest(name={name!r}, title='T', version='1'{more})\n"
+MANIFEST = """
+from crm_hooks import PluginManifest, hookimpl
+manifest = PluginManifest(name={name!r}, title="T", version="1"{more})
+"""
 FAULTS = {
     "broken_import": ("import no_such_module_anywhere", "ModuleNotFoundError"),
     "broken_syntax": ("def (:", "SyntaxError"),
     "exits": ("import sys; sys.exit(3)", "SystemExit"),
     "nameless": ("x = 1", "has no manifest named 'nameless'"),
     "newer": (MANIFEST.format(name="newer", more=", hooks_api='>=2'"), "It needs hooks >=2"),
-    "nonsense": (MANIFEST.format(name="nonsense", more=", hooks_api='soon'"), "is not a version range"),
+    "nonsense": (
+        MANIFEST.format(name="nonsense", more=", hooks_api='soon'"),
+        "is not a version range",
+    ),
     "raises": (
         MANIFEST.format(name="raises", more="")
         + "@hookimpl\ndef crm_register_backend_types():\n    raise RuntimeError('boom')\n",

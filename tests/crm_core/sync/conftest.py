@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
+
 from crm_core.access import Actor
 from crm_core.entities import Backend
 from crm_core.ids import new_id
@@ -20,7 +22,6 @@ from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.relationships import seed_relationship_types
 from crm_core.sync.engine import RunReport, run
 from crm_files.backend import FilesBackend
-from sqlalchemy import select
 
 NOT_COMPARED = {
     "core_sync_run",

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+
 from crm_core.entities import (
     Address,
     AuditEntry,
@@ -30,7 +32,6 @@ from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.sync import lock
 from crm_core.sync.protocol import RIGHT_MISSING, LinkSet, RemotePage
 from crm_files.backend import FilesBackend
-from sqlalchemy import func, select
 
 
 def count(office: Any, model: Any) -> int:

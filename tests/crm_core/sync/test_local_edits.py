@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, select, update
+
 from crm_core.entities import (
     Address,
     AuditEntry,
@@ -19,7 +21,6 @@ from crm_core.entities import (
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.contact_details import change_address
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
-from sqlalchemy import delete, select, update
 
 
 @pytest.fixture
@@ -63,7 +64,8 @@ def test_archived_here_stays_archived_when_another_field_changes_there(pulled: A
     moment = pulled.all(select(Customer.updated_at).where(Customer.id == key))[0][0]
     save(pulled, "c14", {"archived_at": moment})
     address = pulled.local("address", "a03")
-    here(pulled, lambda uow: uow.execute(update(Address).where(Address.id == address).values(archived_at=moment)))  # fmt: skip
+    archived = update(Address).where(Address.id == address).values(archived_at=moment)
+    here(pulled, lambda uow: uow.execute(archived))
     pulled.set("customers.csv", "c14", name="Jan K.")
     pulled.set("addresses.csv", "a03", recipient="Magazyn")
     pulled.run()
@@ -82,7 +84,8 @@ def test_what_was_removed_here_stays_removed(pulled: Any) -> None:
     save(pulled, "c01", {}, contact_points=[email("info@aigaio-hotel.example")])
     key = pulled.local("customer", "c01")
     gone = pulled.local("tag", "t2")
-    here(pulled, lambda uow: uow.execute(delete(CustomerTag).where(CustomerTag.customer_id == key, CustomerTag.tag_id == gone)))  # fmt: skip
+    carried = (CustomerTag.customer_id == key, CustomerTag.tag_id == gone)
+    here(pulled, lambda uow: uow.execute(delete(CustomerTag).where(*carried)))
     pulled.set("customers.csv", "c01", mobile="+30 694 000 0000", tag_refs="t1;t2;t3")
     pulled.run()
     assert points(pulled, "c01") == ["info@aigaio-hotel.example", "+30 694 000 0000"]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import func, select
+
 from crm_core.entities import (
     Address,
     AuditEntry,
@@ -22,7 +24,6 @@ from crm_core.entities import (
 from crm_core.entities.sync import Binding, PendingReference
 from crm_core.sync.protocol import RemotePage
 from crm_files.backend import FilesBackend
-from sqlalchemy import func, select
 
 
 def count(office: Any, model: Any, *where: Any) -> int:
@@ -225,17 +226,26 @@ def test_a_company_that_left_and_came_back_has_its_contacts(office: Any) -> None
 
 
 def test_a_tie_told_from_both_sides_is_one_tie(office: Any) -> None:
-    told = {"document_entity": "payment", "document_id": "y2", "kind": "pays", "entity": "invoice", "ref": "i2", "towards": "yes"}  # fmt: skip
-    office.edit("links.csv", lambda rows: [*rows, told | {"amount": "1723.55"}, told | {"amount": "1723.55"}])  # fmt: skip
+    told = {"document_entity": "payment", "document_id": "y2", "kind": "pays", "entity": "invoice"}
+    told |= {"ref": "i2", "towards": "yes", "amount": "1723.55"}
+    office.edit("links.csv", lambda rows: [*rows, told, told])
     assert office.run().state == "done"
     pays = select(TransactionLink.amount).where(
         TransactionLink.from_transaction_id == office.local("payment", "y2")
     )
     assert office.all(pays) == [(Decimal("1723.55"),)]
-    office.edit("links.csv", lambda rows: [r | {"amount": "1000"} if "y2" in (r["ref"], r["document_id"]) else r for r in rows])  # fmt: skip
+
+    def is_it(row: dict[str, str]) -> bool:
+        return "y2" in (row["ref"], row["document_id"])
+
+    def change(rows: list[dict[str, str]]) -> None:
+        for row in filter(is_it, rows):
+            row["amount"] = "1000"
+
+    office.edit("links.csv", change)
     assert office.run().state == "done"
-    assert office.all(pays) == [(Decimal("1000"),)]
-    office.edit("links.csv", lambda rows: [r for r in rows if "y2" not in (r["ref"], r["document_id"])])  # fmt: skip
+    assert office.all(pays) == [(Decimal(1000),)]
+    office.edit("links.csv", lambda rows: [row for row in rows if not is_it(row)])
     office.run()
     assert office.all(pays) == []
 
