@@ -214,50 +214,59 @@ def _parents_first(
     return [(table, filled[table]) for table in ordered]
 
 
-def measure(folder: Path, customers: int) -> bool:
+def measure(folder: Path, customers: int, rounds: int) -> bool:
     """Run all there is to run; return whether the goals are met."""
     small, large = folder / "small.csv", folder / "large.csv"
     write_csv(small, max(1, customers // 5))
     write_csv(large, customers)
-    met = True
     ways = ["plain"] + ["accelerated"] * (find_spec("marshmallow_core") is not None)
-    for way in ways:
-        fast = way == "accelerated"
-        first = in_child(small, folder / f"small-{way}.sqlite", accelerated=fast)
-        target = folder / f"large-{way}.sqlite"
-        result = in_child(large, target, accelerated=fast)
-        assert result["created"] == customers
-        print(f"{way}: {customers:,} customers in {result['seconds']:.2f} s")
-        for stage, seconds in result["stages"].items():
-            print(f"  {stage}: {seconds:.2f} s, {seconds / customers * 1e6:.0f} µs a customer")
-        floor, processor = floor_seconds(target, folder / f"floor-{way}.sqlite")
-        ratio = result["seconds"] / floor
-        print(
-            f"  floor: {floor:.2f} s; ratio {ratio:.2f} (goal {GOALS[way]:.0f} at most); "
-            f"of processor time {result['processor'] / processor:.2f}"
-        )
-        print(
-            f"  peak memory: {first['peak_mib']:.0f} MiB at {max(1, customers // 5):,}, "
-            f"{result['peak_mib']:.0f} MiB at {customers:,}"
-        )
-        met = met and ratio <= GOALS[way]
-        met = met and result["peak_mib"] <= first["peak_mib"] * FLAT
+    met = all([measure_way(folder, way, customers, rounds) for way in ways])
     if "accelerated" not in ways:
         print("marshmallow-core is not installed: the accelerated run was left out")
     return met
+
+
+def measure_way(folder: Path, way: str, customers: int, rounds: int) -> bool:
+    """Import and write the floor in turn, compare the best of each, and print it all."""
+    fast = way == "accelerated"
+    first = in_child(folder / "small.csv", folder / f"small-{way}.sqlite", accelerated=fast)
+    results, floors = [], []
+    for _ in range(rounds):
+        target, floor = folder / f"{way}.sqlite", folder / f"floor-{way}.sqlite"
+        target.unlink(missing_ok=True)
+        floor.unlink(missing_ok=True)
+        results.append(in_child(folder / "large.csv", target, accelerated=fast))
+        floors.append(floor_seconds(target, floor))
+    result = min(results, key=lambda each: each["seconds"])
+    assert result["created"] == customers
+    seconds, processor = min(floors)
+    ratio = result["seconds"] / seconds
+    print(f"{way}: {customers:,} customers in {result['seconds']:.2f} s")
+    for stage, duration in result["stages"].items():
+        print(f"  {stage}: {duration:.2f} s, {duration / customers * 1e6:.0f} µs a customer")
+    print(
+        f"  floor: {seconds:.2f} s; ratio {ratio:.2f} (goal {GOALS[way]:.0f} at most); of "
+        f"processor time {result['processor'] / processor:.2f}; best of {rounds}"
+    )
+    print(
+        f"  peak memory: {first['peak_mib']:.0f} MiB at {max(1, customers // 5):,}, "
+        f"{result['peak_mib']:.0f} MiB at {customers:,}"
+    )
+    return ratio <= GOALS[way] and result["peak_mib"] <= first["peak_mib"] * FLAT
 
 
 def main() -> int:
     """Run the bench; 1 when it is large enough to be judged and misses a goal."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
         print(json.dumps(import_file(*chosen.child)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        met = measure(Path(folder), chosen.customers)
+        met = measure(Path(folder), chosen.customers, chosen.rounds)
     return 1 if chosen.customers >= JUDGED_FROM and not met else 0
 
 

@@ -246,8 +246,9 @@ def _access(application: Application, backend: dict[str, Any], name: str) -> Ite
     from crm_core.bootstrap import load_factory
     from crm_core.secret_refs import read_secret, secret_warnings
 
-    load_factory(application.backend_type(backend["type"]))
-    read_secret(backend["secret_ref"], backend["name"])
+    factory = load_factory(application.backend_type(backend["type"]))
+    secret = read_secret(backend["secret_ref"], backend["name"])
+    factory(dict(backend["config"]), secret).close()  # connects to nothing yet
     if backend["secret_ref"]:
         for warning in secret_warnings(backend["secret_ref"]):
             yield Finding(name, WARN, warning)

@@ -92,7 +92,6 @@ def _names() -> Any:
 
 
 def _records(schema: type[Schema]) -> Any:
-    # Not a List of Nested, which would load each item on its own at four times the cost.
     return fields.Nested(schema, many=True, allow_none=True, validate=_few(), error_messages=_LIST)
 
 

@@ -240,10 +240,16 @@ def test_a_backend_of_no_kind_or_name(desk, secret):
         desk.refused(*words, "ghost", code=2, says=("'ghost'", "crm backend add"))
 
 
+def test_flags_behind_a_backend_still_say_where(desk):
+    url = f"sqlite:///{desk.folder / 'other.sqlite'}"
+    desk("init", "--yes", "--database-url", url)
+    desk("backend", "add", "files", "f", "--path", ".", "--database-url", url)
+    assert desk.json("backend", "list")["items"] == []
+    assert len(desk.json("backend", "list", "--database-url", url)["items"]) == 1
+
+
 def test_a_secret_that_is_missing_empty_no_text_or_open_to_all(desk, secret):
-    desk.refused(
-        *added("erp")[:-2], code=2, says=("--secret-file", "CRM_SECRET_ERP")
-    )  # fmt: skip
+    desk.refused(*added("erp")[:-2], code=2, says=("--secret-file", "CRM_SECRET_ERP"))
     desk(*added("erp"))
     for spoil, says in (
         (lambda: secret.write_text(""), "empty"),

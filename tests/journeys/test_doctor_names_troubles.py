@@ -1,4 +1,4 @@
-"""``crm doctor`` names each trouble and what to do, in a process of its own as an operator runs it."""
+"""``crm doctor`` names each trouble and what to do, run as an operator runs it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def troubles(desk, *words, code=1):
     assert document["schema"] == "doctor/1"
     found = {}
     for item in document["data"]["items"]:
-        assert item["message"] in people.stdout
-        assert item["advice"] in people.stdout
         if item["state"] != "ok":
+            assert item["message"] in people.stdout
+            assert item["advice"] in people.stdout
             told = f"{item['state']}: {item['message']} {item['advice']}"
             found[item["id"]] = found.get(item["id"], "") + told
     return found
@@ -56,17 +56,18 @@ def test_a_wrong_address(desk, url, name, says):
     assert says in troubles(desk, "--database-url", url)[name]
 
 
-def test_a_wrong_password_of_the_server(desk, new_desk):
-    other = new_desk()
-    if "postgresql" not in other.database_url:
-        pytest.skip("SQLite has no passwords")  # the same as not being asked
-    url = other.database_url.replace("/crm_desk_", "/no_such_database_")
+def test_a_server_without_such_a_database(desk, postgres_server):
+    url = postgres_server.set(database="no_such_one").render_as_string(hide_password=False)
     assert "does not exist" in troubles(desk, "--database-url", url)["database"]
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "crm init"), (b"SQLite format 3\0" + b"x" * 5000, "restore"), (b"Dear diary, " * 900, "")],
+    [
+        (b"", "crm init"),
+        (b"SQLite format 3\0" + b"x" * 5000, "restore"),
+        (b"Dear diary, " * 900, ""),
+    ],
 )
 def test_a_file_that_is_no_database_of_ours(desk, content, says):
     desk.write("crm.sqlite", content)
@@ -88,12 +89,6 @@ def test_a_database_that_lost_a_table(desk):
         connection.execute("DROP TABLE core_audit")
     found = troubles(desk)
     assert any("crm" in told for told in found.values()), found
-
-
-def test_a_database_from_an_older_version(desk):
-    with sqlite3.connect(desk.folder / "crm.sqlite") as connection:
-        connection.execute("UPDATE alembic_version_core SET version_num = '0000'")
-    assert "crm db upgrade" in troubles(desk)["database"]
 
 
 def test_a_database_that_another_process_holds(desk):
