@@ -71,10 +71,15 @@ class Change:
         return (self.bound.snapshot or {}).get(name) if self.bound else None
 
     def differs(self, name: str) -> bool:
-        """Return whether the remote changed this field since it was last synced."""
+        """Return whether the remote changed this field since it was last synced.
+
+        A field that the record does not have, such as one that the remote's new version lacks,
+        is left as it is.
+        """
         if self.bound is None or self.bound.snapshot is None:
             return True
-        return bool(self.bound.snapshot.get(name) != self.record.values.get(name))
+        values = self.record.values
+        return name in values and bool(self.bound.snapshot.get(name) != values[name])
 
 
 @dataclass(slots=True)

@@ -21,8 +21,9 @@ is a remote id; which entity it names stands in brackets.
 
 ``customer``
     kind "person" | "company", name str, reference str?, vat str?,
-    language str? (BCP 47, ``el-GR``), job_title str?, note str?, archived bool, owner_ref [user], parent_ref [customer or address]
-    (this customer is a contact of that one), tag_refs sorted list [tag],
+    language str? (BCP 47, ``el-GR``), job_title str?, note str?, archived bool, owner_ref [user],
+    parent_ref [customer or address] (this customer is a contact of that one),
+    tag_refs sorted list [tag],
     contact_points list of {kind, value} in order (kinds of ContactPointKind; value as typed),
     address None or {street, street2, postal_code, city, region, country_code}: the main address,
     None for a contact that shares its company's

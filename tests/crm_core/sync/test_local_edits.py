@@ -21,6 +21,7 @@ from crm_core.entities import (
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.contact_details import change_address
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
+from crm_files.backend import FilesBackend
 
 
 @pytest.fixture
@@ -181,3 +182,21 @@ def test_an_address_removed_here_comes_back_only_when_it_changes_there(pulled: A
     pulled.set("addresses.csv", "a02", street="Σταδίου 25")
     pulled.run()
     assert pulled.all(found) == [("Σταδίου 25",)]
+
+
+class WithoutJobTitles(FilesBackend):
+    """A new version of the remote has no such field."""
+
+    def _values(self, entity: str, layout: Any, row: Any) -> dict[str, Any]:
+        values = super()._values(entity, layout, row)
+        values.pop("job_title", None)
+        return values
+
+
+def test_a_field_that_the_remote_no_longer_has_is_left_as_it_is(pulled: Any) -> None:
+    pulled.set("customers.csv", "c02", name="Δήμητρα O'Connor-Παππά")
+    pulled.run(WithoutJobTitles(pulled.folder))
+    row = pulled.all(
+        select(Customer.name, Customer.job_title).where(Customer.reference == "C-1002")
+    )[0]
+    assert row == ("Δήμητρα O'Connor-Παππά", "Purchasing")
