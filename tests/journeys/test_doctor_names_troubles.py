@@ -91,16 +91,6 @@ def test_a_database_that_lost_a_table(desk):
     assert any("crm" in told for told in found.values()), found
 
 
-def test_a_database_that_another_process_holds(desk):
-    other = sqlite3.connect(desk.folder / "crm.sqlite", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        found = troubles(desk)
-    finally:
-        other.close()
-    assert "Another process" in found["sqlite"] + found["database"]
-
-
 def test_an_account_that_belongs_to_nobody(desk):
     desk("user", "add", "eva", "--role", "admin")
     with sqlite3.connect(desk.folder / "crm.sqlite") as connection:

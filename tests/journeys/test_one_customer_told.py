@@ -189,7 +189,7 @@ def test_one_customer_from_the_first_call_to_a_restored_backup(new_desk):
 
 @pytest.fixture
 def guarded(new_desk):
-    """The story's desk, with Rita, who may look, Emil, a colleague, and Nora, who may do nothing."""
+    """The story's desk with Rita, who may look, Emil, a colleague, and Nora without any right."""
     desk = new_desk()
     _, eleni = _people(desk)
     _daily_work(desk)

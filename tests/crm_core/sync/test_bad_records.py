@@ -90,9 +90,8 @@ def test_a_database_that_fails_in_the_middle_sets_no_record_aside(
     assert office.run().state == "done"
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # only a server does that
 def test_a_statement_that_takes_too_long_stops_the_run(office: Any, monkeypatch: Any) -> None:
-    if office.database.is_sqlite:
-        pytest.skip("only a server ends statements")
 
     def slow(context: Any, uow: Any, changes: Any) -> Any:
         uow.connection().exec_driver_sql("SET LOCAL statement_timeout = 20")
