@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ class Database:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a number or a text beyond what orjson takes
+        return json.dumps(value)
 
 
 def _parsed(url: str | URL) -> URL:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import pytest
 from crm_core.access import Actor
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.services.customer_import import ImportReport, import_customers
 from crm_core.services.customers import create_customer
 from crm_core.services.relationships import seed_relationship_types
 from crm_core.services.roles import seed_roles
@@ -92,3 +94,15 @@ def founded(database: Database, system: Actor) -> Company:
         for login in ("eva", "tom"):
             add_team_member(uow, "North", login)
     return company
+
+
+@pytest.fixture
+def load(company: Any, tmp_path: Path) -> Callable[..., ImportReport]:
+    """Import lines of CSV as a user."""
+
+    def load(*lines: str, login: str = "maria", **options: Any) -> ImportReport:
+        path = tmp_path / "customers.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return import_customers(company.database, company.actor(login), path, **options)
+
+    return load
