@@ -14,7 +14,6 @@ of an address those of the first address for that use. Columns are those of
 from __future__ import annotations
 
 import csv
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from uuid import UUID
 from crm_core.access import Actor
 from crm_core.errors import ConfigurationError
 from crm_core.normalize import shortened
+from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.customer_bulk import save_customers
@@ -49,7 +49,6 @@ IMPORT = "core.customer.import"
 FAULTS_KEPT = 1_000
 """Faults a report holds; a file of errors holds them all."""
 PROGRESS_EVERY = 1_000
-OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -117,7 +116,7 @@ def import_customers(
     with (
         ImportSpool() as spool,
         _fault_sink(report, errors_path) as set_aside,
-        _rare_collections(),
+        rare_collections(),
     ):
         lines = read_table(
             path,
@@ -141,18 +140,6 @@ def import_customers(
         )
         importer.run(report, on_progress)
     return report
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    # A chunk of rows makes a hundred thousand objects without a cycle among them; looking for some
-    # every 700 objects takes a tenth of the whole time.
-    before = gc.get_threshold()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from crm_core.entities.sync import Backend, DeadLetter, SyncCursor, SyncRun
 from crm_core.entities.system import Setting
 from crm_core.errors import FatalSyncError, InputError
 from crm_core.ids import new_id
+from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync import lock
@@ -109,7 +110,8 @@ def run(
             dry_run=dry_run,
             on_progress=on_progress,
         )
-        return _Run(context, full, accept_vanished, page_size, overlap).execute(entities)
+        with rare_collections():
+            return _Run(context, full, accept_vanished, page_size, overlap).execute(entities)
     finally:
         if not dry_run:
             lock.release(database, actor, backend.id, token)
