@@ -1,7 +1,7 @@
 """Importing customers from a CSV or Excel file.
 
 The first pass reads and checks the whole file and keeps the good rows in a temporary file; a file
-that is broken as such stops there, with nothing written. The second pass matches 1,000 rows at a
+that is broken as such stops there, with nothing written. The second pass matches 2,000 rows at a
 time against existing customers and writes them in one transaction. Rows that cannot be taken are
 set aside with line, column and reason, and all others go on. Killed and run again, the same file
 ends in the same state: rows find what they made before.
