@@ -140,7 +140,12 @@ def schema(database: Database) -> Any:
             query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
             return connection.execute(text(query)).all()
         inspector = inspect(connection)
-        return repr([inspector.get_multi_columns(), inspector.get_multi_indexes()])
+        columns, indexes = inspector.get_multi_columns(), inspector.get_multi_indexes()
+        # PostgreSQL lists the indexes of a table in no fixed order.
+        return {
+            table: (repr(columns[table]), sorted(repr(index) for index in indexes.get(table, ())))
+            for table in columns
+        }
 
 
 def set_version(database: Database, revision: str) -> None:
