@@ -25,7 +25,7 @@ help:  ## Show this list
 
 install: .venv/installed  ## Create .venv with everything a developer needs
 
-demo: .venv/installed  ## Fill a database of its own from CSV files and show one customer whole
+demo: .venv/installed  ## Build a trading company in a database of its own and show one customer whole
 	$(BIN)/crm demo --path demo
 
 test: .venv/installed  ## Run all tests with the services there are; says at the end what was left out

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent
 # The sizes that the figures in docs/performance.md stand for, by the flag that sets them.
 SIZES: dict[str, dict[str, int]] = {
     "startup": {},
+    "relay_events": {"--events": 10_000},
     "search": {"--customers": 1_000_000},
     "import_customers": {"--customers": 100_000},
     "customer_card": {"--customers": 100_000, "--interactions": 2_000_000},

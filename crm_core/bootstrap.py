@@ -5,22 +5,29 @@ from __future__ import annotations
 import getpass
 import importlib
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from crm_core.access import Actor, system_actor
 from crm_core.config import Config
-from crm_core.errors import ConfigurationError, PermissionDeniedError
+from crm_core.errors import ConfigurationError, CrmError, PermissionDeniedError
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from crm_core.entities.sync import Backend
     from crm_core.persistence.database import Database
     from crm_core.persistence.unit_of_work import UnitOfWork
+    from crm_core.plugins.discovery import Installation
     from crm_core.plugins.host import PluginHost
     from crm_core.sync.engine import RunReport
     from crm_core.sync.protocol import RemoteBackend
-    from crm_hooks.contributions import BackendType
+    from crm_hooks.contributions import BackendType, EventHandler
+
+RELAY_SECONDS = 60.0
+"""How long a sync may be kept waiting by events that others still have to hear of."""
 
 
 class Application:
@@ -32,6 +39,7 @@ class Application:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._activation: int | None = None
 
     @cached_property
     def unchecked_database(self) -> Database:
@@ -50,14 +58,99 @@ class Application:
         from crm_core.persistence.migrate import check_current
 
         check_current(self.unchecked_database)
+        self.unchecked_database.hooks = LazyHooks(self)
         return self.unchecked_database
 
     @cached_property
+    def installed_plugins(self) -> Installation:
+        """All plugins of this Python environment, in use or not; those that fit are loaded."""
+        from crm_core.plugins.discovery import load
+
+        points = self._plugin_points()
+        return load(points, points.keys(), seconds=self.config.plugin_seconds)
+
+    @cached_property
     def plugins(self) -> PluginHost:
-        """The plugins of this installation."""
+        """The plugins in use on this database; before it is set up, those that are on by default.
+
+        One whose tables are of another version is left out; one that hung is remembered as such.
+        """
         from crm_core.plugins.host import PluginHost
 
-        return PluginHost.discover(safe_mode=self.config.safe_mode)
+        try:
+            database: Database | None = self.database
+        except CrmError:
+            database = None  # commands that need it say why themselves
+        found = self._plugins_in_use(database)
+        host = PluginHost(found, seconds=self.config.plugin_seconds)
+        hung = {fault.name: fault.reason for fault in host.faults if fault.hung}
+        if hung and database is not None:
+            from crm_core.plugins.activation import quarantine
+
+            quarantine(database, hung)
+        return host
+
+    def _plugins_in_use(self, database: Database | None) -> Installation:
+        from crm_core.entities.plugin import PluginState
+        from crm_core.persistence.migrate import status
+        from crm_core.plugins.activation import activation_number, is_enabled, plugin_states
+        from crm_core.plugins.discovery import load
+
+        states: dict[str, str] = {}
+        if database is not None:
+            with self.unit_of_work(system_actor("plugins")) as uow:
+                states, self._activation = plugin_states(uow), activation_number(uow)
+        points = self._plugin_points()
+        wanted = [n for n in points if states.get(n, PluginState.ENABLED) == PluginState.ENABLED]
+        found = load(points, wanted, seconds=self.config.plugin_seconds)
+        for name, loaded in list(found.plugins.items()):
+            if not is_enabled(loaded, states):
+                del found.plugins[name]
+            elif loaded.line and database and not status(database, loaded.line).is_current:
+                found.refuse(name, "Its tables are of another version: run crm db upgrade.")
+        return found
+
+    def _plugin_points(self) -> dict[str, list[EntryPoint]]:
+        from crm_core.plugins.discovery import installed_points
+
+        return {} if self.config.safe_mode else installed_points()
+
+    def upgrade_plugins(self) -> list[dict[str, str | None]]:
+        """Run what is pending of the enabled plugins' tables; one that fails holds up nobody else.
+
+        Returns:
+            ``id`` and ``error`` (or None) of each plugin that had something pending.
+        """
+        from crm_core.plugins.activation import is_enabled, plugin_states, upgrade_plugins
+
+        with self.unit_of_work(system_actor("upgrade")) as uow:
+            states = plugin_states(uow)
+        enabled = [p for p in self.installed_plugins.plugins.values() if is_enabled(p, states)]
+        done: list[dict[str, str | None]] = []
+        upgrade_plugins(
+            self.database, enabled, lambda name, error: done.append({"id": name, "error": error})
+        )
+        return done
+
+    def refresh_plugins(self) -> bool:
+        """Take up plugins that were enabled or disabled meanwhile; return whether any was.
+
+        For processes that live long, between two requests or jobs.
+        """
+        from crm_core.plugins.activation import activation_number
+
+        with self.unit_of_work(system_actor("plugins")) as uow:
+            moved = self._activation is not None and activation_number(uow) != self._activation
+        if moved:
+            self.__dict__.pop("plugins", None)
+            self.__dict__.pop("installed_plugins", None)
+        return moved
+
+    def event_handlers(self) -> Sequence[EventHandler]:
+        """Return the handlers of events: the core's own and those of the plugins in use."""
+        from crm_core.sync.push_queue import HANDLER
+
+        return [HANDLER, *self.plugins.event_handlers.values()]
 
     def unit_of_work(
         self, actor: Actor, *, write: bool = False
@@ -97,14 +190,14 @@ class Application:
         Raises:
             ConfigurationError: No plugin in use offers it; says why, where that is known.
         """
-        found = self.plugins.backend_types().get(name)
+        found = self.plugins.backend_types.get(name)
         if found is None:
             raise self.no_backend_type(name)
         return found
 
     def no_backend_type(self, name: str) -> ConfigurationError:
         """Return the error that says which kinds of remote there are, and what is left out why."""
-        known = ", ".join(sorted(self.plugins.backend_types())) or "none"
+        known = ", ".join(sorted(self.plugins.backend_types)) or "none"
         faults = "".join(f" Plugin {f.name} is left out: {f.reason}" for f in self.plugins.faults)
         safe = " Safe mode is on, so no plugin is loaded." if self.config.safe_mode else ""
         return ConfigurationError(
@@ -131,28 +224,64 @@ class Application:
                 "--secret-file FILE.",
                 code="core.backend.secret_missing",
             )
-        return cast("RemoteBackend", factory(dict(backend.config), secret))
+        return cast("RemoteBackend", factory(*self.factory_arguments(kind, backend.config, secret)))
+
+    def factory_arguments(
+        self, kind: BackendType, config: Mapping[str, str], secret: str | None
+    ) -> tuple[Any, ...]:
+        """Return what a backend type's factory is called with."""
+        entities = (tuple(self.plugins.entities.values()),) if kind.holds_plugin_entities else ()
+        return (dict(config), secret, *entities)
 
     def run_sync(self, backend: Backend, **options: Any) -> RunReport:
         """Run one backend; ``options`` are those of ``crm_core.sync.engine.run``.
+
+        What was recorded until now is handed out first, so that it is pushed by this run.
 
         Raises:
             ConfigurationError: As for :meth:`open_backend`.
             LockedError: Another run of this backend is under way.
             SyncError: It cannot be reached, or refused us.
         """
+        from crm_core.outbox.relay import relay
         from crm_core.sync.engine import run
 
+        if not options.get("dry_run"):
+            relay(self.database, self.event_handlers(), limit_seconds=RELAY_SECONDS)
         remote = self.open_backend(backend)
+        entities = tuple(self.plugins.entities.values())
         try:
-            return run(self.database, backend, remote, **options)
+            return run(self.database, backend, remote, plugin_entities=entities, **options)
         finally:
             remote.close()
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Hand out the events that were recorded meanwhile, then close what was opened."""
+        if "database" in self.__dict__:
+            from crm_core.outbox.inline import relay_recorded
+
+            relay_recorded(self.database, self.event_handlers)
         if "unchecked_database" in self.__dict__:
             self.unchecked_database.dispose()
+
+
+class LazyHooks:
+    """The plugins of an application as services see them: loaded when a hook is first called."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def collect(self, hook: str, **arguments: Any) -> list[Any]:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.collect(hook, **arguments)
+
+    def decide(self, hook: str, **arguments: Any) -> Any:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.decide(hook, **arguments)
+
+    def check(self, hook: str, **arguments: Any) -> list[Any]:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.check(hook, **arguments)
 
 
 def load_factory(kind: BackendType) -> Any:

@@ -48,6 +48,7 @@ class Config:
         user: Login that acts where no ``--as`` is given.
         safe_mode: Whether no plugin at all is loaded.
         sync_minutes: How often the worker runs each enabled backend.
+        plugin_seconds: How long a plugin may take to load or to answer a hook.
         log_file: Where unexpected errors are written.
         files_folder: Where attached files are kept; beside an SQLite database unless said.
         sources: For each of the above the place it came from, in words.
@@ -57,6 +58,7 @@ class Config:
     user: str | None
     safe_mode: bool
     sync_minutes: int
+    plugin_seconds: float
     log_file: Path
     files_folder: Path
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +215,16 @@ def _minutes(raw: Any) -> int:
     return int(raw)
 
 
+def _seconds(raw: Any) -> float:
+    try:
+        seconds = 0.0 if isinstance(raw, bool) else float(raw)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise ValueError("it is not a number of seconds from 0 to 3600")
+    return seconds
+
+
 def _path(raw: Any) -> Path | None:
     if raw is None:
         return None
@@ -231,6 +243,7 @@ SETTINGS = (
     Setting("user", "Give the login that acts on the command line.", None, _text),
     Setting("safe_mode", "Give true to load no plugin at all.", False, _switch),
     Setting("sync_minutes", "Give the minutes between two runs of a backend.", 5, _minutes),
+    Setting("plugin_seconds", "Give the seconds a plugin may take to answer.", 10.0, _seconds),
     Setting("log_file", "Give the file for unexpected errors.", default_log_file(), _path),
     Setting("files_folder", "Give the folder for attached files.", None, _path),
 )

@@ -24,6 +24,7 @@ from crm_core.errors import CrmError
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
+    from crm_core.plugins.host import PluginHost
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 MEBIBYTE = 1 << 20
@@ -34,6 +35,7 @@ MOVE_SIZE = 2_048 * MEBIBYTE
 """From this size on an SQLite file had better become a PostgreSQL database."""
 CLOCK_SLACK = timedelta(minutes=1)
 UNSEALED_AGE = timedelta(hours=1)
+OVERDUE_AGE = timedelta(hours=1)
 MISSED_RUNS = 3
 """A backend that has not run for this many intervals is late."""
 
@@ -191,13 +193,48 @@ def _space(application: Application) -> Iterator[Finding]:
 
 
 def _plugins(application: Application) -> Iterator[Finding]:
-    host = application.plugins
-    host.backend_types()
-    for name, manifest in sorted(host.manifests.items()):
-        yield Finding(f"plugin {name}", OK, f"{manifest.title} {manifest.version}")
-    for fault in host.faults:
-        advice = "All else goes on without it; repair, upgrade or uninstall it."
-        yield Finding(f"plugin {fault.name}", WARN, f"Left out: {fault.reason}", advice)
+    from crm_core.access import system_actor
+    from crm_core.plugins.activation import list_plugins
+
+    installed, host = application.installed_plugins, application.plugins
+    if not _is_usable(application):
+        for fault in installed.faults.values():
+            yield Finding(f"plugin {fault.name}", WARN, fault.reason)
+        return
+    with application.unit_of_work(system_actor("doctor")) as uow:
+        found = list_plugins(uow, installed, host)
+        failing = _rehearsed(uow, host)
+    for info in found:
+        name = f"plugin {info.name}"
+        if info.name in failing:
+            advice = f"Repair or upgrade it, or: crm plugins disable {info.name}"
+            yield Finding(name, WARN, failing[info.name], advice)
+            continue
+        if info.reason is None:
+            yield Finding(name, OK, f"{info.title} {info.version}, {info.state}")
+            continue
+        advice = (
+            f"All else goes on without it. Repair, upgrade or uninstall it, then: crm plugins "
+            f"enable {info.name}; or: crm plugins disable {info.name}"
+        )
+        yield Finding(name, WARN, f"Left out ({info.state}): {info.reason}", advice)
+
+
+def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
+    """Return plugins that fail in hooks that work on customers, each with how."""
+    from sqlalchemy import select
+
+    from crm_core.entities.customer import Customer
+    from crm_hooks.contributions import NewCustomer
+
+    failing = host.rehearse(
+        "crm_decide_customer_owner", uow=uow, customer=NewCustomer("person", "Test", "prospect")
+    )
+    customer_id = uow.scalar(select(Customer.id).limit(1))
+    if customer_id is not None:
+        for hook in ("crm_collect_card_panels", "crm_check_customer_archive"):
+            failing |= host.rehearse(hook, uow=uow, customer_id=customer_id)
+    return failing
 
 
 def _within(
@@ -246,9 +283,11 @@ def _access(application: Application, backend: dict[str, Any], name: str) -> Ite
     from crm_core.bootstrap import load_factory
     from crm_core.secret_refs import read_secret, secret_warnings
 
-    factory = load_factory(application.backend_type(backend["type"]))
+    kind = application.backend_type(backend["type"])
+    factory = load_factory(kind)
     secret = read_secret(backend["secret_ref"], backend["name"])
-    factory(dict(backend["config"]), secret).close()  # connects to nothing yet
+    arguments = application.factory_arguments(kind, backend["config"], secret)
+    factory(*arguments).close()  # connects to nothing yet
     if backend["secret_ref"]:
         for warning in secret_warnings(backend["secret_ref"]):
             yield Finding(name, WARN, warning)
@@ -293,6 +332,28 @@ def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
         yield _clock_finding(ahead, "The latest audit entry's time")
 
 
+def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from crm_core.services.deliveries import count_dead, count_overdue
+
+    dead, overdue = count_dead(uow), count_overdue(uow, uow.now - OVERDUE_AGE)
+    here = {handler.name for handler in application.event_handlers()}
+    for handler, count in sorted(dead.items()):
+        advice = (
+            f"Reasons: crm delivery list --state dead --handler {handler}; then: crm delivery "
+            f"retry --dead --handler {handler}, or: crm delivery drop --handler {handler}"
+        )
+        yield Finding("events", WARN, f"{count} events were given up for {handler}.", advice)
+    for handler, count in sorted(overdue.items()):
+        told = f"{count} events wait for {handler}" if handler else f"{count} events wait"
+        advice = "Is crm worker running? Else: crm worker --once"
+        if handler and handler not in here:
+            told += ", whose plugin is not in use here"
+            advice = f"Mend or disable its plugin, or: crm delivery drop --handler {handler}"
+        yield Finding("events", WARN, f"{told}, for an hour or longer.", advice)
+    if not dead and not overdue:
+        yield Finding("events", OK, "All that happened was handed over, or is about to be.")
+
+
 _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
     ("database", _database),
     ("disk space", _space),
@@ -303,4 +364,5 @@ _CHECKS_WITHIN: tuple[tuple[str, _Look], ...] = (
     ("setup", _setup),
     ("backends", _backends),
     ("audit", _audit),
+    ("events", _deliveries),
 )

@@ -12,7 +12,7 @@
     │ └ LockedError         another run holds it            exit 5
     ├ RuleViolationError    change the state first     409  exit 1
     ├ ConfigurationError    an operator must act       500  exit 1
-    │ └ PluginLoadError
+    │ └ PluginLoadError, PluginFailedError
     └ SyncError
       ├ RetryableSyncError  try again later                 exit 4
       ├ RecordSyncError     skip the record, report it      exit 3
@@ -122,6 +122,12 @@ class PluginLoadError(ConfigurationError):
     """A plugin cannot be loaded; all others go on."""
 
     default_code = "core.plugin_load"
+
+
+class PluginFailedError(ConfigurationError):
+    """A plugin failed while something depended on its answer."""
+
+    default_code = "core.plugin_failed"
 
 
 class SyncError(CrmError):

@@ -1,12 +1,11 @@
-"""A folder of CSV files read as a remote: every run reads all of it, digests tell what changed."""
+"""A folder of CSV files as a remote: every run reads all of it, digests tell what changed."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,40 @@ from crm_core.errors import FatalSyncError
 from crm_core.persistence.bulk import chunked
 from crm_core.sync.protocol import (
     CheckResult,
+    Draft,
+    Edit,
     LinkSet,
+    Match,
+    Probe,
     RemoteEntity,
     RemoteFault,
     RemotePage,
     RemoteRecord,
+    Written,
 )
-from crm_files.layout import (
-    ADDRESS_COLUMNS,
-    CONTACT_COLUMNS,
-    DOCUMENTS,
-    LAYOUTS,
-    LINE,
-    LINES_FILE,
-    LINK,
-    LINKS_FILE,
-    OWNER_COLUMNS,
-    RATES_FILE,
-    Convert,
-    Layout,
-)
+from crm_files.folder import Folder
+from crm_files.layout import LAYOUTS, Layout, plugin_layout
+from crm_files.manifest import VERSION, laid_out, read_manifest
+from crm_files.records import Records, RowError, fields_of
+from crm_files.table import Row
+from crm_files.writing import Writer, find_rows, shape
+from crm_hooks.contributions import SyncableEntity
 
 IDS_PER_BATCH = 10_000
-FIELD_LIMIT = 1_000_000
-"""Characters in one cell; more is a broken file, such as a quote that never closes."""
-
-Row = dict[str, str]
 
 
-def open_backend(config: Mapping[str, str], __secret: str | None) -> FilesBackend:
+def open_backend(
+    config: Mapping[str, str], __secret: str | None, entities: Sequence[SyncableEntity] = ()
+) -> FilesBackend:
     """Open the folder ``config["path"]``.
 
+    Args:
+        config: The backend's settings.
+        __secret: Folders have none.
+        entities: What plugins keep in step, a file each.
+
     Raises:
-        FatalSyncError: There is no such folder.
+        FatalSyncError: There is no such folder, or its manifest is of a newer format.
     """
     folder = Path(config["path"]).expanduser()
     if not folder.is_dir():
@@ -55,36 +55,39 @@ def open_backend(config: Mapping[str, str], __secret: str | None) -> FilesBacken
             f"There is no folder {folder}: check the path of this backend.",
             code="files.folder_missing",
         )
-    return FilesBackend(folder)
+    return FilesBackend(folder, entities)
 
 
 class FilesBackend:
-    """The connection to one folder; see ``crm_core.sync.protocol.RemoteBackend``.
+    """The connection to one folder; see ``crm_core.sync.protocol.WritableBackend``.
 
     Files carry no reliable moment of change, so ``since`` and ``after`` are not used: every sweep
     reads whole files in their own order, and records that look the same cost next to nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, entities: Sequence[SyncableEntity] = ()) -> None:
+        plugins = {entity.name: plugin_layout(entity) for entity in _in_order(entities)}
         self.folder = folder
-        self.calls = 0
+        self._manifest = read_manifest(folder)
+        self._layouts = laid_out({**LAYOUTS, **plugins}, self._manifest)
+        self._files = Folder(folder)
+        self._records = Records(self._files, self._layouts)
+
+    @property
+    def calls(self) -> int:
+        """How many files were read or written so far."""
+        return self._files.calls
 
     def entities(self) -> Sequence[RemoteEntity]:
         """Return the entities whose file is there, with a warning for columns not known."""
-        return [
-            RemoteEntity(name, "files/1", self._unknown_columns(layout))
-            for name, layout in LAYOUTS.items()
-            if (self.folder / layout.file).is_file()
-        ]
-
-    def _unknown_columns(self, layout: Layout) -> list[str]:
-        row = next(self._rows(layout.file), {})
-        known = {"id", *layout.columns, *layout.extra}
-        return [
-            f"{layout.file}: the column {name!r} is not known and left out"
-            for name in row
-            if name not in known
-        ]
+        found = []
+        for name, layout in self._layouts.items():
+            if self._files.has(layout.file):
+                header = self._files.header(layout)
+                found.append(
+                    RemoteEntity(name, _digest(layout, header), _unknown_columns(layout, header))
+                )
+        return found
 
     def server_time(self) -> datetime:
         """Return this machine's own clock."""
@@ -94,19 +97,22 @@ class FilesBackend:
         self, entity: str, *, since: datetime | None, after: str | None, size: int
     ) -> Iterator[RemotePage]:
         """Yield all records of the entity's file, in the file's order."""
-        for rows in chunked(self._rows(LAYOUTS[entity].file), size):
+        layout = self._layouts[entity]
+        self._records = Records(self._files, self._layouts)
+        for rows in chunked(self._files.rows(layout.file, layout.key), size):
             yield self._page(entity, rows)
 
     def read(self, entity: str, remote_ids: Sequence[str]) -> RemotePage:
         """Return the records with these ids."""
-        wanted = set(remote_ids)
-        rows = [row for row in self._rows(LAYOUTS[entity].file) if row["id"] in wanted]
+        layout = self._layouts[entity]
+        rows = list(self._files.rows(layout.file, layout.key, remote_ids))
         return self._page(entity, rows)
 
     def ids(self, entity: str) -> Iterator[Sequence[str]]:
         """Yield all ids of the entity's file."""
-        rows = self._rows(LAYOUTS[entity].file)
-        yield from chunked((row["id"] for row in rows), IDS_PER_BATCH)
+        layout = self._layouts[entity]
+        rows = self._files.rows(layout.file, layout.key)
+        yield from chunked((row[layout.key] for row in rows), IDS_PER_BATCH)
 
     def fates(self, entity: str, remote_ids: Sequence[str]) -> Mapping[str, str]:
         """A row that is gone from its file was deleted."""
@@ -117,128 +123,113 @@ class FilesBackend:
         return ()
 
     def check(self) -> Sequence[CheckResult]:
-        """Read every file's header."""
+        """Read every file to its end, and say whether the folder can be written."""
         results = []
-        for name, layout in LAYOUTS.items():
-            if not (self.folder / layout.file).is_file():
+        for name, layout in self._layouts.items():
+            if not self._files.has(layout.file):
                 results.append(CheckResult(name, ok=True, message=f"no {layout.file}: left out"))
                 continue
             try:
-                next(iter(self._rows(layout.file)), None)
+                facts = self._files.facts(layout)
             except FatalSyncError as error:
                 results.append(CheckResult(name, ok=False, message=error.message))
             else:
-                results.append(CheckResult(name, ok=True, message=f"{layout.file} can be read"))
-        return results
+                results.append(self._checked(name, layout, facts.header))
+        can = "can be written" if self._files.is_writable() else "can only be read"
+        return [*results, CheckResult("folder", ok=True, message=f"{self.folder} {can}")]
+
+    def _checked(self, name: str, layout: Layout, header: Sequence[str]) -> CheckResult:
+        promised = self._manifest.get("entities", {}).get(name, {}).get("columns", ())
+        gone = [column for column in promised if column not in header]
+        lacking = [column for column in layout.required if column not in header]
+        if gone or lacking:
+            names = ", ".join(dict.fromkeys([*lacking, *gone]))
+            message = f"{layout.file} lacks the columns {names}: add them"
+            return CheckResult(name, ok=False, message=message)
+        return CheckResult(name, ok=True, message=f"{layout.file} can be read")
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def writable(self, entity: str) -> frozenset[str]:
+        """Return the fields whose columns the file has; of a file not there yet, all fields."""
+        layout = self._layouts.get(entity)
+        if layout is None or not layout.is_written or not self._files.is_writable():
+            return frozenset()
+        return fields_of(entity, layout, self._files.header(layout))
+
+    def shaped(
+        self, entity: str, records: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return records as reading their rows would tell them."""
+        layout = self._layouts[entity]
+        header = self._files.header(layout) if self.writable(entity) else ()
+        return [shape(entity, layout, header, record) for record in records]
+
+    def find(self, entity: str, probes: Sequence[Probe]) -> Mapping[str, Sequence[Match]]:
+        """Look for all probes in one reading of the file."""
+        layout = self._layouts[entity]
+        if not self._files.has(layout.file):
+            return {}
+        rows = self._files.rows(layout.file, layout.key)
+        return find_rows(entity, layout, rows, probes)
+
+    def create(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Written]:
+        """Append rows whose id is their external id, in one rewrite of the file."""
+        return self._writer(entity).create(drafts)
+
+    def update(self, entity: str, edits: Sequence[Edit]) -> Sequence[Written]:
+        """Change cells, in one rewrite of the file."""
+        return self._writer(entity).update(edits)
+
+    def _writer(self, entity: str) -> Writer:
+        layout = self._layouts[entity]
+        if not layout.is_written:
+            raise FatalSyncError(
+                f"{layout.file} is only read: change it in the back office.",
+                code="files.read_only",
+            )
+        return Writer(entity, self._layouts, self._files)
+
     def _page(self, entity: str, rows: Sequence[Row]) -> RemotePage:
-        layout = LAYOUTS[entity]
-        records, faults = [], []
+        layout = self._layouts[entity]
+        records: list[RemoteRecord] = []
+        faults: dict[str, RemoteFault] = {}
+        self._records.look(entity)
         for row in rows:
-            label = row.get(layout.label) or row["id"]
+            row_id = row[layout.key]
+            label = row.get(layout.label) or row_id
             try:
-                values = self._values(entity, layout, row)
-            except ValueError as error:
-                reason = f"{layout.file}: {error}. Correct the file and run again."
-                faults.append(RemoteFault(row["id"], label, "files.bad_row", reason))
-            else:
-                records.append(RemoteRecord(row["id"], label, values))
-        return RemotePage(records, rows[-1]["id"] if rows else "", faults)
+                records.append(RemoteRecord(row_id, label, self._values(entity, layout, row)))
+            except RowError as error:
+                faults[row_id] = RemoteFault(row_id, label, error.code, error.reason)
+        last_id = rows[-1][layout.key] if rows else ""
+        return RemotePage(records, last_id, list(faults.values()))
 
     def _values(self, entity: str, layout: Layout, row: Row) -> dict[str, Any]:
-        missing = [name for name in layout.required if not row.get(name)]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} must be filled")
-        values = _converted(layout.columns, row, layout.defaults)
-        if entity == "address" and row["id"] in self._customer_ids:
-            raise ValueError(f"the id {row['id']} is in customers.csv too; give it another")
-        if entity == "customer":
-            values["contact_points"] = [
-                {"kind": kind, "value": row[kind]} for kind in CONTACT_COLUMNS if row.get(kind)
-            ]
-            address = {name: row.get(name) or None for name in ADDRESS_COLUMNS}
-            values["address"] = address if any(address.values()) else None
-        if entity == "currency":
-            values["rates"] = self._rates.get(values["code"], [])
-        if entity in DOCUMENTS:
-            key = (entity, row["id"])
-            values["lines"] = [_converted(LINE, line, {}) for line in self._lines.get(key, ())]
-            values["links"] = [_converted(LINK, link, {}) for link in self._links.get(key, ())]
-        return values
-
-    @cached_property
-    def _lines(self) -> dict[tuple[str, str], list[Row]]:
-        return self._by_document(LINES_FILE)
-
-    @cached_property
-    def _links(self) -> dict[tuple[str, str], list[Row]]:
-        return self._by_document(LINKS_FILE)
-
-    @cached_property
-    def _customer_ids(self) -> set[str]:
-        """Documents name a customer or an address by one id, so it must not be both."""
-        file = LAYOUTS["customer"].file
-        return {row["id"] for row in self._rows(file)} if (self.folder / file).is_file() else set()
-
-    @cached_property
-    def _rates(self) -> dict[str, list[dict[str, str]]]:
-        rates = defaultdict(list)
-        if (self.folder / RATES_FILE).is_file():
-            for row in self._rows(RATES_FILE, key="currency"):
-                rates[row["currency"]].append({"on": row["on"], "rate": row["rate"]})
-        return rates
-
-    def _by_document(self, file: str) -> dict[tuple[str, str], list[Row]]:
-        found: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        if (self.folder / file).is_file():
-            for row in self._rows(file, key=OWNER_COLUMNS[1]):
-                found[row[OWNER_COLUMNS[0]], row[OWNER_COLUMNS[1]]].append(row)
-        return found
-
-    def _rows(self, file: str, key: str = "id") -> Iterator[Row]:
-        """Yield a file's rows; raises FatalSyncError where the file itself is broken."""
-        self.calls += 1
-        csv.field_size_limit(FIELD_LIMIT)
-        try:
-            with (self.folder / file).open(encoding="utf-8-sig", newline="") as stream:
-                reader = csv.DictReader(stream, strict=True)
-                if key not in (reader.fieldnames or ()):
-                    raise _broken(file, f"it has no column {key!r} in its first line")
-                for row in reader:
-                    if None in row or not row.get(key) or None in row.values():
-                        raise _broken(
-                            file,
-                            f"line {reader.line_num} does not fit the header, or {key} is empty",
-                        )
-                    yield {name: value.strip() for name, value in row.items()}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise _broken(file, str(error)) from error
-        except OSError as error:
-            raise _broken(file, error.strerror or str(error)) from error
+        return self._records.values(entity, layout, row)
 
 
-def _broken(file: str, what: str) -> FatalSyncError:
-    return FatalSyncError(
-        f"{file} cannot be read: {what}. It must be CSV in UTF-8 with a header.",
-        code="files.broken",
-        details={"file": file},
-    )
+def _in_order(entities: Sequence[SyncableEntity]) -> Sequence[SyncableEntity]:
+    """Return plugins' entities with those first that others refer to."""
+    named = {entity.name: entity for entity in entities}
+    order = TopologicalSorter({name: entity.after for name, entity in named.items()})
+    try:
+        return [named[name] for name in order.static_order() if name in named]
+    except CycleError:  # they refer to each other; late references are followed up anyway
+        return entities
 
 
-def _converted(
-    columns: Mapping[str, Convert], row: Row, defaults: Mapping[str, Any]
-) -> dict[str, Any]:
-    values: dict[str, Any] = dict(defaults)
-    for name, convert in columns.items():
-        cell = row.get(name)
-        if not cell:
-            values.setdefault(name, None)
-            continue
-        try:
-            values[name] = convert(cell)
-        except ValueError as error:
-            raise ValueError(f"record {row.get('id') or ''}, column {name}: {error}") from None
-    return values
+def _digest(layout: Layout, header: Sequence[str]) -> str:
+    known = [name for name in layout.known if name in header]
+    told = "\n".join([str(VERSION), layout.file, layout.key, *known])
+    return f"files/{hashlib.blake2b(told.encode(), digest_size=8).hexdigest()}"
+
+
+def _unknown_columns(layout: Layout, header: Sequence[str]) -> list[str]:
+    known = {*layout.known, layout.key}
+    return [
+        f"{layout.file}: the column {name!r} is not known and left out"
+        for name in header
+        if name not in known
+    ]

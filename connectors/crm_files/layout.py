@@ -8,6 +8,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from crm_hooks.contributions import SyncableEntity
+
 Convert = Callable[[str], Any]
 
 
@@ -78,6 +80,8 @@ class Layout:
         label: Column that names a record in messages.
         extra: Columns that several neutral fields are made of.
         defaults: Values of fields whose cell is empty.
+        key: Column that holds a row's id.
+        is_written: Whether rows are written here, besides being read.
     """
 
     file: str
@@ -86,8 +90,17 @@ class Layout:
     label: str
     extra: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    key: str = "id"
+    is_written: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All columns that are understood, in the order of a new file."""
+        own = (EXTERNAL_ID,) if self.is_written else ()
+        return (self.key, *self.columns, *self.extra, *own)
 
 
+EXTERNAL_ID = "external_id"
 ADDRESS_COLUMNS = ("street", "street2", "postal_code", "city", "region", "country_code")
 CONTACT_COLUMNS = ("email", "phone", "mobile", "fax", "website")
 STATES = one_of("draft", "sent", "confirmed", "done", "cancelled")
@@ -149,7 +162,7 @@ LAYOUTS: Mapping[str, Layout] = {
         "name",
         defaults={"archived": False},
     ),
-    "tag": Layout("tags.csv", {"name": text}, ("name",), "name"),
+    "tag": Layout("tags.csv", {"name": text}, ("name",), "name", is_written=True),
     "currency": Layout(
         "currencies.csv",
         {"code": text, "name": text, "symbol": text, "decimal_places": whole, "base_code": text},
@@ -195,6 +208,7 @@ LAYOUTS: Mapping[str, Layout] = {
         "name",
         extra=(*CONTACT_COLUMNS, *ADDRESS_COLUMNS),
         defaults={"archived": False},
+        is_written=True,
     ),
     "address": Layout(
         "addresses.csv",
@@ -212,6 +226,7 @@ LAYOUTS: Mapping[str, Layout] = {
         ("parent_ref", "use"),
         "recipient",
         defaults={"archived": False},
+        is_written=True,
     ),
     "order": Layout(
         "orders.csv", DOCUMENT, DOCUMENT_REQUIRED, "number", defaults=DOCUMENT_DEFAULTS
@@ -228,3 +243,24 @@ LINES_FILE = "lines.csv"
 LINKS_FILE = "links.csv"
 RATES_FILE = "rates.csv"
 OWNER_COLUMNS = ("document_entity", "document_id")
+
+KINDS: Mapping[str, Convert] = {
+    "text": text,
+    "decimal": decimal,
+    "whole": whole,
+    "yes_no": yes,
+    "date": day,
+    "ref": text,
+}
+
+
+def plugin_layout(entity: SyncableEntity) -> Layout:
+    """Return the file of a plugin's entity: a column a field."""
+    texts = [field.name for field in entity.fields if field.kind == "text"]
+    return Layout(
+        f"{entity.name}.csv",
+        {field.name: KINDS[field.kind] for field in entity.fields},
+        tuple(field.name for field in entity.fields if field.required),
+        label=texts[0] if texts else "id",
+        is_written=True,
+    )

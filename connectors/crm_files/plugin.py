@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crm_hooks import PluginManifest, hookimpl
 from crm_hooks.contributions import BackendOption, BackendType
 
-manifest = PluginManifest(name="files", title="CSV folder", version="0.1.0")
+manifest = PluginManifest(name="files", title="CSV folder", version="0.1.0", on_by_default=True)
 
 
 @hookimpl
@@ -21,5 +21,7 @@ def crm_register_backend_types() -> Sequence[BackendType]:
             options=(
                 BackendOption("path", "Folder that holds one CSV file an entity", is_path=True),
             ),
+            holds_plugin_entities=True,
+            demo="crm_files.demo.company:build",
         )
     ]

@@ -89,6 +89,17 @@ def fields(mapping: EntityMapping, warnings: Sequence[str]) -> list[CheckResult]
     return [CheckResult(f"fields {mapping.name}", True, warning) for warning in warnings]
 
 
+def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
+    """Return whether an entity may be written; nothing is wrong with an Odoo that is only read."""
+    message = (
+        f"{mapping.model} records can be created and changed"
+        if allowed
+        else f"{mapping.name} records are only read: to write them too, give the user the group "
+        "Contact Creation (base.group_partner_manager)"
+    )
+    return [CheckResult(f"writing {mapping.name}", True, message)]
+
+
 def merged(results: Sequence[CheckResult]) -> list[CheckResult]:
     """Return each line once: several entities may need the same right."""
     return list(dict.fromkeys(results))

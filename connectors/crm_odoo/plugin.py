@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crm_hooks import PluginManifest, hookimpl
 from crm_hooks.contributions import BackendOption, BackendType
 
-manifest = PluginManifest(name="odoo", title="Odoo", version="0.1.0")
+manifest = PluginManifest(name="odoo", title="Odoo", version="0.1.0", on_by_default=True)
 
 
 @hookimpl

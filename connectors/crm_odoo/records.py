@@ -52,10 +52,18 @@ class OdooRecords:
             self._company = Company(user["company_id"], currency, code)
         return self._company
 
-    def search(self, model: str, domain: Sequence[Any], *, limit: int | None = None) -> list[int]:
-        """Return the ids of records in a domain, in ascending order."""
+    def search(
+        self,
+        model: str,
+        domain: Sequence[Any],
+        *,
+        limit: int | None = None,
+        active_only: bool = False,
+    ) -> list[int]:
+        """Return the ids of records in a domain, in ascending order, archived ones too."""
+        context = {**self.context, "active_test": active_only}
         found: list[int] = self.transport.execute(
-            model, "search", list(domain), order="id", limit=limit, context=self.context
+            model, "search", list(domain), order="id", limit=limit, context=context
         )
         return found
 
@@ -103,6 +111,27 @@ class OdooRecords:
                 raise
             return False
         return True
+
+    def rows(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Return the records in a domain in ascending order of id, archived ones too."""
+        found: list[dict[str, Any]] = self.transport.execute(
+            model, "search_read", list(domain), list(fields), order="id", context=self.context
+        )
+        return found
+
+    def may(self, model: str, deed: str) -> bool:
+        """Return whether the user's groups allow ``create`` or ``write``; rules are not asked."""
+        try:
+            return bool(
+                self.transport.execute(model, "check_access_rights", deed, raise_exception=False)
+            )
+        except RecordSyncError as error:
+            # Newer versions say the same by another method.
+            if error.details.get("error") != "builtins.AttributeError":
+                raise
+            return bool(self.transport.execute(model, "has_access", [], deed))
 
     def existing(self, model: str, ids: Sequence[int]) -> set[int]:
         """Return which of these records are there, readable or not."""

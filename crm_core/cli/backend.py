@@ -26,12 +26,12 @@ class BackendTypes(CrmGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all types."""
-        return sorted(ctx.ensure_object(Context).application.plugins.backend_types())
+        return sorted(ctx.ensure_object(Context).application.plugins.backend_types)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Build the command that adds a backend of one type; raises InputError for an unknown."""
         application = ctx.ensure_object(Context).application
-        kind = application.plugins.backend_types().get(cmd_name)
+        kind = application.plugins.backend_types.get(cmd_name)
         if kind is None:
             raise InputError(
                 application.no_backend_type(cmd_name).message, code="core.backend.unknown_type"
@@ -94,7 +94,8 @@ def _add(
     context.actor.require("core.backend.manage")
     secret_ref = _secret_ref(kind, name, secret_file) if kind.needs_secret else None
     # Opening connects to nothing yet, but refuses options that make no sense before they are kept.
-    factory(config, read_secret(secret_ref, name)).close()
+    secret = read_secret(secret_ref, name)
+    factory(*context.application.factory_arguments(kind, config, secret)).close()
     with context.unit_of_work(write=True) as uow:
         added = add_backend(
             uow, name=name, type_name=kind.name, config=config, secret_ref=secret_ref
@@ -171,6 +172,29 @@ def test(context: Context, name: str) -> None:
     data = {"name": name, "ok": sound, "items": items, "next_cursor": None}
     out.data("backend.test/1", data, draw)
     context.exit(0 if sound else 1)
+
+
+@backend.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_context
+def confirm(context: Context, name: str, *, yes: bool) -> None:
+    """Let this database write to a back office, after it was copied, moved or restored."""
+    from crm_core.sync.permit import confirm_backend
+
+    context.actor.require("core.backend.manage")
+    context.confirm(
+        f"From now on this database writes to {name}. Make sure that no other one does: two would "
+        "undo each other's work. Go on?",
+        yes=yes,
+    )
+    with context.unit_of_work(write=True) as uow:
+        confirm_backend(uow, name)
+        uow.commit()
+    out = context.output
+    out.data(
+        "backend.confirm/1", {"id": name}, lambda: out.line(f"This database writes to {name}.")
+    )
 
 
 @backend.command()

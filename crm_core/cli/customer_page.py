@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Any
 
 from crm_core.cli.output import Output
@@ -26,6 +27,7 @@ def draw_card(out: Output, card: CustomerCard, place: Place) -> None:
     _section(out, "Consents", [_consent(said, place) for said in card.consents])
     _section(out, "Profile", [(v["title"], v["value"]) for v in card.profile])
     _products(out, card, place)
+    _panels(out, card, place)
     _section(out, "Answered for by", [_owner(owner, place) for owner in card.owners])
     _section(out, "Sources", [line for source in card.sources for line in _source(source, place)])
 
@@ -178,6 +180,21 @@ def _products(out: Output, card: CustomerCard, place: Place) -> None:
         )
         if len(card.products) > SHOWN_PRODUCTS:
             out.line(f"… and {len(card.products) - SHOWN_PRODUCTS} more")
+
+
+def _panels(out: Output, card: CustomerCard, place: Place) -> None:
+    for panel in card.panels:
+        out.heading(panel.title)
+        out.fields([(label, _shown(value, place)) for label, value in panel.fields], indent=2)
+        if panel.rows:
+            rows = [[_shown(value, place) for value in row] for row in panel.rows]
+            out.table(list(panel.headings), rows)
+
+
+def _shown(value: Any, place: Place) -> Any:
+    if isinstance(value, datetime):
+        return place.moment(value)
+    return place.day(value) if isinstance(value, date) else value
 
 
 def _owner(owner: dict[str, Any], place: Place) -> tuple[str, str]:

@@ -39,9 +39,20 @@ def upgrade(context: Context) -> None:
         pending = status(database).pending
         run_pending(database)
     out = context.output
-    data = {"revision": status(database).current, "ran": list(pending)}
-    text = f"Upgraded to {data['revision']}." if pending else "Nothing is pending."
-    out.data("db.upgrade/1", data, lambda: out.line(text))
+    plugins = context.application.upgrade_plugins()
+    data = {"revision": status(database).current, "ran": list(pending), "plugins": plugins}
+
+    def draw() -> None:
+        out.line(
+            f"Upgraded to {data['revision']}." if pending else "Nothing of the core is pending."
+        )
+        for item in plugins:
+            why = f"failed and stays out of use: {item['error']}" if item["error"] else "upgraded"
+            out.line(f"Plugin {item['id']}: {why}")
+
+    out.data("db.upgrade/1", data, draw)
+    if any(item["error"] for item in plugins):
+        context.exit(1)
 
 
 @db.command()

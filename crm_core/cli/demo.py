@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +13,13 @@ from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from crm_core.bootstrap import Application
     from crm_core.config import Config
 
 BACKEND, BACKEND_TYPE = "demo", "files"
 DATA_FOLDER = "back-office"
-PROSPECTS = "prospects.csv"
+CUSTOMERS, MOST_CUSTOMERS = 2_000, 100_000
+SEED = 1
 
 
 @click.command(cls=CrmCommand)
@@ -33,15 +31,24 @@ PROSPECTS = "prospects.csv"
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to make; nothing outside it is touched.",
 )
+@click.option(
+    "--customers",
+    default=CUSTOMERS,
+    show_default=True,
+    type=click.IntRange(1, MOST_CUSTOMERS),
+    help="How many customers a new demo has.",
+)
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), hidden=True)
 @pass_context
-def demo(context: Context, folder: Path) -> None:
+def demo(context: Context, folder: Path, customers: int, today: datetime | None) -> None:
     """Try it out in a folder of its own.
 
-    Makes an SQLite base, fills it from a small back office of CSV files through the same sync
-    engine as any ERP, imports a list of prospects, and shows one customer. Run again, it syncs
-    again.
+    Makes a trading company with three years of business: a back office of CSV files, pulled into
+    an SQLite base through the same sync engine as any ERP, and what its people noted since. Shows
+    one customer and says what to try next. Run again, it syncs again.
     """
     folder = folder.absolute()
+    day = today.date() if today else datetime.now(UTC).date()
     config = _demo_config(folder)
     fresh = not Path(config.database_url.removeprefix("sqlite:///")).exists()
     if fresh and folder.exists() and any(folder.iterdir()):
@@ -52,15 +59,17 @@ def demo(context: Context, folder: Path) -> None:
     context.config = config
     application = context.application
     if fresh:
-        _set_up(application, folder)
+        _set_up(application, folder, customers, day)
     with application.unit_of_work(context.actor) as uow:
         from crm_core.services.backends import backend_named
 
         backend = backend_named(uow, BACKEND)
     report = application.run_sync(backend)
     if fresh:
-        _live(context, folder)
-    _show(context, folder, report.state)
+        from crm_core.cli.demo_story import tell_story
+
+        tell_story(application, context.actor, SEED, day)
+    _show(context, folder, report.state, day)
 
 
 def _demo_config(folder: Path) -> Config:
@@ -71,7 +80,7 @@ def _demo_config(folder: Path) -> Config:
     return load_config({"database_url": url}, {"CRM_CONFIG_HOME": str(folder)}, folder)
 
 
-def _set_up(application: Application, folder: Path) -> None:
+def _set_up(application: Application, folder: Path, customers: int, today: date) -> None:
     from crm_core.access import system_actor
     from crm_core.bootstrap import os_user
     from crm_core.cli.init import write_config
@@ -80,7 +89,7 @@ def _set_up(application: Application, folder: Path) -> None:
     from crm_core.services.installation import Answers, install
 
     data = folder / DATA_FOLDER
-    shutil.copytree(_packaged_data(application), data)
+    _builder(application)(data, customers, SEED, today)
     upgrade(application.unchecked_database)
     answers = Answers("Demo company", "EUR", "UTC", "en", None, admin="demo")
     with application.unit_of_work(system_actor("demo"), write=True) as uow:
@@ -91,71 +100,45 @@ def _set_up(application: Application, folder: Path) -> None:
     write_config(application.config, folder)
 
 
-def _live(context: Context, folder: Path) -> None:
-    """Import prospects, and add what people noted about the customer that is shown."""
-    from crm_core.cli.demo_story import tell_story
-    from crm_core.services.customer_import import import_customers
+def _builder(application: Application) -> Any:
+    """Return what the connector builds such a back office with."""
+    import importlib
 
-    application = context.application
-    import_customers(application.database, context.actor, folder / DATA_FOLDER / PROSPECTS)
-    customer_id = _interesting(context)
-    with application.unit_of_work(context.actor, write=True) as uow:
-        if customer_id is not None:
-            tell_story(uow, customer_id)
-        uow.commit()
-
-
-def _packaged_data(application: Application) -> Path:
-    """Return the CSV files that come with the connector for such folders."""
-    package = application.backend_type(BACKEND_TYPE).factory.partition(".")[0]
-    spec = importlib.util.find_spec(package)
-    data = Path(spec.origin).parent / "demo" if spec and spec.origin else None
-    if data is None or not data.is_dir():
+    kind = application.backend_type(BACKEND_TYPE)
+    module, _, attribute = kind.demo.partition(":")
+    if not attribute:
         raise ConfigurationError(
-            f"The demo data of {package} is missing: install the product again.",
+            f"{kind.title} brings no demo company: install the product again.",
             code="core.demo.data_missing",
         )
-    return data
+    return getattr(importlib.import_module(module), attribute)
 
 
-def _show(context: Context, folder: Path, state: str) -> None:
-    customer_id = _interesting(context)
-    data = {"folder": str(folder), "state": state, "customer_id": customer_id}
+def _show(context: Context, folder: Path, state: str, today: date) -> None:
+    from crm_core.cli.demo_picks import picks
+
+    with context.unit_of_work() as uow:
+        found = picks(uow, today)
+    best = found[0]["id"] if found else None
+    data = {"folder": str(folder), "state": state, "customer_id": best, "items": found}
     out = context.output
 
     def draw() -> None:
-        if customer_id is not None:
+        if best is not None:
             from crm_core.cli.customer import show
 
-            show.main([str(customer_id)], "crm customer show", standalone_mode=False, obj=context)
+            show.main([str(best)], "crm customer show", standalone_mode=False, obj=context)
         out.heading("Try next")
         out.line(f"cd {folder}")
+        for pick in found:
+            out.line(f"crm customer show {pick['reference']}    # {pick['what']}: {pick['name']}")
         for line in (
-            "customer search aigaio",
+            "customer search papado",
             "customer search los",
-            "activity list",
+            "activity list --overdue",
             "sync status",
             "doctor",
         ):
             out.line(f"crm {line}")
 
     out.data("demo/1", data, draw)
-
-
-def _interesting(context: Context) -> UUID | None:
-    """Return the customer with the most documents."""
-    from sqlalchemy import func, select
-
-    from crm_core.entities import Customer, Transaction
-
-    count = func.count(Transaction.id)
-    statement = (
-        select(Customer.id)
-        .outerjoin(Transaction, Transaction.customer_id == Customer.id)
-        .group_by(Customer.id)
-        .order_by(count.desc(), Customer.id)
-        .limit(1)
-    )
-    with context.unit_of_work() as uow:
-        found: UUID | None = uow.scalar(statement)
-    return found

@@ -65,15 +65,34 @@ class LazyGroup(CrmGroup):
         self.commands.update({name: click.Command(name) for name in lazy})
         self.params.extend(_flags(hidden=False))
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names: the core's own, then those of installed plugins."""
+        return [*super().list_commands(ctx), *self._plugin_commands()]
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module and return the command."""
         if cmd_name in self.lazy:
             module, _, attribute = self.lazy[cmd_name][0].partition(":")
             command: click.Command = getattr(importlib.import_module(module), attribute)
             return command
+        if cmd_name in self._plugin_commands():
+            from crm_core.cli.plugin_commands import load_command
+
+            return load_command(ctx.ensure_object(Context), cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in self.lazy.items()])
+        brought = self._plugin_commands()
+        if brought:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(
+                    [(name, f"From {package}.") for name, package in brought.items()]
+                )
+
+    def _plugin_commands(self) -> dict[str, str]:
+        from crm_core.commands import plugin_commands
+
+        return {k: package for k, package in plugin_commands().items() if k not in self.lazy}

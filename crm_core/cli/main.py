@@ -14,20 +14,7 @@ import click
 
 from crm_core.cli.context import Context
 from crm_core.cli.grammar import LazyGroup
-
-COMMANDS = {
-    "init": ("crm_core.cli.init:init", "Set up a database and the first administrator."),
-    "doctor": ("crm_core.cli.doctor:doctor", "Say what is wrong and what to do about it."),
-    "demo": ("crm_core.cli.demo:demo", "Try it out in a folder of its own."),
-    "customer": ("crm_core.cli.customer:customer", "Find, show and edit customers."),
-    "activity": ("crm_core.cli.activity:activity", "Plan, finish and list things to do."),
-    "backend": ("crm_core.cli.backend:backend", "Set up ERPs to be in step with."),
-    "sync": ("crm_core.cli.sync:sync", "Bring over what changed in an ERP."),
-    "worker": ("crm_core.cli.worker:worker", "Run syncs and upkeep, unattended."),
-    "user": ("crm_core.cli.user:user", "Add users and give them roles."),
-    "db": ("crm_core.cli.db:db", "Upgrade, back up and restore the database."),
-    "audit": ("crm_core.cli.audit:audit", "Verify the record of who changed what."),
-}
+from crm_core.commands import COMMANDS
 
 
 class Crm(LazyGroup):

@@ -78,6 +78,8 @@ def _words(value: Any) -> str:
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value))
     return str(value)
 
 

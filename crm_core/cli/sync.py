@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXIT_PARTLY = 3
 RUN_RIGHT = "core.sync.run"
 SHOWN_SET_ASIDE = 20
+PUSHED = ("created", "updated", "linked", "set_aside", "gone")
 COUNTED = ("created", "updated", "unchanged", "set_aside")
 
 
@@ -31,14 +32,25 @@ def sync() -> None:
 @click.option("--full", is_flag=True, help="Read every record, not only what changed.")
 @click.option("--accept-vanished", is_flag=True, help="Go on although very many records are gone.")
 @click.option("--dry-run", is_flag=True, help="Only count what would change; write nothing.")
+@click.option("--accept-plan", is_flag=True, help="Write to it from now on, as its plan showed.")
 @pass_context
-def run(context: Context, /, name: str, **options: Any) -> None:
-    """Pull what changed since the last run; safe to stop and run again.
+def run(context: Context, /, name: str, *, accept_plan: bool, **options: Any) -> None:
+    """Bring over what changed on both sides since the last run; safe to stop and run again.
+
+    Nothing is written to a back office before its plan was shown (crm sync plan) and accepted with
+    --accept-plan.
 
     Exit 3 when records were set aside, 4 when the back office is not reachable or refused us, 5
     when another run of it is under way.
     """
-    report = _run(context, _permitted(context, name), **options)
+    backend = _permitted(context, name)
+    if accept_plan:
+        from crm_core.sync.permit import accept_plan as accept
+
+        with context.unit_of_work(write=True) as uow:
+            accept(uow, name)
+            uow.commit()
+    report = _run(context, backend, **options)
     _tell(context, "sync.run/1", name, report)
 
 
@@ -48,8 +60,14 @@ def run(context: Context, /, name: str, **options: Any) -> None:
 @click.option("--full", is_flag=True, help="Read every record, not only what changed.")
 @pass_context
 def plan(context: Context, /, name: str, **options: Any) -> None:
-    """Count what a run would change; write nothing."""
-    report = _run(context, _permitted(context, name), dry_run=True, **options)
+    """Count what a run would change on both sides, with examples; write nothing."""
+    from crm_core.sync.permit import plan_was_shown
+
+    backend = _permitted(context, name)
+    report = _run(context, backend, dry_run=True, **options)
+    with context.unit_of_work(write=True) as uow:
+        plan_was_shown(uow, name)
+        uow.commit()
     _tell(context, "sync.plan/1", name, report)
 
 
@@ -64,7 +82,8 @@ def retry(context: Context, name: str) -> None:
     with context.unit_of_work() as uow:
         entities = set_aside_entities(uow, backend.id)
     if entities:
-        _tell(context, "sync.run/1", name, _run(context, backend, entities=entities))
+        report = _run(context, backend, entities=entities, retry=True)
+        _tell(context, "sync.run/1", name, report)
         return
     out = context.output
     data: dict[str, Any] = {
@@ -72,6 +91,7 @@ def retry(context: Context, name: str) -> None:
         "id": None,
         "state": "done",
         "counts": {},
+        "pushed": {},
         "warnings": [],
     }
     out.data("sync.run/1", data, lambda: out.line(f"Nothing of {name} is set aside."))
@@ -102,10 +122,13 @@ def _tell(context: Context, schema: str, name: str, report: RunReport) -> None:
         what = "would change" if report.run_id is None else report.state
         out.line(f"{name}: {what}, {report.calls} calls, {report.seconds:.1f} s")
         _draw_counts(context, report.counts)
+        _draw_pushed(context, report.pushed, report.run_id is None)
 
     out.data(schema, {"backend": name, **_plain(report)}, draw)
     for warning in report.warnings:
         out.warn(warning)
+    if report.push_refusal:
+        out.note(report.push_refusal)
     if report.state == "partly":
         out.note(f"Some records were set aside; see the reasons: crm sync status {name}")
         context.exit(EXIT_PARTLY)
@@ -117,6 +140,8 @@ def _plain(report: RunReport) -> dict[str, Any]:
         "state": report.state,
         "counts": report.counts,
         "warnings": report.warnings,
+        "pushed": report.pushed,
+        "push_refusal": report.push_refusal,
         "calls": report.calls,
         "seconds": round(report.seconds, 3),
         "stages": {name: round(seconds, 3) for name, seconds in report.stages.items()},
@@ -131,6 +156,67 @@ def _draw_counts(context: Context, counts: Mapping[str, Mapping[str, int]]) -> N
         context.output.table(headings, rows)
 
 
+def _draw_pushed(
+    context: Context, pushed: Mapping[str, Mapping[str, Any]], is_plan: bool = False
+) -> None:
+    out = context.output
+    if not pushed:
+        return
+    out.heading("Would be written there" if is_plan else "Written there")
+    columns = [name for name in PUSHED if any(counts.get(name) for counts in pushed.values())]
+    headings = ["", *(name.replace("_", " ") for name in columns)]
+    rows = [[entity, *(counts.get(c, 0) for c in columns)] for entity, counts in pushed.items()]
+    out.table(headings, rows)
+    for entity, counts in pushed.items():
+        for name, labels in counts["examples"].items():
+            out.line(f"  {entity}, {name.replace('_', ' ')}: {', '.join(labels)}")
+
+
+@sync.command()
+@click.argument("name")
+@click.option("--set", "chosen", multiple=True, metavar="FIELD=MASTER", help="customer.note=erp")
+@pass_context
+def mapping(context: Context, name: str, chosen: tuple[str, ...]) -> None:
+    """Show or set who wins a field that both sides changed: erp or crm."""
+    from crm_core.sync.merge import masters_of, set_masters
+
+    with context.unit_of_work(write=bool(chosen)) as uow:
+        if chosen:
+            set_masters(uow, name, chosen)
+            uow.commit()
+        items = masters_of(uow, name)
+    columns = {"entity": "Entity", "field": "Field", "master": "Master", "is_default": "Default"}
+    context.output.page("sync.mapping/1", items, None, columns)
+
+
+@sync.group(cls=CrmGroup)
+def conflicts() -> None:
+    """See fields that both sides changed, and who won."""
+
+
+@conflicts.command(name="list")
+@click.argument("name")
+@click.option("--limit", default=20, show_default=True, help="Items a page.")
+@click.option("--cursor", help="Where the page before ended.")
+@pass_context
+def list_conflicts(context: Context, name: str, limit: int, cursor: str | None) -> None:
+    """List the fields that both sides changed, the latest first, with what each had."""
+    from crm_core.services.backends import backend_named, list_conflicts
+
+    with context.unit_of_work() as uow:
+        page = list_conflicts(uow, backend_named(uow, name).id, limit=limit, cursor=cursor)
+    columns = {
+        "decided_at": "When",
+        "label": "Record",
+        "field": "Field",
+        "base": "Before",
+        "ours": "Here",
+        "theirs": "There",
+        "winner": "Won",
+    }
+    context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns)
+
+
 @sync.command()
 @click.argument("name", required=False)
 @pass_context
@@ -141,6 +227,7 @@ def status(context: Context, name: str | None) -> None:
         list_backends,
         list_freshness,
         list_set_aside,
+        list_unwritten,
     )
 
     with context.unit_of_work() as uow:
@@ -151,6 +238,7 @@ def status(context: Context, name: str | None) -> None:
             items = [item for item in list_backends(uow) if item["id"] == backend_id]
             entities = list_freshness(uow, backend_id)
             set_aside = list_set_aside(uow, backend_id, limit=SHOWN_SET_ASIDE)
+            unwritten = list_unwritten(uow, backend_id, limit=SHOWN_SET_ASIDE)
     out = context.output
     columns = {
         "name": "Name",
@@ -163,21 +251,47 @@ def status(context: Context, name: str | None) -> None:
     if name is None:
         out.page("sync.status/1", items, None, columns)
         return
-    data = {**items[0], "entities": entities, "set_aside_records": set_aside.items}
+    data = {
+        **items[0],
+        "entities": entities,
+        "set_aside_records": set_aside.items,
+        "unwritten_records": unwritten.items,
+    }
 
     def draw() -> None:
         out.fields([(title, items[0][key]) for key, title in columns.items()])
-        out.fields([("Message", items[0]["message"])])
-        if entities:
-            out.heading("Entities")
-            out.table(["Entity", "Read at"], [[e["entity"], e["refreshed_at"]] for e in entities])
-        if set_aside.items:
-            out.heading(f"Set aside: {items[0]['set_aside']}")
-            keys = ("entity", "remote_id", "label", "reason", "attempts")
-            headings = ["Entity", "Id there", "Record", "Why", "Tries"]
-            out.table(headings, [[row[key] for key in keys] for row in set_aside.items])
+        out.fields([("Message", items[0]["message"]), ("Writes", items[0]["writes"])])
+        _draw_table(context, "Entities", entities, _ENTITY_COLUMNS)
+        _draw_table(context, "Set aside", set_aside.items, _SET_ASIDE_COLUMNS)
+        _draw_table(context, "Could not be written there", unwritten.items, _UNWRITTEN_COLUMNS)
 
     out.data("sync.status.backend/1", data, draw)
+
+
+_ENTITY_COLUMNS = {"entity": "Entity", "refreshed_at": "Read at"}
+_SET_ASIDE_COLUMNS = {
+    "entity": "Entity",
+    "remote_id": "Id there",
+    "label": "Record",
+    "reason": "Why",
+    "attempts": "Tries",
+}
+_UNWRITTEN_COLUMNS = {
+    "entity": "Entity",
+    "local_id": "Id here",
+    "label": "Record",
+    "reason": "Why",
+    "attempts": "Tries",
+}
+
+
+def _draw_table(
+    context: Context, title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]
+) -> None:
+    if rows:
+        context.output.heading(title)
+        cells = [[row[key] for key in columns] for row in rows]
+        context.output.table(list(columns.values()), cells)
 
 
 @sync.command()
@@ -219,6 +333,7 @@ def show(context: Context, run_id: str) -> None:
     def draw() -> None:
         out.fields([(label.replace("_", " ").capitalize(), found[label]) for label in labels])
         _draw_counts(context, found["counts"].get("entities", {}))
+        _draw_pushed(context, found["counts"].get("pushed", {}))
         for warning in found["counts"].get("warnings", ()):
             out.line(f"Warning: {warning}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 ROUND_SECONDS = 15.0
 JITTER = 0.2
 """Part of an interval by which runs are spread, so that many workers do not ask at once."""
+RELAY_SECONDS = 300.0
+"""Events that lead to ever more events must not keep the syncs waiting."""
+TIDY_SECONDS = 3_600.0
 EXIT_PARTLY = 3
 LOGIN_REFUSED = "core.sync.login_refused"
 """Code of the one refusal that is not tried again before backend or secret were changed."""
@@ -37,9 +43,9 @@ LOGIN_REFUSED = "core.sync.login_refused"
 def worker(context: Context, *, once: bool) -> None:
     """Run syncs and upkeep, unattended.
 
-    Every sync_minutes (crm.toml) each enabled back office is synced; audit entries are sealed. A
-    job that fails is logged and tried again at its next turn. SIGTERM ends the worker after the
-    batch under way.
+    Every sync_minutes (crm.toml) each enabled back office is synced; what happened is handed to
+    the plugins that want to hear of it; audit entries are sealed. A job that fails is logged and
+    tried again at its next turn. SIGTERM ends the worker after the batch under way.
     """
     context.actor.require("core.sync.run")
     context.log_from(logging.INFO)
@@ -76,6 +82,7 @@ class Worker:
         self.application = application
         self.stop = stop
         self._refused: dict[UUID, tuple[int, str | None]] = {}
+        self._tidied_at = -math.inf
         self.log = structlog.get_logger(__name__)
 
     def run(self) -> None:
@@ -93,12 +100,18 @@ class Worker:
             The exit code of the worst that happened; 0 when all went well.
         """
         backends: list[Backend] = []
-        codes = [self._job("looking for work", lambda: self._due(backends, everything))]
+        codes = [
+            self._job("looking for plugins", self._refresh),
+            self._job("looking for work", lambda: self._due(backends, everything)),
+        ]
         for backend in backends:
             if not self.stop.is_set():
                 job = lambda backend=backend: self._sync(backend)  # noqa: E731
                 codes.append(self._job(f"sync of {backend.name}", job))
+        codes.append(self._job("events", self._relay))
         codes.append(self._job("audit sealing", self._seal))
+        if everything or time.monotonic() - self._tidied_at >= TIDY_SECONDS:
+            codes.append(self._job("tidying", self._tidy))
         return max(codes)
 
     def _job(self, name: str, act: Callable[[], int]) -> int:
@@ -114,6 +127,36 @@ class Worker:
                 "job broke", job=name, reason=repr(error), logged_in=str(write_log(error))
             )
             return 1
+
+    def _refresh(self) -> int:
+        if self.application.refresh_plugins():
+            self.log.info("plugins changed")
+        return 0
+
+    def _relay(self) -> int:
+        from crm_core.outbox.relay import relay
+
+        report = relay(
+            self.application.database,
+            self.application.event_handlers(),
+            limit_seconds=RELAY_SECONDS,
+            is_stopped=self.stop.is_set,
+        )
+        if report != type(report)():
+            self.log.info("events handed over", **asdict(report))
+        return EXIT_PARTLY if report.failed or report.dead else 0
+
+    def _tidy(self) -> int:
+        from crm_core.access import system_actor
+        from crm_core.services.deliveries import SWEPT_AT_ONCE, sweep_deliveries
+
+        swept = SWEPT_AT_ONCE
+        while swept == SWEPT_AT_ONCE and not self.stop.is_set():
+            with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
+                swept = sweep_deliveries(uow)
+                uow.commit()
+        self._tidied_at = time.monotonic()
+        return 0
 
     def _seal(self) -> int:
         from crm_core.services.audit import seal

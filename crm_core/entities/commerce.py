@@ -21,6 +21,7 @@ class Currency(Base):
     __tablename__ = "core_currency"
     __entity__ = "currency"
     __scope__ = Public()
+    __personal__ = ()
 
     code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -35,6 +36,7 @@ class CurrencyRate(Keyed):
     __tablename__ = "core_currency_rate"
     __entity__ = "currency_rate"
     __scope__ = Public()
+    __personal__ = ()
     __table_args__ = (UniqueConstraint("currency_code", "base_code", "on"),)
 
     currency_code: Mapped[str] = mapped_column(ForeignKey("core_currency.code"))
@@ -49,6 +51,7 @@ class Product(Keyed):
     __tablename__ = "core_product"
     __entity__ = "product"
     __scope__ = Public()
+    __personal__ = ()
     __audited__ = False
     __table_args__ = (Index(None, "reference"), Index(None, "name", "id"))
 
@@ -107,6 +110,7 @@ class Transaction(Keyed):
     __tablename__ = "core_transaction"
     __entity__ = "transaction"
     __scope__ = ThroughCustomer()
+    __personal__ = ("reference",)
     __audited__ = False
     __table_args__ = (
         Index(None, "customer_id", "kind", "issued_on", "id"),
@@ -147,6 +151,7 @@ class TransactionLine(Keyed):
     __tablename__ = "core_transaction_line"
     __entity__ = "transaction_line"
     __scope__ = Through("Transaction", "transaction_id")
+    __personal__ = ("description",)
     __audited__ = False
     __table_args__ = (Index(None, "transaction_id", "position"), Index(None, "product_id"))
 
@@ -175,6 +180,7 @@ class TransactionLink(Base):
     __tablename__ = "core_transaction_link"
     __entity__ = "transaction_link"
     __scope__ = Through("Transaction", "from_transaction_id")
+    __personal__ = ()
     __audited__ = False
     __table_args__ = (Index(None, "to_transaction_id"),)
 

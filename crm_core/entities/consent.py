@@ -27,6 +27,7 @@ class Consent(Keyed):
     __tablename__ = "core_consent"
     __entity__ = "consent"
     __scope__ = ThroughCustomer()
+    __personal__ = ("evidence",)
     __table_args__ = (Index(None, "customer_id", "purpose", "channel", "at"),)
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
@@ -55,6 +56,7 @@ class ProfileAttribute(Keyed):
     __tablename__ = "core_profile_attribute"
     __entity__ = "profile_attribute"
     __scope__ = Public()
+    __personal__ = ()
 
     code: Mapped[str] = mapped_column(unique=True)
     title: Mapped[str]
@@ -73,6 +75,7 @@ class ProfileValue(Keyed):
     __tablename__ = "core_profile_value"
     __entity__ = "profile_value"
     __scope__ = ThroughCustomer()
+    __personal__ = ("value",)
     __table_args__ = (UniqueConstraint("customer_id", "attribute_id"),)
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))

@@ -35,6 +35,7 @@ class Customer(Versioned):
     __tablename__ = "core_customer"
     __entity__ = "customer"
     __scope__ = ByOwner(CUSTOMER_VIEW)
+    __personal__ = ("name", "vat", "job_title", "note")
     __table_args__ = (
         Index(None, "name", "id"),
         Index(None, "owner_id", "name", "id"),
@@ -77,6 +78,7 @@ class ContactPoint(Keyed):
     __tablename__ = "core_contact_point"
     __entity__ = "contact_point"
     __scope__ = ThroughCustomer()
+    __personal__ = ("value", "normalized", "label")
     __table_args__ = (Index(None, "customer_id", "position"), Index(None, "normalized"))
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
@@ -103,6 +105,19 @@ class Address(Keyed):
     __tablename__ = "core_address"
     __entity__ = "address"
     __scope__ = ThroughCustomer()
+    __personal__ = (
+        "recipient",
+        "street",
+        "street2",
+        "postal_code",
+        "city",
+        "region",
+        "country_code",
+        "email",
+        "phone",
+        "mobile",
+        "note",
+    )
     __table_args__ = (Index(None, "customer_id", "use"),)
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
@@ -127,6 +142,7 @@ class Tag(Keyed):
     __tablename__ = "core_tag"
     __entity__ = "tag"
     __scope__ = Public()
+    __personal__ = ()
 
     name: Mapped[str] = mapped_column(unique=True)
 
@@ -137,6 +153,7 @@ class CustomerTag(Base):
     __tablename__ = "core_customer_tag"
     __entity__ = "customer_tag"
     __scope__ = ThroughCustomer()
+    __personal__ = ()
     __table_args__ = (UniqueConstraint("tag_id", "customer_id"),)
 
     customer_id: Mapped[UUID] = mapped_column(

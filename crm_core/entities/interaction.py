@@ -41,6 +41,7 @@ class Interaction(Keyed):
     __tablename__ = "core_interaction"
     __entity__ = "interaction"
     __scope__ = ThroughCustomer()
+    __personal__ = ("subject", "body")
     __table_args__ = (Index("ix_core_interaction_timeline", "customer_id", "at", "id"),)
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
@@ -61,6 +62,7 @@ class Activity(Versioned):
     __tablename__ = "core_activity"
     __entity__ = "activity"
     __scope__ = ThroughCustomer()
+    __personal__ = ("summary", "note")
     __table_args__ = (
         Index(None, "customer_id", "is_open", "due_at"),
         Index(None, "owner_id", "is_open", "due_at", "id"),

@@ -18,6 +18,7 @@ class RelationshipType(Keyed):
     __tablename__ = "core_relationship_type"
     __entity__ = "relationship_type"
     __scope__ = Public()
+    __personal__ = ()
 
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -34,6 +35,7 @@ class Relationship(Keyed):
     __tablename__ = "core_relationship"
     __entity__ = "relationship"
     __scope__ = ThroughCustomer(("from_customer_id", "to_customer_id"))
+    __personal__ = ("note",)
     __table_args__ = (
         CheckConstraint("from_customer_id <> to_customer_id", name="not_itself"),
         Index(None, "from_customer_id", "type_id"),

@@ -20,18 +20,27 @@ SYNC_VIEW = "core.sync.view"
 class Backend(Versioned):
     """One configured remote; ``config`` holds no secret, ``secret_ref`` says where it is kept.
 
-    ``secret_ref`` is ``file:PATH``, ``env:NAME`` or ``keyring:NAME``.
+    ``secret_ref`` is ``file:PATH``, ``env:NAME`` or ``keyring:NAME``. ``masters`` maps
+    ``entity.field`` to ``erp`` or ``crm`` where it is not the default. Nothing is written to the
+    remote before its plan was shown and accepted, nor from another database than ``writes_from``
+    tells (``crm_core.sync.permit``).
     """
 
     __tablename__ = "core_backend"
     __entity__ = "backend"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
 
     name: Mapped[str] = mapped_column(unique=True)
     type: Mapped[str]
     config: Mapped[dict[str, Any]] = mapped_column(JsonValue)
     secret_ref: Mapped[str | None]
     is_enabled: Mapped[bool] = mapped_column(default=True)
+    masters: Mapped[dict[str, str]] = mapped_column(JsonValue, default=dict)
+    plan_shown_at: Mapped[datetime | None]
+    plan_accepted_at: Mapped[datetime | None]
+    writes_from: Mapped[str | None]
+    confirmed_at: Mapped[datetime | None]
 
 
 class BindingState(StrEnum):
@@ -54,6 +63,7 @@ class Binding(Keyed):
     __tablename__ = "core_binding"
     __entity__ = "binding"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ("snapshot",)
     __audited__ = False
     __table_args__ = (
         UniqueConstraint("backend_id", "entity", "remote_id"),
@@ -80,6 +90,7 @@ class SyncCursor(Base):
     __tablename__ = "core_sync_cursor"
     __entity__ = "sync_cursor"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
     __audited__ = False
 
     backend_id: Mapped[UUID] = mapped_column(
@@ -100,6 +111,7 @@ class SyncRun(Keyed):
     __tablename__ = "core_sync_run"
     __entity__ = "sync_run"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
     __audited__ = False
     __table_args__ = (Index(None, "backend_id", "started_at"),)
 
@@ -118,6 +130,7 @@ class SyncLock(Base):
     __tablename__ = "core_sync_lock"
     __entity__ = "sync_lock"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
     __audited__ = False
 
     backend_id: Mapped[UUID] = mapped_column(
@@ -134,6 +147,7 @@ class DeadLetter(Keyed):
     __tablename__ = "core_dead_letter"
     __entity__ = "dead_letter"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ("label", "reason")
     __audited__ = False
     __table_args__ = (UniqueConstraint("backend_id", "entity", "remote_id"),)
 
@@ -157,6 +171,7 @@ class PendingReference(Keyed):
     __tablename__ = "core_pending_reference"
     __entity__ = "pending_reference"
     __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
     __audited__ = False
     __table_args__ = (
         UniqueConstraint("backend_id", "entity", "owner_remote_id", "field", "target_remote_id"),
@@ -169,3 +184,62 @@ class PendingReference(Keyed):
     field: Mapped[str]
     target_entity: Mapped[str]
     target_remote_id: Mapped[str]
+
+
+class PushItem(Keyed):
+    """A local record that may differ from what the remote has, to be looked at by the next push.
+
+    ``revision`` counts up when it changes again meanwhile, ``sent_at`` is set before a record is
+    made over there, so that a lost reply is noticed. One that could not be written is set aside
+    with the reason and stays.
+    """
+
+    __tablename__ = "core_push_item"
+    __entity__ = "push_item"
+    __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ("label", "reason")
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("backend_id", "entity", "local_id"),
+        Index(None, "backend_id", "is_set_aside", "entity", "id"),
+    )
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    entity: Mapped[str]
+    local_id: Mapped[UUID]
+    revision: Mapped[int] = mapped_column(default=1)
+    queued_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    is_set_aside: Mapped[bool] = mapped_column(default=False)
+    label: Mapped[str | None]
+    code: Mapped[str | None]
+    reason: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    first_at: Mapped[datetime | None]
+    last_at: Mapped[datetime | None]
+
+
+class Conflict(Keyed):
+    """A field that both sides changed since they last agreed: what each had, and what came of it.
+
+    ``winner`` is ``erp`` or ``crm``; ``base`` is what both last agreed on.
+    """
+
+    __tablename__ = "core_conflict"
+    __entity__ = "conflict"
+    __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ("label", "base", "ours", "theirs")
+    __audited__ = False
+    __table_args__ = (Index(None, "backend_id", "id"), Index(None, "local_id"))
+
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    entity: Mapped[str]
+    local_id: Mapped[UUID]
+    remote_id: Mapped[str]
+    label: Mapped[str]
+    field: Mapped[str]
+    base: Mapped[Any] = mapped_column(JsonValue, nullable=True)
+    ours: Mapped[Any] = mapped_column(JsonValue, nullable=True)
+    theirs: Mapped[Any] = mapped_column(JsonValue, nullable=True)
+    winner: Mapped[str]
+    decided_at: Mapped[datetime]

@@ -23,6 +23,7 @@ class Setting(Base):
     __tablename__ = "core_setting"
     __entity__ = "setting"
     __scope__ = Public()
+    __personal__ = ()
 
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[Any] = mapped_column(JsonValue)
@@ -37,6 +38,7 @@ class AuditEntry(Base):
     __tablename__ = "core_audit"
     __entity__ = "audit"
     __scope__ = ByRight(AUDIT_VIEW)
+    __personal__ = ("changes",)
     __audited__ = False
     __table_args__ = (
         Index(None, "entity_type", "entity_id", "id"),
@@ -82,6 +84,7 @@ class Attachment(Keyed):
     __tablename__ = "core_attachment"
     __entity__ = "attachment"
     __scope__ = ThroughCustomer()
+    __personal__ = ("file_name",)
     __table_args__ = (Index(None, "customer_id"), Index(None, "entity_type", "entity_id"))
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))

@@ -21,6 +21,7 @@ class User(Versioned):
     __tablename__ = "core_user"
     __entity__ = "user"
     __scope__ = Public()
+    __personal__ = ("login", "name", "email", "os_user")
 
     login: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -38,6 +39,7 @@ class Team(Versioned):
     __tablename__ = "core_team"
     __entity__ = "team"
     __scope__ = Public()
+    __personal__ = ()
 
     name: Mapped[str] = mapped_column(unique=True)
 
@@ -48,6 +50,7 @@ class TeamMember(Base):
     __tablename__ = "core_team_member"
     __entity__ = "team_member"
     __scope__ = Public()
+    __personal__ = ()
 
     team_id: Mapped[UUID] = mapped_column(
         ForeignKey("core_team.id", ondelete="CASCADE"), primary_key=True
@@ -63,6 +66,7 @@ class Role(Versioned):
     __tablename__ = "core_role"
     __entity__ = "role"
     __scope__ = Public()
+    __personal__ = ()
 
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
@@ -74,6 +78,7 @@ class RoleRight(Base):
     __tablename__ = "core_role_right"
     __entity__ = "role_right"
     __scope__ = Public()
+    __personal__ = ()
 
     role_id: Mapped[UUID] = mapped_column(
         ForeignKey("core_role.id", ondelete="CASCADE"), primary_key=True
@@ -88,6 +93,7 @@ class UserRole(Base):
     __tablename__ = "core_user_role"
     __entity__ = "user_role"
     __scope__ = Public()
+    __personal__ = ()
 
     user_id: Mapped[UUID] = mapped_column(
         ForeignKey("core_user.id", ondelete="CASCADE"), primary_key=True
@@ -103,6 +109,7 @@ class Ownership(Keyed):
     __tablename__ = "core_ownership"
     __entity__ = "ownership"
     __scope__ = ThroughCustomer()
+    __personal__ = ()
     __audited__ = False
     __table_args__ = (Index(None, "customer_id", "from_at"), Index(None, "user_id"))
 

@@ -28,6 +28,7 @@ class Base(DeclarativeBase):
     A class says who may read its rows in ``__scope__`` (see ``crm_core.persistence.scope``);
     mapping it without one fails at import. ``__audited__`` says whether changes made through the
     session leave audit rows; ``__entity__`` is the name it goes by there and in commands.
+    ``__personal__`` names the columns that hold data of a person, beyond ids; ``()`` for none.
     """
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
@@ -39,6 +40,7 @@ class Base(DeclarativeBase):
 
     __abstract__ = True
     __scope__: ClassVar[Scope | None] = None
+    __personal__: ClassVar[tuple[str, ...] | None] = None
     __audited__: ClassVar[bool] = True
     __entity__: ClassVar[str] = ""
 

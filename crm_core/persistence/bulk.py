@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Table,
     Update,
+    Uuid,
     bindparam,
     delete,
     insert,
@@ -28,6 +30,8 @@ from sqlalchemy import (
 )
 
 if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
     from crm_core.persistence.base import Base
 
 CHUNK = 1_000
@@ -40,6 +44,7 @@ STATEMENTS = 256
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 Row = Mapping[str, Any]
+Convert = Callable[[Iterable[Any]], Sequence[Any]]
 T = TypeVar("T")
 
 
@@ -47,7 +52,7 @@ class _Prepared(NamedTuple):
     """A compiled statement: its text, and (parameter, column, conversion) in order."""
 
     text: str
-    columns: Sequence[tuple[str, str, Callable[[Any], Any] | None]]
+    columns: Sequence[tuple[str, str, Convert]]
     is_positional: bool
 
 
@@ -117,18 +122,18 @@ def _prepared(statement: Insert | Update, dialect: Dialect, table: Table) -> _Pr
     if compiled.insert_prefetch:
         missing = ", ".join(column.name for column in compiled.insert_prefetch)
         raise KeyError(f"{table.name}: the rows lack {missing}; defaults are not applied")
-    columns: list[tuple[str, str, Callable[[Any], Any] | None]] = []
+    columns: list[tuple[str, str, Convert]] = []
     for key in compiled.positiontup or compiled.binds:
         name = key.removeprefix("b_")
         kind = table.c[name].type.dialect_impl(dialect)
-        columns.append((key, name, kind.bind_processor(dialect)))
+        columns.append((key, name, _conversion(kind, kind.bind_processor(dialect))))
     return _Prepared(str(compiled), columns, compiled.positiontup is not None)
 
 
 def _run_many(connection: Connection, prepared: _Prepared, rows: Sequence[Row]) -> None:
     text, columns, is_positional = prepared
     for chunk in chunked(rows):
-        values = [_converted([row[name] for row in chunk], process) for _, name, process in columns]
+        values = [convert(map(itemgetter(name), chunk)) for _, name, convert in columns]
         parameters: Any = list(zip(*values, strict=True))
         if not is_positional:
             keys = [key for key, _, _ in columns]
@@ -136,10 +141,22 @@ def _run_many(connection: Connection, prepared: _Prepared, rows: Sequence[Row]) 
         connection.exec_driver_sql(text, parameters)
 
 
-def _converted(values: list[Any], process: Callable[[Any], Any] | None) -> list[Any]:
-    """Convert a column; runs of the same object (the moment, the owner) only once."""
+def _conversion(kind: TypeEngine[Any], process: Callable[[Any], Any] | None) -> Convert:
+    """Return what makes of a column's values what the driver takes."""
     if process is None:
-        return values
+        return list
+    if isinstance(kind, Uuid):
+        return _hexadecimal
+    return partial(_converted, process)
+
+
+def _hexadecimal(values: Iterable[UUID | None]) -> list[str | None]:
+    # What SQLAlchemy's conversion comes down to, without two calls a value.
+    return [None if value is None else f"{value.int:032x}" for value in values]
+
+
+def _converted(process: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+    """Convert a column; runs of the same object (the moment, the day) only once."""
     converted = []
     last: Any = process
     result: Any = None

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from crm_core.errors import ConfigurationError
+from crm_core.hook_calls import HookCalls, NoHooks
 
 BUSY_TIMEOUT_MS = 10_000
 SAFE_WAL_VERSION = (3, 51, 3)
@@ -28,6 +29,12 @@ class Database:
         url: SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql+psycopg://…``.
         busy_timeout_ms: How long SQLite waits for another process's lock.
 
+    Attributes:
+        hooks: The plugins in use on it, for services to ask.
+
+    Attributes:
+        has_recorded: Whether events were recorded here, by this process, since it was last reset.
+
     Raises:
         ConfigurationError: The URL is not understood or its driver is not installed.
     """
@@ -35,6 +42,8 @@ class Database:
     def __init__(self, url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.url = _parsed(url)
         self.busy_timeout_ms = busy_timeout_ms
+        self.hooks: HookCalls = NoHooks()
+        self.has_recorded = False
         self.engine = self._engine()
         self.write_engine = self.engine.execution_options(crm_write=True)
 

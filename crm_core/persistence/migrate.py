@@ -138,7 +138,7 @@ def upgrade(database: Database, plugins: Sequence[MigrationLine] = ()) -> None:
             continue
         from alembic import command
 
-        with _migrating(database, line) as connection:
+        with changing_tables(database, line.name) as connection:
             found = _status(connection, line)
             _refuse_newer(database, line, found)
             if found.pending:
@@ -153,7 +153,7 @@ def downgrade(database: Database, target: str, line: MigrationLine = CORE) -> No
     """
     from alembic import command
 
-    with _migrating(database, line) as connection:
+    with changing_tables(database, line.name) as connection:
         _refuse_newer(database, line, _status(connection, line))
         command.downgrade(alembic_config(line, connection), target)
 
@@ -189,8 +189,13 @@ def _faults_translated(database: Database) -> Iterator[None]:
 
 
 @contextmanager
-def _migrating(database: Database, line: MigrationLine) -> Iterator[Connection]:
-    """Open the one transaction in which a line's tables change."""
+def changing_tables(database: Database, name: str) -> Iterator[Connection]:
+    """Open the one transaction in which tables of the core or of the plugin ``name`` change.
+
+    Raises:
+        ConfigurationError: It failed and was undone.
+        LockedError: Another process holds SQLite's lock.
+    """
     try:
         with database.write_engine.connect() as connection:
             if database.is_sqlite:
@@ -206,7 +211,7 @@ def _migrating(database: Database, line: MigrationLine) -> Iterator[Connection]:
         if fault.code in CIRCUMSTANCES:
             raise fault from error
         raise ConfigurationError(
-            f"Upgrading {line.name} in {database.shown_url} failed and was undone: "
+            f"Upgrading {name} in {database.shown_url} failed and was undone: "
             f"{str(error.orig).splitlines()[0]}. Report this with the versions before and after.",
             code="core.database.migration_failed",
         ) from error

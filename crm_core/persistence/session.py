@@ -20,6 +20,11 @@ from crm_core.persistence.criteria import scope_option
 
 ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
 
+CUSTOMER_PARTS = frozenset(
+    {"customer", "contact_point", "address", "customer_tag", "profile_value", "relationship"}
+)
+"""Entities whose change is one of the customers they describe."""
+
 
 class ScopedSession(Session):
     """A session bound to one actor for its whole life; without one it reads nothing."""
@@ -28,6 +33,9 @@ class ScopedSession(Session):
         super().__init__(bind=bind, autoflush=True, expire_on_commit=False)
         self.actor = actor
         self.touched_customers: set[UUID] = set()
+        self.created_customers: set[UUID] = set()
+        self.changed_customers: set[UUID] = set()
+        self.changed_tags: set[UUID] = set()
         self.scope = None if actor is None else scope_option(actor)
 
 
@@ -57,6 +65,7 @@ def _audit(session: Session, _context: UOWTransaction) -> None:
                 _touch(session, record)
                 changes = _changes(record, action) if record.__audited__ else {}
                 if changes:
+                    _note(session, record, action)
                     rows.append(
                         audit_row(
                             session.actor,
@@ -78,6 +87,18 @@ def _touch(session: ScopedSession, record: Base) -> None:
         customer_id = customer_id_of(record)
         if customer_id is not None:
             session.touched_customers.add(customer_id)
+
+
+def _note(session: ScopedSession, record: Base, action: str) -> None:
+    """Remember whom the change concerns, for the events that are recorded at commit."""
+    if record.__entity__ == "tag":
+        if action != "delete":
+            session.changed_tags.add(record.id)  # type: ignore[attr-defined]
+    elif record.__entity__ == "customer" and action == "create":
+        session.created_customers.add(record.id)  # type: ignore[attr-defined]
+    elif record.__entity__ in CUSTOMER_PARTS:
+        concerned = {customer_id_of(record), getattr(record, "to_customer_id", None)}
+        session.changed_customers.update(each for each in concerned if each is not None)
 
 
 def _changes(record: Base, action: str) -> dict[str, list[Any]]:

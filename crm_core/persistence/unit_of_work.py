@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,11 +23,15 @@ from crm_core.errors import (
     NotFoundError,
     StaleVersionError,
 )
+from crm_core.events import MOST_IDS, CustomersChanged, CustomersCreated, Event, TagsChanged
+from crm_core.hook_calls import HookCalls
 from crm_core.persistence.base import Base
+from crm_core.persistence.bulk import chunked, insert_rows
 from crm_core.persistence.database import Database
 from crm_core.persistence.session import ScopedSession
 
 M = TypeVar("M", bound=Base)
+_NUMBER = attrgetter("int")
 
 
 class UnitOfWork:
@@ -40,12 +45,18 @@ class UnitOfWork:
         self.is_writing = write
         self.session = ScopedSession(database.write_engine if write else database.engine, actor)
         self._actor = actor
+        self._recorded: list[dict[str, Any]] = []
 
     @property
     def actor(self) -> Actor:
         """Who acts; it never changes."""
         assert self._actor is not None, "a unit of work without an actor reads nothing"
         return self._actor
+
+    @property
+    def hooks(self) -> HookCalls:
+        """The plugins in use, for services to ask."""
+        return self.database.hooks
 
     @property
     def now(self) -> datetime:
@@ -104,15 +115,66 @@ class UnitOfWork:
         """Have the search entries of these customers rebuilt at commit."""
         self.session.touched_customers.update(customer_ids)
 
+    def record(self, event: Event) -> None:
+        """Have handlers hear of an event, if and when this unit of work commits.
+
+        Raises:
+            TypeError: It carries something that is no plain value.
+        """
+        about = event.record
+        self._recorded.append(
+            {
+                "at": self.now,
+                "name": event.name,
+                "version": event.version,
+                "entity_type": about and about[0],
+                "entity_id": about and str(about[1]),
+                "payload": event.payload(),
+                "actor_id": self.actor.user_id,
+                "actor_login": self.actor.login,
+                "origin": self.actor.origin,
+                "dispatched_at": None,
+            }
+        )
+
+    def mark_created(self, customer_ids: Iterable[UUID]) -> None:
+        """Say which customers a bulk writer made past the session, for the events at commit."""
+        self.session.created_customers.update(customer_ids)
+
+    def mark_changed(self, customer_ids: Iterable[UUID]) -> None:
+        """Say which customers a bulk writer changed past the session, for the events at commit."""
+        self.session.changed_customers.update(customer_ids)
+
     def commit(self) -> None:
-        """Index what was touched and commit; the unit of work can be used again afterwards."""
+        """Record events, index what was touched and commit; it can be used again afterwards."""
         self.session.flush()
+        self._write_events()
         if self.session.touched_customers:
             from crm_core.search.index import refresh
 
             refresh(self.session.connection(), self.session.touched_customers)
             self.session.touched_customers.clear()
         self.session.commit()
+
+    def _write_events(self) -> None:
+        session, explicit = self.session, self._recorded
+        self._recorded = []
+        session.changed_customers -= session.created_customers
+        for kind, ids in (
+            (TagsChanged, session.changed_tags),
+            (CustomersCreated, session.created_customers),
+            (CustomersChanged, session.changed_customers),
+        ):
+            for some in chunked(sorted(ids, key=_NUMBER), MOST_IDS):
+                self.record(kind(tuple(some)))
+            ids.clear()
+        rows = self._recorded + explicit
+        self._recorded = []
+        if rows:
+            from crm_core.entities.outbox import OutboxEvent
+
+            insert_rows(session.connection(), OutboxEvent, rows)
+            self.database.has_recorded = True
 
 
 @contextmanager

@@ -1,150 +1,269 @@
-"""Finding plugins, and asking them for what they contribute, one by one and in isolation."""
+"""Asking the plugins in use for what they contribute, one by one and in isolation."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pluggy
 import structlog
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from crm_core.errors import PluginLoadError
-from crm_hooks import HOOKS_API_VERSION, PluginManifest
-from crm_hooks.contributions import BackendType
-from crm_hooks.markers import PROJECT_NAME
-from crm_hooks.specs import backends
+from crm_core.errors import CrmError, PluginFailedError
+from crm_core.plugins.discovery import (
+    FAILURES,
+    Installation,
+    Loaded,
+    PluginFault,
+    described,
+)
+from crm_core.plugins.limits import PluginTimeoutError, time_limit
+from crm_hooks import specs
+from crm_hooks.contributions import (
+    BackendType,
+    EventHandler,
+    Job,
+    Objection,
+    Right,
+    SyncableEntity,
+)
+from crm_hooks.markers import POSITION, PROJECT_NAME
 
 log = structlog.get_logger(__name__)
-ENTRY_POINT_GROUP = "crm.plugins"
-DISABLE_VARIABLE = "CRM_DISABLE_PLUGINS"
+PLUGIN_SECONDS = 10.0
+OWN_NAMES = frozenset({EventHandler, SyncableEntity, Right, Job})
+"""Contributions whose names begin with the plugin's own, so that they are known when it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
-class PluginFault:
-    """A plugin that is left out, and why, in words an administrator can act on."""
+class _Implementation:
+    plugin: str
+    function: Callable[..., Any]
+    names: tuple[str, ...]
 
-    name: str
-    reason: str
+    def call(self, arguments: dict[str, Any], seconds: float) -> Any:
+        with time_limit(seconds):
+            return self.function(**{name: arguments[name] for name in self.names})
 
 
-@dataclass
 class PluginHost:
-    """The plugins of this installation; a faulty one is set aside and all others go on.
+    """The plugins in use on one database; a faulty one is set aside and all others go on.
 
-    Attributes:
-        manifests: Name cards of the plugins in use, by name.
-        faults: Plugins left out, with the reason.
+    Args:
+        installation: The plugins, loaded.
+        seconds: How long one implementation of a hook may take.
     """
 
-    manifests: dict[str, PluginManifest] = field(default_factory=dict)
-    faults: list[PluginFault] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, installation: Installation, *, seconds: float = PLUGIN_SECONDS) -> None:
+        self._installation = installation
+        self._seconds = seconds
         self._pluggy = pluggy.PluginManager(PROJECT_NAME)
-        self._pluggy.add_hookspecs(backends)
-        self._backend_types: dict[str, BackendType] | None = None
+        for module in specs.modules():
+            self._pluggy.add_hookspecs(module)
+        self._places = {name: place for place, name in enumerate(installation.plugins)}
+        self._ordered: dict[str, tuple[_Implementation, ...]] = {}
+        for name, loaded in list(installation.plugins.items()):
+            self._register(name, loaded)
 
-    @classmethod
-    def discover(cls, *, safe_mode: bool = False) -> PluginHost:
-        """Load every installed plugin, but none in safe mode and none that is switched off.
+    @property
+    def plugins(self) -> dict[str, Loaded]:
+        """The plugins in use, each after those it requires."""
+        return self._installation.plugins
 
-        ``CRM_DISABLE_PLUGINS`` names plugins to leave out, separated by commas; ``*`` means all.
-        """
-        host = cls()
-        disabled = {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",")}
-        if safe_mode or "*" in disabled:
-            return host
-        points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-        for point in points:
-            if point.name not in disabled:
-                host._guarded(point.name, partial(host._load, point))
-        return host
+    @property
+    def faults(self) -> list[PluginFault]:
+        """Plugins left out, with the reason; all registering hooks were asked."""
+        _ = self.backend_types, self.event_handlers, self.entities, self.rights, self.jobs
+        return sorted(self._installation.faults.values(), key=lambda fault: fault.name)
 
-    def register(self, name: str, module: ModuleType) -> None:
-        """Take a plugin's ``plugin.py`` into use.
+    @cached_property
+    def backend_types(self) -> dict[str, BackendType]:
+        """The kinds of remote on offer, by name."""
+        return self._registered("crm_register_backend_types", BackendType, "backend type")
+
+    @cached_property
+    def event_handlers(self) -> dict[str, EventHandler]:
+        """Handlers of events, by name."""
+        return self._registered("crm_register_event_handlers", EventHandler, "event handler")
+
+    @cached_property
+    def entities(self) -> dict[str, SyncableEntity]:
+        """Plugins' records that can be synced, by name."""
+        return self._registered("crm_register_syncable_entities", SyncableEntity, "synced entity")
+
+    @cached_property
+    def rights(self) -> dict[str, Right]:
+        """Rights that plugins' services ask for, by code."""
+        return self._registered("crm_register_rights", Right, "right")
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """Jobs of plugins, by name."""
+        return self._registered("crm_register_jobs", Job, "job")
+
+    def rights_of(self, plugin: str) -> list[Right]:
+        """Return the rights that one plugin brings."""
+        return [
+            right
+            for implementation in self._implementations("crm_register_rights")
+            if implementation.plugin == plugin
+            for right in implementation.call({}, self._seconds) or ()
+        ]
+
+    def collect(self, hook: str, **arguments: Any) -> list[Any]:
+        """Return what all implementations give; one that fails is logged and left out."""
+        found: list[Any] = []
+        for implementation in self._implementations(hook):
+            try:
+                with _savepoint(arguments):
+                    found.extend(implementation.call(arguments, self._seconds) or ())
+            except FAILURES:
+                log.warning("hook failed", plugin=implementation.plugin, hook=hook, exc_info=True)
+        return found
+
+    def decide(self, hook: str, **arguments: Any) -> Any:
+        """Return the first answer; None when nobody has one.
 
         Raises:
-            PluginLoadError: It has no manifest, asks for other hooks, or implements unknown ones.
+            PluginFailedError: An implementation failed before there was an answer.
         """
-        manifest = getattr(module, "manifest", None)
-        if not isinstance(manifest, PluginManifest) or manifest.name != name:
-            raise PluginLoadError(f"{module.__name__} has no manifest named {name!r}.")
-        if not _accepts(manifest.hooks_api, HOOKS_API_VERSION):
-            raise PluginLoadError(
-                f"It needs hooks {manifest.hooks_api}, this product has {HOOKS_API_VERSION}: "
-                "install a matching version of one of them."
-            )
+        for implementation in self._implementations(hook):
+            try:
+                answer = implementation.call(arguments, self._seconds)
+            except CrmError:
+                raise
+            except FAILURES as error:
+                raise self._failure(implementation, hook, error) from error
+            if answer is not None:
+                return answer
+        return None
+
+    def check(self, hook: str, **arguments: Any) -> list[Objection]:
+        """Return every objection; an implementation that fails counts as one."""
+        found: list[Objection] = []
+        for implementation in self._implementations(hook):
+            try:
+                with _savepoint(arguments):
+                    found.extend(implementation.call(arguments, self._seconds) or ())
+            except FAILURES as error:
+                failure = self._failure(implementation, hook, error)
+                found.append(Objection(failure.message, failure.code))
+        return found
+
+    def rehearse(self, hook: str, **arguments: Any) -> dict[str, str]:
+        """Call a hook only to see which plugins fail in it, and how; a rule stated is no failure.
+
+        Args:
+            hook: Any but a registering one.
+            **arguments: As it is called with; what is written through ``uow`` is not kept.
+        """
+        failed = {}
+        for implementation in self._implementations(hook):
+            try:
+                with _savepoint(arguments):
+                    implementation.call(arguments, self._seconds)
+            except CrmError:
+                continue
+            except FAILURES as error:
+                failed[implementation.plugin] = f"It fails in {hook}: {described(error)}"
+        return failed
+
+    def _register(self, name: str, loaded: Loaded) -> None:
         try:
-            self._pluggy.register(module, name)
+            self._pluggy.register(loaded.module, name)
             self._pluggy.check_pending()
+            wrapper = self._wrapper_of(name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            self._pluggy.unregister(name=name)
-            raise PluginLoadError(f"Its hooks do not fit: {error}") from error
-        self.manifests[name] = manifest
+            self._quarantine(name, f"Its hooks do not fit: {error}")
+            return
+        if wrapper:
+            self._quarantine(
+                name,
+                f"Its {wrapper} asks for an order or wraps others; give position= instead.",
+            )
 
-    def _load(self, point: EntryPoint) -> None:
-        module = point.load()
-        if not isinstance(module, ModuleType):
-            raise PluginLoadError(f"The entry point {point.value} names no module.")
-        self.register(point.name, module)
+    def _wrapper_of(self, name: str) -> str | None:
+        for caller in self._pluggy.get_hookcallers(self._pluggy.get_plugin(name)) or ():
+            for found in caller.get_hookimpls():
+                own = found.plugin_name == name
+                special = found.hookwrapper or found.wrapper or found.tryfirst or found.trylast
+                if own and special:
+                    return str(caller.name)
+        return None
 
-    def backend_types(self) -> dict[str, BackendType]:
-        """Return the kinds of remote on offer, by name."""
-        if self._backend_types is None:
-            found: dict[str, BackendType] = {}
-            for name, contributions in self._registered("crm_register_backend_types"):
-                clash = [kind.name for kind in contributions if kind.name in found]
-                if clash:
-                    self._quarantine(
-                        name, f"Another plugin has the backend type {clash[0]} already."
-                    )
-                    continue
-                found |= {kind.name: kind for kind in contributions}
-            self._backend_types = found
-        return self._backend_types
+    def _registered(self, hook: str, kind: type[Any], what: str) -> dict[str, Any]:
+        """Return the contributions of a registering hook; who fails or clashes is set aside."""
+        key = "code" if kind is Right else "name"
+        found: dict[str, Any] = {}
+        for implementation in self._implementations(hook):
+            name = implementation.plugin
+            try:
+                given = list(self._ask(implementation))
+            except FAILURES as error:
+                log.warning("plugin failed", plugin=name, hook=hook, exc_info=True)
+                hung = isinstance(error, PluginTimeoutError)
+                self._quarantine(name, f"{hook}: {described(error)}", hung=hung)
+                continue
+            wrong = [item for item in given if not isinstance(item, kind)]
+            names = [] if wrong else [getattr(item, key) for item in given]
+            clash = [each for each in names if each in found or names.count(each) > 1]
+            foreign = [each for each in names if kind in OWN_NAMES and not _is_of(name, each)]
+            if wrong:
+                self._quarantine(name, f"{hook} gave {wrong[0]!r}, which is no {kind.__name__}.")
+            elif foreign:
+                self._quarantine(
+                    name, f"The name of its {what} {foreign[0]} must begin with {name}. or {name}_."
+                )
+            elif clash:
+                self._quarantine(name, f"Another plugin has the {what} {clash[0]} already.")
+            else:
+                found |= dict(zip(names, given, strict=True))
+        return found
 
-    def _registered(self, hook: str) -> Iterator[tuple[str, Sequence[Any]]]:
+    def _ask(self, implementation: _Implementation) -> Sequence[Any]:
+        given: Sequence[Any] | None = implementation.call({}, self._seconds)
+        return given or ()
+
+    def _implementations(self, hook: str) -> tuple[_Implementation, ...]:
         # pluggy would stop at the first exception and begin with the last registered.
-        caller = getattr(self._pluggy.hook, hook)
-        for implementation in sorted(caller.get_hookimpls(), key=lambda impl: impl.plugin_name):
-            name = implementation.plugin_name
-            contributions: list[Any] = []
-            if self._guarded(name, partial(_ask, implementation.function, contributions)):
-                yield name, contributions
+        ordered = self._ordered.get(hook)
+        if ordered is None:
+            ordered = self._ordered[hook] = tuple(self._sorted(hook))
+        return ordered
 
-    def _guarded(self, name: str, act: Callable[[], object]) -> bool:
-        try:
-            act()
-        except PluginLoadError as error:
-            self._quarantine(name, error.message)
-        except (Exception, SystemExit) as error:  # a plugin's fault must never reach the core
-            log.warning("plugin failed", plugin=name, exc_info=True)
-            self._quarantine(name, f"{type(error).__name__}: {error}")
-        else:
-            return True
-        return False
+    def _sorted(self, hook: str) -> Iterator[_Implementation]:
+        found = getattr(self._pluggy.hook, hook).get_hookimpls()
+        place = lambda impl: (  # noqa: E731
+            getattr(impl.function, POSITION, 0),
+            self._places[impl.plugin_name],
+        )
+        for impl in sorted(found, key=place):
+            yield _Implementation(impl.plugin_name, impl.function, tuple(impl.argnames))
 
-    def _quarantine(self, name: str, reason: str) -> None:
+    def _quarantine(self, name: str, reason: str, *, hung: bool = False) -> None:
         if self._pluggy.has_plugin(name):
             self._pluggy.unregister(name=name)
-        self.manifests.pop(name, None)
-        self.faults.append(PluginFault(name, reason))
+        self._installation.refuse(name, reason, hung=hung)
+        self._ordered.clear()
+
+    def _failure(
+        self, implementation: _Implementation, hook: str, error: BaseException
+    ) -> PluginFailedError:
+        log.warning("hook failed", plugin=implementation.plugin, hook=hook, exc_info=error)
+        return PluginFailedError(
+            f"The plugin {implementation.plugin} failed in {hook} ({described(error)}). Repair or "
+            f"upgrade it, or switch it off: crm plugins disable {implementation.plugin}.",
+            details={"plugin": implementation.plugin, "hook": hook},
+        )
 
 
-def _ask(hook: Callable[[], Sequence[Any] | None], into: list[Any]) -> None:
-    into.extend(hook() or ())
+def _is_of(plugin: str, name: str) -> bool:
+    return name.startswith((f"{plugin}.", f"{plugin}_"))
 
 
-def _accepts(wanted: str, version: str) -> bool:
-    try:
-        return SpecifierSet(wanted).contains(version)
-    except InvalidSpecifier:
-        raise PluginLoadError(
-            f"{wanted!r} is not a version range; write one such as >=1,<2."
-        ) from None
+def _savepoint(arguments: dict[str, Any]) -> AbstractContextManager[Any]:
+    """Keep a failed statement of a plugin from spoiling the caller's transaction."""
+    uow = arguments.get("uow")
+    return nullcontext() if uow is None else uow.session.begin_nested()

@@ -159,6 +159,7 @@ class CustomerSchema(RecordSchema):
 
 
 ADDRESS_FIELDS = tuple(name for name in AddressSchema().fields if name != "use")
+ADDRESS_CONTACTS = frozenset({"phone", "mobile", "email"})
 NOT_NULL = ("kind", "stage")
 
 
@@ -251,7 +252,8 @@ def _make_canonical(record: dict[str, Any], region: str | None, faults: Faults) 
         if use == AddressUse.MAIN.value:
             country = code or country
     for index, address in enumerate(addresses):
-        _check_address(address, country, ("addresses", index), faults)
+        if not ADDRESS_CONTACTS.isdisjoint(address):
+            _check_address(address, country, ("addresses", index), faults)
     for index, point in enumerate(record.get("contact_points") or ()):
         try:
             point["normalized"] = checked_contact(point["kind"], point["value"], country)

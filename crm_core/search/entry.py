@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,9 @@ _BLOCKS = 31
 _ALPHABETS = {0x00: (0x5F, 5), 0x03: (0x3AF, 5), 0x04: (0x42F, 6)}
 """By the block of 256 code points that a name begins in: the code before the first letter, and the
 bits a letter takes. Other scripts take 8."""
+_MOST_LETTERS = 6
+BEGINNINGS = 16_384
+"""Beginnings of names whose place in the order is remembered."""
 
 
 class Entry(NamedTuple):
@@ -69,7 +73,8 @@ def _words(entry: Entry) -> Iterable[str]:
 
 def code_words(text: str) -> list[str]:
     """Return what a reference or VAT number is found by: its runs, and all in one."""
-    return [*tokens(text), joined(text)]
+    found = tokens(text)
+    return found if len(found) == 1 else [*found, joined(text)]
 
 
 def contact_word(kind: str, value: str, normalized: str | None) -> str:
@@ -108,6 +113,12 @@ def position(key: str, customer_id: UUID) -> int:
     Both databases walk matches by it, in order and no further than a page, so that even a word of
     every second customer is answered at once. Four letters count, six of Latin and Greek ones.
     """
+    tie = customer_id.int & ((1 << _TIE_BITS) - 1)
+    return _block_and_letters(key[:_MOST_LETTERS]) << _TIE_BITS | tie
+
+
+@lru_cache(maxsize=BEGINNINGS)
+def _block_and_letters(key: str) -> int:
     block = min(ord(key[0]) >> 8, _BLOCKS) if key else 0
     before, bits = _ALPHABETS.get(block, (block << 8, 8))
     largest = (1 << bits) - 1
@@ -116,5 +127,4 @@ def position(key: str, customer_id: UUID) -> int:
     for letter in key[:letters]:
         value = value << bits | min(max(ord(letter) - before, 0), largest)
     value <<= bits * max(letters - len(key), 0) + _NAME_BITS - letters * bits
-    tie = customer_id.int & ((1 << _TIE_BITS) - 1)
-    return (block << _NAME_BITS | value) << _TIE_BITS | tie
+    return block << _NAME_BITS | value

@@ -21,6 +21,8 @@ from crm_core.search.query import Query, anchored
 
 NAMED, BEGUN, WITHIN = range(3)
 """The stages: names that begin with the query, words that begin with it, words that hold it."""
+READ_ON = 100
+"""Entries read past a full page for better ones, before these are asked for alone."""
 BEYOND = "\U0010ffff"
 """Sorts after every continuation of a key."""
 _SHOWN = """
@@ -75,14 +77,16 @@ def find(
     held: list[Found] = []
     if start == NAMED:
         found = asker.ask(NAMED, limit, after)
-        room = limit - len(found)
+        if len(found) == limit:
+            return found
         # Most queries have few answers: one question then settles both stages that are left.
-        rest = asker.ask(None, room) if room else []
+        most = limit - len(found) + asker.read_on
+        rest = asker.ask(None, most)
         held = [entry for entry in rest if entry.stage == WITHIN]
-        found += [entry for entry in rest if entry.stage == BEGUN]
-        if len(rest) < room:
-            return found + held
-        after = rest[-1] if rest else None
+        found = (found + [entry for entry in rest if entry.stage == BEGUN])[:limit]
+        if len(rest) < most:
+            return (found + held)[:limit]
+        after = rest[-1]
     for stage in (BEGUN, WITHIN):
         if stage == WITHIN:
             found += held[: limit - len(found)]
@@ -115,6 +119,11 @@ class _Asker:
             return None
         return Plan(self.connection, self.query, self.keys)
 
+    @cached_property
+    def read_on(self) -> int:
+        """How far to read past a full page: to the end, where that is near."""
+        return READ_ON if self.plan and self.plan.expected <= READ_ON else 0
+
     def ask(self, stage: int | None, limit: int, after: Sequence[Any] | None = None) -> list[Found]:
         """Return entries of one stage; of all but the first where ``stage`` is None."""
         if stage == WITHIN and not self.query.may_be_within:
@@ -128,7 +137,8 @@ class _Asker:
             search.where(*named)
         elif plan:
             search = _Search(("w.rowid",), _FULL_TEXT)
-            search.where("core_search_words MATCH ?", plan.expression(infix=stage != BEGUN))
+            term = plan.begun if stage == BEGUN else plan.within
+            search.where("core_search_words MATCH ?", term.text)
         else:
             search = _Search(("e.position",))
         if self.keys is not None and not plan:
@@ -169,20 +179,21 @@ class Shown(NamedTuple):
 def shown(connection: Connection, customer_ids: Sequence[UUID]) -> list[Shown]:
     """Return what a list shows of these customers, in their order; the caller checks the scope."""
     sqlite = connection.dialect.name == "sqlite"
-    keys = [id_.hex if sqlite else id_ for id_ in customer_ids]
+    ids = {id_.hex if sqlite else id_: id_ for id_ in customer_ids}
+    keys = list(ids)
     marks = ", ".join("?" * len(keys))
     rows = run(connection, _SHOWN.format(marks), keys)
     points = run(connection, _CONTACTS.format(marks), keys)
-    contacts: defaultdict[UUID, list[Any]] = defaultdict(list)
+    contacts: defaultdict[Any, list[Any]] = defaultdict(list)
     for key, *point in points:
-        contacts[_uuid(key)].append(tuple(point))
+        contacts[key].append(tuple(point))
     found = {}
     for key, name, kind, reference, vat, owner, archived, city in rows:
-        id_, owner_id = _uuid(key), owner and _uuid(owner)
-        found[id_] = Shown(
-            id_, name, kind, reference, vat, owner_id, bool(archived), city, contacts[id_]
+        owner_id = owner and _uuid(owner)
+        found[key] = Shown(
+            ids[key], name, kind, reference, vat, owner_id, bool(archived), city, contacts[key]
         )
-    return [found[id_] for id_ in customer_ids if id_ in found]
+    return [found[key] for key in keys if key in found]
 
 
 def _uuid(value: UUID | str) -> UUID:

@@ -8,6 +8,7 @@ more rows than they cost steps; rows are then checked against the whole query.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from crm_core.search.query import INFIX_LENGTH, Group, Query
 PROBED = 200
 """Occurrences of a trigram read to tell how common it is."""
 MOST_TRIGRAMS = 12
-STEPS_A_ROW = 500
+STEPS_A_ROW = 80
 STEPS_A_SKIP = 50
 FEW = 10
 
@@ -57,8 +58,23 @@ class Plan:
             part: PROBED / max(rank, PROBED) for part, rank in zip(asked, ranks, strict=True)
         }
 
-    def expression(self, *, infix: bool) -> str:
-        """Return an expression that holds wherever the query does, and seldom elsewhere.
+    @cached_property
+    def begun(self) -> Term:
+        """What holds wherever words begin with those of the query, and seldom elsewhere."""
+        return self._term(infix=False)
+
+    @cached_property
+    def within(self) -> Term:
+        """The same for words that hold those of the query anywhere."""
+        return self._term(infix=True)
+
+    @property
+    def expected(self) -> float:
+        """About how many entries the database will meet for :attr:`within`."""
+        return self.within.share * self.entries
+
+    def _term(self, *, infix: bool) -> Term:
+        """Return an expression that holds wherever the query does.
 
         Args:
             infix: Whether words may stand inside of words; else they begin them.
@@ -76,10 +92,11 @@ class Plan:
             either = " OR ".join(f"({term.text})" for term in found)
             words.append([Term(min(1.0, sum(term.share for term in found)), f"({either})")])
         if self.owners is None:
-            return self._chosen(words, 1.0).text
+            return self._chosen(words, 1.0)
         owned = " OR ".join(f'"{owner}"' for owner in self.owners)
         share = min(1.0, self.shares[self.owners[0]] * len(self.owners))
-        return f"({owned}) AND {self._chosen(words, share).text}"
+        chosen = self._chosen(words, share)
+        return Term(chosen.share, f"({owned}) AND {chosen.text}")
 
     def _ranked(self, word: str, *, infix: bool) -> list[Term]:
         parts = set(_trigrams(word, infix=infix))

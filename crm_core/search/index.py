@@ -184,9 +184,11 @@ def rebuild(connection: Connection) -> int:
         count += len(run)
     create(connection)
     if sqlite:
-        connection.exec_driver_sql(
-            "INSERT INTO core_search_words (core_search_words) VALUES ('rebuild')"
-        )
+        # Filling leaves a dozen parts, each looked through by every query; one is twice as fast.
+        for command in ("rebuild", "optimize"):
+            connection.exec_driver_sql(
+                f"INSERT INTO core_search_words (core_search_words) VALUES ('{command}')"  # noqa: S608
+            )
     else:
         connection.exec_driver_sql("ANALYZE core_search_entry")
     return count

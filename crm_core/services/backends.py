@@ -14,7 +14,9 @@ from crm_core.entities.sync import (
     SYNC_VIEW,
     Backend,
     Binding,
+    Conflict,
     DeadLetter,
+    PushItem,
     SyncCursor,
     SyncLock,
     SyncRun,
@@ -96,7 +98,8 @@ def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
 
     Each has ``id, name, type, is_enabled, config, secret_ref``; its latest run as ``run_id,
     run_state, started_at, finished_at, message``; when it last went through as ``succeeded_at``;
-    ``set_aside`` records; and ``running_by``, the process that holds it, or None.
+    ``set_aside`` records, of both directions; ``writes``, whether it is written to; and
+    ``running_by``, the process that holds it, or None.
     """
     uow.actor.require(SYNC_VIEW)
     backends = uow.scalars(select(Backend).order_by(Backend.name)).all()
@@ -109,6 +112,12 @@ def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
     )
     set_aside = _by_backend(
         uow, select(DeadLetter.backend_id, func.count()).group_by(DeadLetter.backend_id)
+    )
+    unwritten = _by_backend(
+        uow,
+        select(PushItem.backend_id, func.count())
+        .where(PushItem.is_set_aside)
+        .group_by(PushItem.backend_id),
     )
     running = _by_backend(
         uow, select(SyncLock.backend_id, SyncLock.holder).where(SyncLock.expires_at > uow.now)
@@ -123,7 +132,8 @@ def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
             "secret_ref": backend.secret_ref,
             **latest.get(backend.id, _NO_RUN),
             "succeeded_at": succeeded.get(backend.id),
-            "set_aside": set_aside.get(backend.id, 0),
+            "set_aside": set_aside.get(backend.id, 0) + unwritten.get(backend.id, 0),
+            "writes": _writes(backend),
             "running_by": running.get(backend.id),
         }
         for backend in backends
@@ -222,7 +232,53 @@ def set_aside_entities(uow: UnitOfWork, backend_id: UUID) -> list[str]:
     """Return the entities of a backend that have records set aside."""
     uow.actor.require(SYNC_VIEW)
     statement = select(DeadLetter.entity).where(DeadLetter.backend_id == backend_id).distinct()
-    return sorted(uow.scalars(statement))
+    unwritten = (
+        select(PushItem.entity)
+        .where(PushItem.backend_id == backend_id, PushItem.is_set_aside)
+        .distinct()
+    )
+    return sorted({*uow.scalars(statement), *uow.scalars(unwritten)})
+
+
+def list_unwritten(
+    uow: UnitOfWork, backend_id: UUID, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return the local records that could not be written to a backend, with the reason of each."""
+    uow.actor.require(SYNC_VIEW)
+    statement: Any = select(
+        PushItem.id,
+        PushItem.entity,
+        PushItem.local_id,
+        PushItem.label,
+        PushItem.code,
+        PushItem.reason,
+        PushItem.attempts,
+        PushItem.first_at,
+        PushItem.last_at,
+    ).where(PushItem.backend_id == backend_id, PushItem.is_set_aside)
+    return page_of(uow, statement, keys=(PushItem.id,), limit=limit, cursor=cursor)
+
+
+def list_conflicts(
+    uow: UnitOfWork, backend_id: UUID, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return fields that both sides changed, the latest first, with what each had and who won."""
+    uow.actor.require(SYNC_VIEW)
+    statement: Any = select(
+        Conflict.id,
+        Conflict.entity,
+        Conflict.local_id,
+        Conflict.remote_id,
+        Conflict.label,
+        Conflict.field,
+        Conflict.base,
+        Conflict.ours,
+        Conflict.theirs,
+        Conflict.winner,
+        Conflict.decided_at,
+    ).where(Conflict.backend_id == backend_id)
+    keys = (Conflict.id,)
+    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
 
 
 def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:
@@ -241,6 +297,12 @@ def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:
         .order_by(SyncCursor.entity)
     )
     return [dict(row._mapping) for row in uow.execute(statement)]
+
+
+def _writes(backend: Backend) -> str:
+    if backend.plan_accepted_at is None:
+        return "not before its plan was accepted"
+    return f"since {backend.plan_accepted_at:%Y-%m-%d}"
 
 
 _NO_RUN = dict.fromkeys(("run_id", "run_state", "started_at", "finished_at", "message"))

@@ -18,6 +18,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.consents import latest_statements
 from crm_core.services.currencies import rates_on
 from crm_core.services.settings import Settings
+from crm_hooks.contributions import CardPanel
 
 TIMELINE_LIMIT = 20
 Rows = list[dict[str, Any]]
@@ -51,6 +52,7 @@ class CustomerCard:
         products: What was bought: ``id, name, reference, quantity, times, last_on``.
         sources: Freshness: ``backend, remote_id, state, synced_at`` and ``refreshed`` (entity to
             the moment it was last read to the end).
+        panels: What plugins show, ``CardPanel`` each.
     """
 
     customer: dict[str, Any]
@@ -67,6 +69,7 @@ class CustomerCard:
     profile: Rows
     products: Rows
     sources: Rows
+    panels: list[CardPanel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def customer_card(
         profile=[{**row, "is_personal": bool(row["is_personal"])} for row in rows["profile"]],
         products=_products(rows["products"]),
         sources=_sources(rows["sources"]),
+        panels=uow.hooks.collect("crm_collect_card_panels", uow=uow, customer_id=customer_id),
     )
 
 

@@ -141,6 +141,7 @@ class _Batch:
     """The rows that one chunk of drafts comes down to, collected and then written."""
 
     def __init__(self, uow: UnitOfWork, result: SaveResult, address_uses: frozenset[str]) -> None:
+        self.uow = uow
         self.connection = uow.connection()
         self.actor = uow.actor
         self.now: datetime = uow.now
@@ -167,12 +168,14 @@ class _Batch:
                 self._create(draft) if draft.customer_id is None else draft.customer_id
             )
         self._write()
-        self.result.changed.update(
-            row["id"] for rows in (self.new_customers, self.changed_customers) for row in rows
-        )
-        self.result.created += len(self.new_customers)
-        self.result.updated += len(self.changed_customers)
-        self.result.unchanged += len(drafts) - len(self.new_customers) - len(self.changed_customers)
+        created = [row["id"] for row in self.new_customers]
+        changed = [row["id"] for row in self.changed_customers]
+        self.uow.mark_created(created)
+        self.uow.mark_changed(changed)
+        self.result.changed.update(created, changed)
+        self.result.created += len(created)
+        self.result.updated += len(changed)
+        self.result.unchanged += len(drafts) - len(created) - len(changed)
 
     def _create(self, draft: CustomerDraft) -> UUID:
         customer_id, now = new_id(), self.now

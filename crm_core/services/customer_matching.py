@@ -96,7 +96,7 @@ class Matcher:
         Raises:
             RowError: More than one fits, or an earlier row took it.
         """
-        keys = self._keys(record)
+        keys = record.pop("keys")
         found, by = self._find(record, keys)
         if found is None:
             found = Candidate(record["values"].get("kind") or DEFAULT_KIND, keys, _phones(record))
@@ -173,7 +173,7 @@ class Matcher:
     def _load(self, records: list[dict[str, Any]]) -> None:
         wanted: dict[str, set[str]] = defaultdict(set)
         for record in records:
-            keys = self._keys(record)
+            keys = record["keys"] = self._keys(record)
             for key, values in keys.items():
                 wanted[key].update(values)
             if not any(keys.values()):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from crm_core.entities.customer import Customer
+from crm_core.entities.customer import Customer, CustomerKind, CustomerStage
 from crm_core.entities.user import User
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
@@ -25,6 +25,7 @@ from crm_core.services.profile import store_value
 from crm_core.services.settings import load_settings
 from crm_core.services.tags import add_tags
 from crm_core.services.users import require_enabled, user_named
+from crm_hooks.contributions import NewCustomer
 
 CREATE = "core.customer.create"
 EDIT = "core.customer.edit"
@@ -53,7 +54,7 @@ def create_customer(uow: UnitOfWork, values: Mapping[str, Any]) -> Customer:
     Args:
         uow: The unit of work.
         values: Fields of ``crm_core.schemas.customer.CustomerSchema``; ``name`` is needed. Without
-            ``owner`` the actor owns it.
+            ``owner`` a plugin decides who owns it (``crm_decide_customer_owner``), else the actor.
 
     Raises:
         InputError: A field is wrong; ``details["faults"]`` lists all of them.
@@ -61,11 +62,7 @@ def create_customer(uow: UnitOfWork, values: Mapping[str, Any]) -> Customer:
     """
     uow.actor.require(CREATE)
     record = load_customer(values, region=load_settings(uow).phone_region)
-    owner_id = uow.actor.user_id
-    if record.get("owner"):
-        owner = user_named(uow, record["owner"])
-        require_enabled(owner)
-        owner_id = owner.id
+    owner_id = _owner_of(uow, record)
     plain = {name: record[name] for name in PLAIN_FIELDS if name in record}
     customer = uow.add(Customer(**plain, owner_id=owner_id, created_at=uow.now, updated_at=uow.now))
     uow.flush()
@@ -125,13 +122,21 @@ def archive_customer(
     """Take a customer out of daily lists; nothing is deleted.
 
     Raises:
-        RuleViolationError: It is archived already.
+        RuleViolationError: It is archived already, or a plugin objects.
     """
     customer = permitted_customer(uow, customer_id, ARCHIVE)
     expect_version(customer, expected_version)
     if customer.archived_at is not None:
         raise RuleViolationError(
             f"{customer.name} is archived already.", code="core.customer.already_archived"
+        )
+    objections = uow.hooks.check("crm_check_customer_archive", uow=uow, customer_id=customer_id)
+    if objections:
+        raise RuleViolationError(
+            f"{customer.name} cannot be archived now: "
+            + " ".join(objection.message for objection in objections),
+            code="core.customer.archive_refused",
+            details={"objections": [objection.message for objection in objections]},
         )
     customer.archived_at = customer.updated_at = uow.now
     return customer
@@ -227,6 +232,28 @@ _LIST_COLUMNS = (
     Customer.updated_at,
     Customer.version,
 )
+
+
+def _owner_of(uow: UnitOfWork, record: Mapping[str, Any]) -> UUID | None:
+    """Return who shall answer for a new customer: whoever is named, else decided, else acts."""
+    if record.get("owner"):
+        owner = user_named(uow, record["owner"])
+    else:
+        addresses: Sequence[Mapping[str, Any]] = record.get("addresses") or ({},)
+        customer = NewCustomer(
+            kind=record.get("kind") or CustomerKind.PERSON.value,
+            name=record.get("name") or "",
+            stage=record.get("stage") or CustomerStage.PROSPECT.value,
+            language=record.get("language"),
+            country_code=addresses[0].get("country_code"),
+            tags=tuple(record.get("tags") or ()),
+        )
+        decided = uow.hooks.decide("crm_decide_customer_owner", uow=uow, customer=customer)
+        if decided is None:
+            return uow.actor.user_id
+        owner = uow.get(User, decided)
+    require_enabled(owner)
+    return owner.id
 
 
 def _add_tags_and_profile(uow: UnitOfWork, customer: Customer, record: dict[str, Any]) -> None:

@@ -75,15 +75,12 @@ class DraftMaker:
             drafts.append(
                 CustomerDraft(
                     record["values"],
-                    record["points"] and _points(points.get(key, ()), record["points"]),
-                    record["addresses"] and self._addresses(addresses.get(key, ()), record),
+                    _points(points.get(key, ()), record["points"]) or None,
+                    self._addresses(addresses.get(key, ()), record) or None,
                     None if tags is None else [tag_ids[name] for name in tags],
                     key,
                 )
             )
-            for name in ("contact_points", "addresses"):
-                if not getattr(drafts[-1], name):
-                    setattr(drafts[-1], name, None)
         return drafts
 
     def _existing(self, model: Any, ids: list[UUID]) -> dict[UUID | None, list[Row]]:

@@ -48,4 +48,6 @@ def save_profile_values(uow: UnitOfWork, values: Sequence[tuple[UUID, UUID, str]
     insert_rows(connection, ProfileValue, new)
     update_rows(connection, ProfileValue, changed)
     insert_rows(connection, AuditEntry, audits)
-    return {audit["customer_id"] for audit in audits}
+    touched = {audit["customer_id"] for audit in audits}
+    uow.mark_changed(touched)
+    return touched

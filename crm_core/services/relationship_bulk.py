@@ -52,6 +52,7 @@ def relate_contacts(
             ties[customer_id].add(found[0])
             made.append((customer_id, found[0]))
     _insert(uow, type_id, made)
+    uow.mark_changed(customer_id for tie in made for customer_id in tie)
     return len(made)
 
 
@@ -145,7 +146,7 @@ def _ties(uow: UnitOfWork, type_id: UUID, ids: Iterable[UUID]) -> Ties:
     while level:
         known |= level
         above: set[UUID] = set()
-        for some in chunked(sorted(level), PARAMETERS):
+        for some in chunked(level, PARAMETERS):
             for low, high in connection.execute(statement.where(tie.c.from_customer_id.in_(some))):
                 ties[low].add(high)
                 above.add(high)

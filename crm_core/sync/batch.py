@@ -15,7 +15,6 @@ from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
-from crm_core.sync.apply import APPLIERS
 from crm_core.sync.bindings import (
     bound_records,
     forget_waiting,
@@ -24,6 +23,7 @@ from crm_core.sync.bindings import (
     write_bindings,
 )
 from crm_core.sync.context import GONE, Applied, Change, SyncContext
+from crm_core.sync.merge import decide
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
 from crm_core.sync.records import digest
 
@@ -134,7 +134,7 @@ def _prepare(
     ready = []
     for change in changes:
         try:
-            change.prepared = APPLIERS[entity].prepare(context, change)
+            change.prepared = context.appliers[entity].prepare(context, change)
         except STOPPING:
             raise
         except Exception as error:  # noqa: BLE001  one record's fault, whatever it is
@@ -171,9 +171,10 @@ def _write(
     finish: Callable[[UnitOfWork, Sequence[RemoteFault]], None],
 ) -> None:
     """Write a batch in one transaction; ``finish`` runs in it with the records refused."""
-    applier = APPLIERS[entity]
+    applier = context.appliers[entity]
     with context.writing() as uow:
         lock.renew(uow, context.backend_id, context.token)
+        overruled = decide(context, uow, entity, changes)
         applied = applier.apply(context, uow, changes) if changes else Applied()
         write_bindings(
             uow,
@@ -187,6 +188,8 @@ def _write(
         _forget(context, uow, entity, applied.local_ids)
         finish(uow, applied.faults)
         uow.commit()
+    if overruled:
+        context.counts[entity]["overruled"] += overruled
     for change in changes:
         if change.remote_id in applied.local_ids:
             context.counts[entity]["created" if change.bound is None else "updated"] += 1
@@ -215,7 +218,7 @@ def _supersede_twins(
     if not former:
         return
     set_state(uow, context.backend_id, twin, former.values(), BindingState.OUTSIDE)
-    APPLIERS[twin].vanish(context, uow, list(former), BindingState.DELETED)
+    context.appliers[twin].vanish(context, uow, list(former), BindingState.DELETED)
     if twin == "address":
         rows = select_in(uow.connection(), Address, "id", former, "id", "customer_id")
         former = {row.customer_id: former[row.id] for row in rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +45,13 @@ class Change:
     digest: bytes
     bound: Bound | None
     prepared: Any = None
+    kept: dict[str, set[str]] = field(default_factory=dict)
+    """Fields that stay as they are here although the remote changed them; of one that is merged by
+    part, which parts."""
+
+    def keep(self, name: str, part: str = "") -> None:
+        """Leave a field, or a part of it, as it is here."""
+        self.kept.setdefault(name, set()).update({part} if part else ())
 
     @property
     def remote_id(self) -> str:
@@ -78,6 +85,8 @@ class Change:
         """
         if self.bound is None or self.bound.snapshot is None:
             return True
+        if name in self.kept and not self.kept[name]:
+            return False
         values = self.record.values
         return name in values and bool(self.bound.snapshot.get(name) != values[name])
 
@@ -131,6 +140,14 @@ class SyncContext:
     token: UUID
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     phone_region: str | None = None
+    appliers: Mapping[str, Any] = field(default_factory=dict)
+    """How each entity's records are written here (``crm_core.sync.apply.Applier``)."""
+    tellers: Mapping[str, Any] = field(default_factory=dict)
+    """How local records are told as neutral ones (``crm_core.sync.tell``)."""
+    is_merging: bool = False
+    """Whether the remote is written to, so that both sides' changes are merged by field."""
+    masters: Mapping[str, str] = field(default_factory=dict)
+    """``entity.field`` to ``erp`` or ``crm``, where it is not the default."""
     dry_run: bool = False
     on_progress: Progress | None = None
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))

@@ -25,11 +25,16 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync import lock
 from crm_core.sync.apply import APPLIERS
+from crm_core.sync.apply.plugin import PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import Progress, SyncContext
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity
+from crm_core.sync.push_queue import count_set_aside
+from crm_core.sync.pushing import Pushing, pushing_for
 from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
+from crm_core.sync.tell import TELLERS
+from crm_hooks.contributions import SyncableEntity
 
 PAGE_SIZE = 500
 RUNS_KEPT = timedelta(days=90)
@@ -50,6 +55,9 @@ class RunReport:
         calls: Remote calls made.
         seconds: How long it took.
         stages: Seconds per stage.
+        pushed: Per entity what was written to the remote, or would be: counts of created, updated,
+            linked, set_aside, gone; and ``examples``, names of a few of each.
+        push_refusal: Why nothing was written to the remote; None where it was, or never is.
     """
 
     run_id: UUID | None
@@ -59,9 +67,11 @@ class RunReport:
     calls: int
     seconds: float
     stages: dict[str, float] = field(default_factory=dict)
+    pushed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    push_refusal: str | None = None
 
 
-def run(
+def run(  # noqa: PLR0913  all but three are options of a command
     database: Database,
     backend: Backend,
     remote: RemoteBackend,
@@ -72,9 +82,13 @@ def run(
     accept_vanished: bool = False,
     page_size: int = PAGE_SIZE,
     overlap: timedelta = OVERLAP,
+    retry: bool = False,
+    plugin_entities: Sequence[SyncableEntity] = (),
     on_progress: Progress | None = None,
 ) -> RunReport:
-    """Pull what changed in a backend since its last run; the remote is only read.
+    """Pull what changed in a backend since its last run, then push what changed here.
+
+    Nothing is pushed before the backend's plan was accepted (``crm_core.sync.permit``).
 
     Safe to kill at any point: the next run goes on where this one stopped and ends in the same
     state. Callers check the right ``core.sync.run``.
@@ -89,6 +103,8 @@ def run(
         accept_vanished: Go on although very many records are gone at once.
         page_size: Records a page.
         overlap: How far to reach back before the mark.
+        retry: Push again what was set aside, however lately.
+        plugin_entities: What plugins in use declare.
         on_progress: Told about each page.
 
     Raises:
@@ -110,11 +126,21 @@ def run(
             dry_run=dry_run,
             on_progress=on_progress,
         )
+        plugins = {each.name: PluginApplier(each) for each in plugin_entities}
+        context.appliers = {**APPLIERS, **plugins}
+        context.tellers = {**TELLERS, **{name: each.tell for name, each in plugins.items()}}
         with rare_collections():
-            return _Run(context, full, accept_vanished, page_size, overlap).execute(entities)
+            return _Run(context, full, accept_vanished, page_size, overlap, retry).execute(entities)
     finally:
         if not dry_run:
             lock.release(database, actor, backend.id, token)
+
+
+_STAGES = {
+    "_push": "writing",
+    **dict.fromkeys(("_vanished", "_links", "_retried", "_late"), "afterwards"),
+}
+"""What the time of each step is told as; reading is told by entity."""
 
 
 @dataclass
@@ -124,7 +150,9 @@ class _Run:
     accept_vanished: bool
     page_size: int
     overlap: timedelta
+    retry: bool
     stages: dict[str, float] = field(default_factory=dict)
+    pushing: Pushing | None = None
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
@@ -137,8 +165,11 @@ class _Run:
             entities = self._entities(wanted)
             self._begin()
             kept = entities
-            for step in (self._sweep, self._vanished, self._links, self._retried, self._late):
+            for step in (self._exchange, self._vanished, self._links, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
+            if not context.dry_run:
+                # What was decided while reading, and what has waited for a record just read.
+                kept = [entity for entity in kept if self._guarded(self._push, entity)]
             left = self._left_aside()
         except BaseException as error:
             self._record_end(run_id, "failed", str(error) or type(error).__name__)
@@ -153,10 +184,16 @@ class _Run:
             calls=context.remote.calls,
             seconds=time.monotonic() - began,
             stages=self.stages,
+            pushed=self.pushing.report() if self.pushing else {},
+            push_refusal=self.pushing.refusal if self.pushing else None,
         )
 
     def _entities(self, wanted: Collection[str] | None) -> Sequence[RemoteEntity]:
-        offered = [entity for entity in self.context.remote.entities() if entity.name in APPLIERS]
+        offered = [
+            entity
+            for entity in self.context.remote.entities()
+            if entity.name in self.context.appliers
+        ]
         for entity in offered:
             self.context.warnings.extend(entity.warnings)
         if wanted is None:
@@ -172,6 +209,7 @@ class _Run:
 
     def _begin(self) -> None:
         context = self.context
+        self.pushing = pushing_for(context, retry=self.retry)
         self.server_time = context.remote.server_time()
         with context.reading() as uow:
             context.phone_region = uow.scalar(
@@ -196,9 +234,20 @@ class _Run:
             self.context.warnings.append(f"{entity.name}: {error.message}")
             return False
         finally:
-            stage = entity.name if step == self._sweep else "afterwards"
-            self.stages[stage] = self.stages.get(stage, 0) + time.monotonic() - began
+            stage = _STAGES.get(step.__name__)
+            if stage:
+                self.stages[stage] = self.stages.get(stage, 0) + time.monotonic() - began
         return True
+
+    def _exchange(self, entity: RemoteEntity) -> None:
+        """Write an entity, then read it.
+
+        In this order new records of both sides meet before either is made on the other.
+        """
+        self._guarded(self._push, entity)
+        began = time.monotonic()
+        self._sweep(entity)
+        self.stages[entity.name] = time.monotonic() - began
 
     def _sweep(self, entity: RemoteEntity) -> None:
         """Read an entity from its cursor on and apply it page by page."""
@@ -291,6 +340,12 @@ class _Run:
         if not self.context.dry_run:
             read_waiting(self.context, entity.name)
 
+    # What goes the other way.
+
+    def _push(self, entity: RemoteEntity) -> None:
+        if self.pushing is not None:
+            self.pushing.push(entity.name)
+
     def _left_aside(self) -> int:
         context = self.context
         with context.reading() as uow:
@@ -299,6 +354,7 @@ class _Run:
                 .select_from(DeadLetter)
                 .where(DeadLetter.backend_id == context.backend_id)
             )
+            left += count_set_aside(uow, context.backend_id)
         return left + sum(count["set_aside"] for count in context.counts.values()) * context.dry_run
 
     def _record_start(self) -> UUID:
@@ -343,6 +399,7 @@ class _Run:
                     counts={
                         "entities": {name: dict(count) for name, count in context.counts.items()},
                         "warnings": context.warnings,
+                        "pushed": self.pushing.report() if self.pushing else {},
                     },
                     remote_calls=context.remote.calls,
                 )

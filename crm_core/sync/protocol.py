@@ -92,6 +92,70 @@ class LinkSet:
     members: Mapping[str, Iterable[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A local record that may be there already, and what to look for.
+
+    Attributes:
+        key: The local record's id as text; answers bear it.
+        external_id: The name our records go by over there, ``crm_<installation>.customer_<hex>``.
+        values: The neutral record.
+        may_be_there: Whether an earlier attempt to create it may have gone through unnoticed.
+    """
+
+    key: str
+    external_id: str
+    values: Mapping[str, Any]
+    may_be_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A remote record that looks like a local one.
+
+    ``by`` is ``external_id``, ``vat``, ``reference``, ``email`` or ``name`` (of a tag).
+    """
+
+    remote_id: str
+    label: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record to be made; ``values`` hold every field that is to be written.
+
+    ``key`` is the local record's id as text, ``external_id`` as in :class:`Probe`.
+    """
+
+    key: str
+    external_id: str
+    label: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Fields of one remote record to be changed, each with its whole new value; None clears it."""
+
+    remote_id: str
+    label: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a draft (``key`` is its key) or an edit (``key`` is its remote id).
+
+    ``remote_id`` is None where it failed; ``code`` and ``reason`` then say why.
+    """
+
+    key: str
+    remote_id: str | None
+    code: str = ""
+    reason: str = ""
+
+
 @runtime_checkable
 class RemoteBackend(Protocol):
     """An open connection to one configured remote; used from one thread at a time.
@@ -151,4 +215,56 @@ class RemoteBackend(Protocol):
 
     def close(self) -> None:
         """Release the connection."""
+        ...
+
+
+@runtime_checkable
+class WritableBackend(RemoteBackend, Protocol):
+    """A remote that can also be written to."""
+
+    def writable(self, entity: str) -> frozenset[str]:
+        """Return the neutral fields of an entity that can be written; empty when it is read-only.
+
+        May raise FatalSyncError with code ``RIGHT_MISSING``.
+        """
+        ...
+
+    def shaped(
+        self, entity: str, records: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return records as this remote would tell them, had they been written to it.
+
+        A remote holds less than we do, such as one e-mail address: what it would drop is dropped.
+        A field it cannot hold at all for a record, such as a language that is not installed, is
+        left out of that record, and so are fields that are not writable. May look things up, in
+        batches and remembered.
+        """
+        ...
+
+    def find(self, entity: str, probes: Sequence[Probe]) -> Mapping[str, Sequence[Match]]:
+        """Return what is there already, by probe key; a probe without a match may be absent.
+
+        Looked for by external id, then VAT number, then reference, then e-mail address (of the
+        same kind of customer; without regard to case), archived records included: the first of
+        these that matches anything gives all of its matches. Tags match by name. A constant number
+        of calls a batch.
+        """
+        ...
+
+    def create(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Written]:
+        """Make records, each under its external id, in batches; one answer a draft.
+
+        Making a record whose external id exists changes that record: after a lost reply the same
+        call makes nothing twice. A record that is refused does not keep others from being made.
+
+        Raises:
+            RetryableSyncError: The remote went away; what was made is not known.
+        """
+        ...
+
+    def update(self, entity: str, edits: Sequence[Edit]) -> Sequence[Written]:
+        """Change records in batches; one answer an edit.
+
+        One that is gone over there is refused with code ``core.sync.gone`` and never made again.
+        """
         ...

@@ -12,7 +12,6 @@ from crm_core.errors import FatalSyncError
 from crm_core.persistence.bulk import chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
-from crm_core.sync.apply import APPLIERS
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import (
     bound_records,
@@ -130,7 +129,7 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
         )
     read_again(context, entity, missed - context.counted[entity])
     for chunk in chunked(vanished, READ_SIZE):
-        _follow(context, entity, chunk)
+        follow_gone(context, entity, chunk)
 
 
 def _set_aside(context: SyncContext, entity: str) -> Select[str]:
@@ -139,7 +138,8 @@ def _set_aside(context: SyncContext, entity: str) -> Select[str]:
     )
 
 
-def _follow(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> None:
+def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> None:
+    """Ask what became of records that are not told any more, and follow them here."""
     fates = context.remote.fates(entity, remote_ids)
     context.counts[entity].update(fates.values())
     if context.dry_run:
@@ -155,7 +155,7 @@ def _follow(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> Non
                 # Merging partners in the ERP moves what hangs on them without touching it.
                 remote = {bound[key].local_id: key for key in gone}
                 read_again_later(uow, context.backend_id, remote)
-            APPLIERS[entity].vanish(context, uow, local, fate)
+            context.appliers[entity].vanish(context, uow, local, fate)
         uow.commit()
 
 

@@ -10,50 +10,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import inspect
-import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from crm_hooks import HOOKS_API_VERSION, contributions, manifest, specs
+from crm_hooks import HOOKS_API_VERSION, contributions, events, manifest, specs
 from crm_hooks.markers import PROJECT_NAME
 
 _SECTION = re.compile(
     r"^(Args|Returns|Raises|Ordering|Since|Example|Attributes):[ \t]*", re.MULTILINE
 )
-_INTRODUCTION = f"""\
-# Hooks
-
-The contract between the core and its plugins, version {HOOKS_API_VERSION}. This page is generated
-from `hooks/crm_hooks`: change a docstring there, then run `make docs`.
-
-A plugin's `plugin.py` holds `manifest = PluginManifest(...)` and its hook implementations. Name an
-implementation exactly like its hook and mark it with `@hookimpl`; wrappers are refused. The core
-calls the implementations itself, one by one, so that one plugin's failure stays its own.
-
-The verb in a hook's name tells its contract:
-
-| name | called | gives back | when it fails |
-|---|---|---|---|
-| `crm_register_*` | once, at bootstrap; pure | sequence of frozen contributions | that plugin is \
-quarantined, with its reason shown |
-| `crm_collect_*` | per request | sequence | logged and left out; the page still works |
-| `crm_decide_*` | per operation, first answer wins | a value or None | the operation stops |
-| `crm_check_*` | before what can't be undone | objections | counts as an objection |
-
-A new argument is a minor version; a removal warns for two minors first.
-"""
-
-
-def spec_modules() -> list[ModuleType]:
-    """Return the modules that hold hook specs, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(specs.__path__))
-    return [importlib.import_module(f"{specs.__name__}.{name}") for name in names]
+_INTRODUCTION = Path(__file__).with_name("introduction.txt")
 
 
 def hooks_of(module: ModuleType) -> list[Callable[..., Any]]:
@@ -70,16 +42,17 @@ def sections(thing: object) -> dict[str, str]:
     text = inspect.getdoc(thing) or ""
     starts = [*_SECTION.finditer(text)]
     found = {"": text[: starts[0].start()].strip() if starts else text.strip()}
-    ends = [*(start.start() for start in starts[1:]), len(text)]
-    for start, end in zip(starts, ends, strict=True):
+    for start, following in zip_longest(starts, starts[1:]):
+        end = following.start() if following else len(text)
         found[start[1]] = inspect.cleandoc(text[start.end() : end])
     return found
 
 
 def catalogue() -> str:
     """Return the whole catalogue as Markdown."""
-    parts = [_INTRODUCTION]
-    for module in spec_modules():
+    introduction = _INTRODUCTION.read_text(encoding="utf-8")
+    parts = [introduction.replace("HOOKS_API_VERSION", HOOKS_API_VERSION)]
+    for module in specs.modules():
         parts.append(f"## {_headline(module)}\n")
         parts.extend(_hook_entry(hook) for hook in hooks_of(module))
     parts.append("## What plugins give and say\n")
@@ -142,7 +115,7 @@ def _markdown(text: str) -> str:
 
 
 def _dataclasses() -> Iterator[type[Any]]:
-    for module in (manifest, contributions):
+    for module in (manifest, contributions, events):
         for kind in vars(module).values():
             if dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__:
                 yield kind if isinstance(kind, type) else type(kind)

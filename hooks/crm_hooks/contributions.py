@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class BackendType:
         options: Its settings, in the order they are asked for.
         needs_secret: Whether a password or key belongs to it.
         extra: The pip extra that brings its libraries; empty when it needs none.
+        holds_plugin_entities: Whether the factory takes a third argument: the sequence of
+            ``SyncableEntity`` that plugins in use declare.
+        demo: ``"module:attribute"`` of ``build(folder, customers, seed, today)``, which makes a
+            remote of this kind for ``crm demo`` in a folder; empty when there is none.
     """
 
     name: str
@@ -44,3 +51,163 @@ class BackendType:
     options: tuple[BackendOption, ...] = ()
     needs_secret: bool = False
     extra: str = ""
+    holds_plugin_entities: bool = False
+    demo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncField:
+    """One field of a plugin's neutral record.
+
+    Attributes:
+        name: Its name. A ``ref`` is named ``<something>_ref``.
+        kind: ``text``, ``decimal`` (text such as ``12.50``), ``whole``, ``yes_no``, ``date`` (ISO
+            text) or ``ref`` (the id of another synced record).
+        required: Whether a record without it is set aside.
+        entity: For a ``ref``: the entity it names, such as ``customer``.
+    """
+
+    name: str
+    kind: str = "text"
+    required: bool = False
+    entity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncableEntity:
+    """Records of a plugin that can be kept in step with a back office.
+
+    Attributes:
+        name: Its name everywhere, also of the file in a CSV folder: ``loyalty_card``.
+        title: What people read.
+        fields: Its neutral record, besides the id.
+        read: ``"module:attribute"`` of ``read(uow, ids) -> Mapping[UUID, Mapping[str, Any]]``:
+            the neutral records of local ids; a ``ref`` as the local id (UUID) of the other record.
+        apply: ``"module:attribute"`` of ``apply(uow, records) -> Sequence[UUID]``: writes a batch
+            of ``IncomingRecord`` and returns the local ids in the same order.
+        vanish: ``"module:attribute"`` of ``vanish(uow, ids)``: what to do with records that were
+            deleted over there; empty to leave them as they are.
+        after: Entities it refers to; they are pulled first.
+    """
+
+    name: str
+    title: str
+    fields: tuple[SyncField, ...]
+    read: str
+    apply: str
+    vanish: str = ""
+    after: tuple[str, ...] = ("customer",)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRecord:
+    """A remote record for a plugin's ``apply``.
+
+    Attributes:
+        local_id: The local record it is bound to; None when it is new.
+        values: Field name to value. References are local ids (UUID). For a bound record only the
+            fields that changed over there.
+    """
+
+    local_id: UUID | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right that a plugin's services ask for.
+
+    Attributes:
+        code: ``<plugin>.<thing>.<verb>``: ``loyalty.card.issue``.
+        title: What it allows, for people.
+        roles: Built-in roles that get it when the plugin is enabled for the first time, each with
+            how far it reaches: ``(("employee", "all"), ("manager", "all"))``; reaches are ``own``,
+            ``team`` and ``all``. Administrators have every right.
+    """
+
+    code: str
+    title: str
+    roles: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that ``crm worker`` does at intervals.
+
+    Attributes:
+        name: ``<plugin>.<verb>``: ``loyalty.expire_points``.
+        run: ``"module:attribute"`` of ``run(uow) -> None``: called as the system in a writing
+            unit of work that is committed afterwards; it should be done within seconds.
+        every_minutes: The interval; the worker spreads it a little.
+        limit_seconds: How long it may take.
+    """
+
+    name: str
+    run: str
+    every_minutes: int = 60
+    limit_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewCustomer:
+    """A customer about to be added, for plugins that decide who shall answer for it.
+
+    Attributes:
+        kind: ``person`` or ``company``.
+        name: As it was typed.
+        stage: ``prospect``, ``active``, ``loyal`` or ``lapsed``.
+        language: BCP 47 tag, or None.
+        country_code: ISO code of its first address, or None.
+        tags: Names of its tags.
+    """
+
+    kind: str
+    name: str
+    stage: str
+    language: str | None = None
+    country_code: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CardPanel:
+    """What a plugin shows on a customer's card: a few named values, a small table, or both.
+
+    Attributes:
+        title: Its heading.
+        fields: ``(label, value)`` pairs. Values are text, numbers, dates, moments or None.
+        headings: Of the table's columns; empty for no table.
+        rows: The table, each row as long as ``headings``.
+    """
+
+    title: str
+    fields: tuple[tuple[str, Any], ...] = ()
+    headings: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why something must not be done now; ``message`` says what to do first."""
+
+    message: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventHandler:
+    """What a plugin does when something has happened.
+
+    Attributes:
+        name: ``<plugin>.<what>``, unique: ``loyalty.welcome``.
+        events: Names of the events it hears of.
+        handler: ``"module:attribute"`` of ``handle(uow, message) -> None``: called as the system
+            with an ``EventMessage``, in a writing unit of work that is committed together with the
+            mark that the event was handled.
+        limit_seconds: How long it may take for one event.
+    """
+
+    name: str
+    events: tuple[str, ...]
+    handler: str
+    limit_seconds: float = 60.0

@@ -10,12 +10,17 @@ class PluginManifest:
     """A plugin's name card; ``plugin.py`` holds it as ``manifest``.
 
     Attributes:
-        name: Unique short name, also the entry point's name.
+        name: Unique short name of lower-case letters, digits and ``_``; also the entry point's.
         title: What people read.
         version: The plugin's own version.
         requires: Names of plugins that must be enabled first.
         hooks_api: Range of hook versions it works with, such as ``>=1,<2``.
-        table_prefix: Prefix of its tables, ending in an underscore; empty if it has none.
+        table_prefix: Prefix of its tables, ending in an underscore; empty if it has none. With one,
+            its revisions lie in the folder ``migrations`` beside ``plugin.py``.
+        on_by_default: Whether it is in use on a database where nobody said otherwise; for plugins
+            without tables only, such as connectors.
+        rebuild: ``"module:attribute"`` of ``rebuild(uow) -> None``, called when it is enabled: it
+            makes up for what happened while the plugin was off. Empty for nothing.
     """
 
     name: str
@@ -24,3 +29,5 @@ class PluginManifest:
     requires: tuple[str, ...] = ()
     hooks_api: str = ">=1,<2"
     table_prefix: str = ""
+    on_by_default: bool = False
+    rebuild: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from crm_core.errors import FatalSyncError
 from crm_core.sync.protocol import RemoteBackend, RemotePage
 from crm_files.backend import FilesBackend, open_backend
 
-DEMO = Path(str(files("crm_files") / "demo"))
+SMALL_OFFICE = Path(__file__).parents[1] / "small_office"
 HEADER = "id,kind,name,email,tag_refs,archived\n"
 
 
@@ -20,7 +19,7 @@ def pages(folder: Path, entity: str = "customer") -> list[RemotePage]:
 
 
 def test_it_is_a_remote_backend() -> None:
-    assert isinstance(FilesBackend(DEMO), RemoteBackend)
+    assert isinstance(FilesBackend(SMALL_OFFICE), RemoteBackend)
 
 
 def test_rows_become_neutral_records(tmp_path: Path) -> None:
@@ -39,7 +38,9 @@ def test_rows_become_neutral_records(tmp_path: Path) -> None:
 
 
 def test_documents_carry_lines_and_links() -> None:
-    records = {r.remote_id: r.values for page in pages(DEMO, "invoice") for r in page.records}
+    records = {
+        r.remote_id: r.values for page in pages(SMALL_OFFICE, "invoice") for r in page.records
+    }
     assert [line["product_ref"] for line in records["i1"]["lines"]] == ["p4", "p3", "p5"]
     kinds = {(link["kind"], link["entity"], link["towards"]) for link in records["i1"]["links"]}
     assert kinds == {("invoices", "order", True), ("pays", "payment", False)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from crm_core.errors import FatalSyncError, RecordSyncError
-from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend
+from crm_core.sync.protocol import RIGHT_MISSING, WritableBackend
 from crm_odoo.backend import OdooBackend
 from crm_odoo.mappings import ENTITIES
 from crm_odoo.shapes import remote_fields
@@ -104,6 +107,9 @@ class Remote:
     def _exists(self, model, rows, ids, *, context):
         return [number for number in ids if number in rows]
 
+    def _check_access_rights(self, model, rows, deed, *, raise_exception):
+        return True
+
     def _default_get(self, model, rows, fields):
         return {"date": "2026-03-01 10:00:00"}
 
@@ -122,7 +128,7 @@ def pages(backend, entity="customer", **changes):
 
 
 def test_it_is_what_the_engine_asks_for(remote):
-    assert isinstance(OdooBackend(remote), RemoteBackend)
+    assert isinstance(OdooBackend(remote), WritableBackend)
 
 
 def test_pages_come_in_order_of_numbers_and_tell_how_many(remote):
@@ -272,6 +278,41 @@ def test_the_digest_follows_the_mapping(remote):
     assert digests() == digests()
     assert digests()["customer"] != digests(customer_domain=())["customer"]
     assert digests()["product"] != digests(language="pl_PL")["product"]
+
+
+def test_the_digest_is_the_same_in_every_process(remote):
+    script = (
+        "from test_backend import *\n"
+        "remote = Remote(res_partner=[], **COMPANY)\n"
+        "print([entity.mapping_digest for entity in OdooBackend(remote).entities()])"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(told) == 1
+
+
+def test_rights_are_asked_the_new_way_where_the_old_is_gone(remote):
+    class Newer(Remote):
+        def _check_access_rights(self, model, rows, deed, *, raise_exception):
+            raise RecordSyncError("gone", details={"error": "builtins.AttributeError"})
+
+        def _has_access(self, model, rows, ids, deed):
+            return deed == "write"
+
+    backend = OdooBackend(Newer(res_partner=[], **COMPANY))
+    with pytest.raises(FatalSyncError) as caught:
+        backend.writable("customer")
+    assert caught.value.code == RIGHT_MISSING
+    assert backend.writable("order") == frozenset()
 
 
 def test_remote_names_are_well_formed():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cutting_proxy import CuttingProxy
 from odoo_rpc import OdooAdmin
 from odoo_server import NoOdooError, OdooDatabase, OdooServer, find_server
 
@@ -66,3 +67,10 @@ def stopped_odoo(odoo_server: OdooServer) -> Iterator[OdooServer]:
         yield odoo_server
     finally:
         odoo_server.start()
+
+
+@pytest.fixture
+def cutting_proxy(odoo_server: OdooServer) -> Iterator[CuttingProxy]:
+    """A proxy before the server that loses replies when told to; use its ``url``."""
+    with CuttingProxy(odoo_server.url) as proxy:
+        yield proxy

@@ -48,6 +48,8 @@ class OdooDatabase:
     plain: Account | None = None
     """A salesperson who may not see payments."""
     admin: Account | None = None
+    writer: Account | None = None
+    """Reads as the bot does, and may create and change partners and their tags."""
 
     def rpc(self, account: Account | None = None) -> OdooAdmin:
         """A client of our own, as the bot unless told otherwise."""
@@ -89,7 +91,12 @@ def template_copy(name: str) -> OdooDatabase:
     access = odoo_template.connection(name)
     accounts = {
         role: Account(access[f"{prefix}login"], Path(access[f"{prefix}secret_file"]))
-        for role, prefix in (("bot", ""), ("plain", "plain_"), ("admin", "admin_"))
+        for role, prefix in (
+            ("bot", ""),
+            ("writer", "writer_"),
+            ("plain", "plain_"),
+            ("admin", "admin_"),
+        )
     }
     return OdooDatabase(url=access["url"], name=name, **accounts)
 

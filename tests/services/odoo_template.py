@@ -54,7 +54,7 @@ MODULES = (
 LANGUAGES = ("en_US", "el_GR", "pl_PL", "ru_RU", "sl_SI", "fa_IR")
 BASE = "crm_base"
 TEMPLATE = "crm_template"
-USERS = ("admin", "crm_bot", "plain_sales")
+USERS = ("admin", "crm_bot", "plain_sales", "crm_writer")
 
 
 def ensure_template() -> None:
@@ -103,6 +103,8 @@ def connection(name: str) -> dict[str, Any]:
         "database": name,
         "login": "crm_bot",
         "secret_file": str(secret_file("crm_bot")),
+        "writer_login": "crm_writer",
+        "writer_secret_file": str(secret_file("crm_writer")),
         "plain_login": "plain_sales",
         "plain_secret_file": str(secret_file("plain_sales")),
         "admin_login": "admin",

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
+from enum import Enum, auto
 from typing import Any, Protocol
 
 Row = Mapping[str, Any]
@@ -19,20 +21,82 @@ Domain = tuple[Any, ...]
 Converter = Callable[..., Any]
 """Takes the values of a mapping's remote fields, in their order, and returns the neutral value."""
 
+Record = Mapping[str, Any]
+"""A neutral record."""
+
+
+class Unheld(Enum):
+    """Why Odoo does not hold a field of a record as its own, so that it is not written."""
+
+    TOLD_AS_NONE = auto()
+    """Odoo has no such value of the record's own; ``read`` tells None."""
+    LEFT_OUT = auto()
+    """Nothing can be said about it."""
+
+
+class IfMissing(Enum):
+    """What becomes of a value that is not in the table it is looked up in."""
+
+    BLANK = auto()
+    LEFT_OUT = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """How a value is found in a small table of Odoo's: a country by its code.
+
+    Attributes:
+        model: The table.
+        field: What names its records.
+        key: Evens out spellings, on both sides.
+        gives: What is written of the record that was found.
+        within: The table's many-to-one field that has to equal what is written to the record's
+            field of the same name: a state's country. Without a country the name has to be unique.
+        if_missing: What becomes of a value that is not there.
+    """
+
+    model: str
+    field: str
+    key: Callable[[Any], Any]
+    gives: str = "id"
+    within: str = ""
+    if_missing: IfMissing = IfMissing.BLANK
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """How a neutral field is written.
+
+    Attributes:
+        values: Takes the neutral value and the whole neutral record, and returns what ``read``
+            would find under the converter's remote names, with None for absent.
+        into: Which of these are written; the others only complete what is told.
+        lookups: How values under some of these names are found.
+        beside: Other neutral fields that ``values`` looks at.
+    """
+
+    values: Callable[[Any, Record], Mapping[str, Any] | Unheld]
+    into: tuple[str, ...]
+    lookups: Mapping[str, Lookup] = attribute(default_factory=dict)
+    beside: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class FieldMapping:
-    """One neutral field and where it comes from.
+    """One neutral field, where it comes from and how it is written.
 
     Attributes:
         field: Name in the neutral record.
         remote: Odoo's field, or several that the converter takes together.
         converter: Turns Odoo's values into the neutral one.
+        write: How it is written; None when it is only read.
     """
 
     field: str
     remote: str | tuple[str, ...]
     converter: Converter
+    write: Write | None = attribute(default=None, repr=False)
 
     @property
     def remotes(self) -> tuple[str, ...]:
@@ -115,7 +179,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class EntityMapping:
-    """How one entity is read.
+    """How one entity is read and written.
 
     Attributes:
         name: The entity's name.

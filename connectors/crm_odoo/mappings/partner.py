@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crm_core.entities.customer import AddressUse, CustomerKind
+from crm_odoo.mappings import written
 from crm_odoo.mappings.converters import (
     archived,
     choice,
@@ -20,6 +21,7 @@ from crm_odoo.mappings.converters import (
 )
 from crm_odoo.mappings.domains import ADDRESS_TYPES, IS_ADDRESS, IS_CUSTOMER
 from crm_odoo.mappings.model import EntityMapping, FieldMapping, Need
+from crm_odoo.mappings.written import blankable, one, remote_id
 
 _INTERNAL = "Internal User (base.group_user)"
 _PARTNERS = Need("res.partner", "customers and addresses", _INTERNAL)
@@ -87,7 +89,7 @@ TAG = EntityMapping(
     label=("name",),
     needs=(Need("res.partner.category", "tags of customers", _INTERNAL),),
     # Odoo tells the whole path, such as "Industry / Food".
-    fields=(FieldMapping("name", "display_name", required_text),),
+    fields=(FieldMapping("name", "display_name", required_text, written.TAG_NAME),),
 )
 
 CUSTOMER = EntityMapping(
@@ -105,19 +107,23 @@ CUSTOMER = EntityMapping(
             "kind",
             "is_company",
             choice({True: CustomerKind.COMPANY.value, False: CustomerKind.PERSON.value}),
+            one("is_company", written.is_company),
         ),
-        FieldMapping("name", "name", text),
-        FieldMapping("reference", "ref", text),
-        FieldMapping("vat", "vat", text),
-        FieldMapping("language", "lang", language),
-        FieldMapping("job_title", "function", text),
-        FieldMapping("note", "comment", lines_of_text),
-        FieldMapping("archived", "active", archived),
-        FieldMapping("owner_ref", "user_id", reference),
-        FieldMapping("parent_ref", "parent_id", reference),
-        FieldMapping("tag_refs", "category_id", references),
+        FieldMapping("name", "name", text, one("name", blankable)),
+        FieldMapping("reference", "ref", text, one("ref", blankable)),
+        FieldMapping("vat", "vat", text, written.VAT),
+        FieldMapping("language", "lang", language, one("lang", blankable, written.LANGUAGE)),
+        FieldMapping("job_title", "function", text, one("function", blankable)),
+        FieldMapping("note", "comment", lines_of_text, one("comment", written.note)),
+        FieldMapping("archived", "active", archived, one("active", written.active)),
+        FieldMapping("owner_ref", "user_id", reference, one("user_id", remote_id)),
+        FieldMapping("parent_ref", "parent_id", reference, one("parent_id", remote_id)),
+        FieldMapping("tag_refs", "category_id", references, one("category_id", written.remote_ids)),
         FieldMapping(
-            "contact_points", ("email", "phone", "mobile", "fax?", "website"), contact_points
+            "contact_points",
+            ("email", "phone", "mobile", "fax?", "website"),
+            contact_points,
+            written.CONTACT_POINTS,
         ),
         FieldMapping(
             "address",
@@ -132,6 +138,7 @@ CUSTOMER = EntityMapping(
                 "country_id.code",
             ),
             main_address,
+            written.ADDRESS,
         ),
     ),
 )
@@ -145,19 +152,19 @@ ADDRESS = EntityMapping(
     label=("recipient", "street", "city"),
     needs=(_PARTNERS,),
     fields=(
-        FieldMapping("parent_ref", "parent_id", reference),
-        FieldMapping("use", "type", choice(_USES)),
-        FieldMapping("recipient", "name", text),
-        FieldMapping("street", "street", text),
-        FieldMapping("street2", "street2", text),
-        FieldMapping("postal_code", "zip", text),
-        FieldMapping("city", "city", text),
-        FieldMapping("region", "state_id.name", plain),
-        FieldMapping("country_code", "country_id.code", plain),
-        FieldMapping("email", "email", text),
-        FieldMapping("phone", "phone", text),
-        FieldMapping("mobile", "mobile", text),
-        FieldMapping("note", "comment", lines_of_text),
-        FieldMapping("archived", "active", archived),
+        FieldMapping("parent_ref", "parent_id", reference, one("parent_id", remote_id)),
+        FieldMapping("use", "type", choice(_USES), one("type", written.address_type)),
+        FieldMapping("recipient", "name", text, one("name", blankable)),
+        FieldMapping("street", "street", text, one("street", blankable)),
+        FieldMapping("street2", "street2", text, one("street2", blankable)),
+        FieldMapping("postal_code", "zip", text, one("zip", blankable)),
+        FieldMapping("city", "city", text, one("city", blankable)),
+        FieldMapping("region", "state_id.name", plain, written.ADDRESS_REGION),
+        FieldMapping("country_code", "country_id.code", plain, written.ADDRESS_COUNTRY),
+        FieldMapping("email", "email", text, one("email", blankable)),
+        FieldMapping("phone", "phone", text, one("phone", blankable)),
+        FieldMapping("mobile", "mobile", text, one("mobile", blankable)),
+        FieldMapping("note", "comment", lines_of_text, one("comment", written.note)),
+        FieldMapping("archived", "active", archived, one("active", written.active)),
     ),
 )

@@ -182,8 +182,8 @@ class Faults:
             return self.login_refused()
         if name == ACCESS_ERROR:
             return FatalSyncError(
-                f"The user {self._settings.login!r} may not read {model} in Odoo. Give it a group "
-                "that may; crm backend test names one for each model.",
+                f"The user {self._settings.login!r} may not {_deed(method)} {model} in Odoo. "
+                "Give it a group that may; crm backend test names one for each model.",
                 code=RIGHT_MISSING,
                 details=details,
             )
@@ -203,7 +203,7 @@ class Faults:
         return RecordSyncError(
             self._clean(f"Odoo could not do {model}.{method}: {_first_line(error)} ({name})."),
             code="odoo.record",
-            details=details,
+            details={**details, "words": self._clean(_first_line(error))},
         )
 
 
@@ -212,6 +212,10 @@ def error_name(error: RPCError) -> str | None:
     info = error.info
     data = info.get("data") if isinstance(info, dict) else None
     return str(data.get("name", "")) if isinstance(data, dict) else None
+
+
+def _deed(method: str) -> str:
+    return "change" if method in ("create", "write", "load", "unlink") else "read"
 
 
 def _first_line(error: RPCError) -> str:

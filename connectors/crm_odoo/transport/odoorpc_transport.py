@@ -27,12 +27,14 @@ from crm_odoo.transport.protocol import ConnectionSettings
 READ_METHODS = frozenset(
     {
         "check_access_rights",
+        "check_object_reference",
         "context_get",
         "default_get",
         "exists",
         "fields_get",
         "get_external_id",
         "get_metadata",
+        "has_access",
         "name_search",
         "read",
         "read_group",

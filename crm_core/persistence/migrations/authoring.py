@@ -9,6 +9,7 @@ import argparse
 import importlib
 import tempfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def write_revision(line: MigrationLine, message: str, known: Sequence[MigrationL
 
 
 def _format_with_ruff(config: Config) -> None:
+    if find_spec("ruff") is None:  # an author of plugins may do without
+        return
     options = {"hooks": "fix,format"}
     for hook in ("fix", "format"):
         command_line = "check --fix-only -q" if hook == "fix" else "format -q"

@@ -67,7 +67,9 @@ class AddressApplier:
             applied.local_ids[change.remote_id] = row["id"]
         insert_rows(connection, Address, new)
         update_rows(connection, Address, known)
-        insert_rows(connection, AuditEntry, [row for row in audits if row["changes"]])
+        audits = [row for row in audits if row["changes"]]
+        insert_rows(connection, AuditEntry, audits)
+        uow.mark_changed([*(row["customer_id"] for row in audits), *left])
         # Documents on this address are its customer's.
         read_again_later(uow, context.backend_id, left)
         return applied
@@ -86,6 +88,7 @@ class AddressApplier:
             if row.archived_at is None
         ]
         changes = {"archived_at": [None, plain_value(now)]}
+        uow.mark_changed(row.customer_id for row in open_rows)
         update_rows(
             uow.connection(), Address, [{"id": row.id, "archived_at": now} for row in open_rows]
         )

@@ -195,15 +195,16 @@ def _tag_refs(changes: Sequence[Change]) -> Iterable[str]:
 
 def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
     """Return the main address with what the remote changed of it."""
-    theirs = change.record.values.get("address")
-    if not theirs:
-        return []
+    theirs = change.record.values.get("address") or {}
     before = change.before("address") or {}
     ours = batch.addresses.get(change.bound.local_id, {}) if change.bound else {}
+    kept = change.kept.get("address", ())
+    if not theirs and not kept:
+        return []
     told = {
         name: value
         for name, value in theirs.items()
-        if name not in before or not ours or before[name] != value
+        if (not ours or before.get(name) != value) and name not in kept
     }
     return [{**ours, **told, "use": "main"}]
 
@@ -295,6 +296,7 @@ def _make_ties(
         if one != other and (one, other) not in there
     ]
     insert_rows(connection, Relationship, rows)
+    uow.mark_changed(row[side] for row in rows for side in columns[1:])
     insert_rows(
         connection,
         AuditEntry,

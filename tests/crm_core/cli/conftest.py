@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -16,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from crm_core.cli.main import crm as command
 from crm_core.persistence.database import Database
-from crm_core.plugins.host import PluginHost
+from crm_core.plugins import discovery
+from crm_core.plugins.discovery import PLUGIN_GROUP
 from crm_core.sync.protocol import (
     CheckResult,
     RemoteEntity,
@@ -148,7 +150,7 @@ class Paper:
     opened: ClassVar[list[PaperRemote]]
     closed: ClassVar[int]
 
-    manifest = PluginManifest(name="paper", title="Paper", version="1.0")
+    manifest = PluginManifest(name="paper", title="Paper", version="1.0", on_by_default=True)
 
     @staticmethod
     @hookimpl
@@ -178,11 +180,6 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> type[Paper]:
     module.crm_register_backend_types = Paper.crm_register_backend_types  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "paper_remote", module)
 
-    def discover(*, safe_mode: bool = False) -> PluginHost:
-        host = PluginHost()
-        if not safe_mode:
-            host.register("paper", module)
-        return host
-
-    monkeypatch.setattr(PluginHost, "discover", staticmethod(discover))
+    point = EntryPoint("paper", "paper_remote", PLUGIN_GROUP)
+    monkeypatch.setattr(discovery, "installed_points", lambda: {"paper": [point]})
     return Paper

@@ -8,7 +8,11 @@ def test_status_and_upgrade_of_a_current_database(crm):
     assert status["current"] == status["head"]
     assert status["pending"] == []
     assert "up to date" in crm("db", "status").stdout
-    assert crm.json("db", "upgrade") == {"revision": status["head"], "ran": []}
+    assert crm.json("db", "upgrade") == {
+        "revision": status["head"],
+        "ran": [],
+        "plugins": [],
+    }
 
 
 def test_a_missing_database_is_told_and_not_made(bare_crm):

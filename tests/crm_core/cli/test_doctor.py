@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections import namedtuple
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint
 
 import pytest
 from sqlalchemy import update
@@ -14,6 +15,8 @@ from crm_core.access import system_actor
 from crm_core.entities import AuditEntry
 from crm_core.errors import RetryableSyncError
 from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.plugins import discovery
+from crm_core.plugins.discovery import PLUGIN_GROUP
 from crm_core.sync.protocol import RemoteFault
 
 
@@ -162,14 +165,12 @@ def test_an_account_that_is_no_user(crm, paper, monkeypatch):
 
 
 def test_plugins_with_faults_and_safe_mode(crm, paper, monkeypatch):
-    monkeypatch.setattr(paper, "manifest", None)
-    from crm_core.plugins.host import PluginFault, PluginHost
-
-    host = PluginHost(faults=[PluginFault("broken", "ImportError: no module x")])
-    monkeypatch.setattr(PluginHost, "discover", staticmethod(lambda **_: host))
+    points = discovery.installed_points()
+    broken = EntryPoint("broken", "no_such_module_anywhere.plugin", PLUGIN_GROUP)
+    monkeypatch.setattr(discovery, "installed_points", lambda: {**points, "broken": [broken]})
     found = findings(crm, code=0)
     assert states(found["plugin broken"]) == ["warn"]
-    assert "no module x" in told(found["plugin broken"])
+    assert "no_such_module_anywhere" in told(found["plugin broken"])
     assert "safe mode" in json.dumps(json.loads(crm("--safe-mode", "doctor", "--json").stdout))
 
 

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from crm_core import errors
 from crm_core.cli.grammar import CrmCommand
-from crm_core.cli.main import COMMANDS, Crm
+from crm_core.cli.main import Crm
 from crm_core.cli.main import crm as command
+from crm_core.commands import COMMANDS
 from crm_core.persistence.database import Database
 
 CRM = [sys.executable, "-c", "from crm_core.cli.main import main; main()"]
@@ -58,7 +59,8 @@ def test_a_commands_own_help_imports_no_database():
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from crm_core.cli.main import COMMANDS, crm\n"
+        "from crm_core.cli.main import crm\n"
+        "from crm_core.commands import COMMANDS\n"
         "for name in COMMANDS:\n"
         "    result = CliRunner().invoke(crm, [name, '--help'])\n"
         "    assert result.exit_code == 0, (name, result.output)\n"

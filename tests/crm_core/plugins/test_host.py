@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
-from types import ModuleType
+from uuid import UUID
 
 import pytest
 
+from crm_core.errors import PluginFailedError, RuleViolationError
+from crm_core.plugins.discovery import DISABLE_VARIABLE, installed_points, load
 from crm_core.plugins.host import PluginHost
 
 GOOD = """
@@ -55,6 +58,7 @@ FAULTS = {
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the path into which tests put plugins with their entry points."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv(DISABLE_VARIABLE, raising=False)
     return tmp_path
 
 
@@ -67,19 +71,23 @@ def install(folder: Path, name: str, code: str) -> None:
     sys.modules.pop(f"crmtest_{name}", None)
 
 
+def host_of_all(seconds: float = 10) -> PluginHost:
+    points = installed_points()
+    return PluginHost(load(points, points, seconds=seconds), seconds=seconds)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_faulty_plugin_is_named_and_the_others_go_on(installed: Path, name: str) -> None:
     code, says = FAULTS[name]
     install(installed, name, code)
     install(installed, "zz_good", GOOD.format(name="zz_good"))
 
-    host = PluginHost.discover()
-    types = host.backend_types()
+    host = host_of_all()
 
-    assert {"files", "odoo", "zz_good"} <= set(types)
+    assert {"files", "odoo", "zz_good"} <= set(host.backend_types)
     assert [fault.name for fault in host.faults] == [name]
     assert says in host.faults[0].reason
-    assert name not in host.manifests
+    assert name not in host.plugins
 
 
 def test_two_plugins_with_one_backend_type(installed: Path) -> None:
@@ -88,23 +96,172 @@ def test_two_plugins_with_one_backend_type(installed: Path) -> None:
         "zz_again",
         GOOD.format(name="zz_again").replace("[BackendType('zz_again'", "[BackendType('files'"),
     )
-    host = PluginHost.discover()
-    assert host.backend_types()["files"].factory.startswith("crm_files")
+    host = host_of_all()
+    assert host.backend_types["files"].factory.startswith("crm_files")
     assert [fault.reason for fault in host.faults] == [
         "Another plugin has the backend type files already."
     ]
 
 
 def test_plugins_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not PluginHost.discover(safe_mode=True).manifests
-    monkeypatch.setenv("CRM_DISABLE_PLUGINS", "odoo, other")
-    assert set(PluginHost.discover().manifests) == {"files"}
-    monkeypatch.setenv("CRM_DISABLE_PLUGINS", "*")
-    assert not PluginHost.discover().manifests
+    monkeypatch.setenv(DISABLE_VARIABLE, "odoo, other")
+    assert "odoo" not in installed_points()
+    assert "files" in installed_points()
+    monkeypatch.setenv(DISABLE_VARIABLE, "*")
+    assert installed_points() == {}
 
 
-def test_a_plugin_must_be_a_module() -> None:
-    host = PluginHost()
-    nameless = ModuleType("nameless")
-    with pytest.raises(Exception, match="has no manifest"):
-        host.register("nameless", nameless)
+# What plugins answer, and what the host makes of it.
+
+HOOKED = """
+import time
+from crm_hooks import PluginManifest, hookimpl
+from crm_hooks.contributions import CardPanel, EventHandler, Job, Objection, Right, SyncableEntity
+manifest = PluginManifest(name={name!r}, title="T", version="1", requires={requires!r})
+
+{hook}
+"""
+PANEL = """
+@hookimpl(position={position})
+def crm_collect_card_panels(customer_id):
+    {do}
+    return [CardPanel({title!r})]
+"""
+
+
+def install_hooked(folder: Path, name: str, hook: str, requires: tuple[str, ...] = ()) -> None:
+    install(folder, name, HOOKED.format(name=name, hook=hook, requires=requires))
+
+
+def titles(host: PluginHost) -> list[str]:
+    found = host.collect("crm_collect_card_panels", uow=None, customer_id=None)
+    return [panel.title for panel in found]
+
+
+def test_collected_by_position_then_after_what_is_required_then_by_name(installed: Path) -> None:
+    for name, position, requires in (
+        ("aa", 0, ("zz",)),
+        ("bb", 5, ()),
+        ("cc", 0, ()),
+        ("zz", 0, ()),
+        ("yy", -1, ()),
+    ):
+        panel = PANEL.format(position=position, do="pass", title=name)
+        install_hooked(installed, name, panel, requires)
+    assert titles(host_of_all()) == ["yy", "cc", "zz", "aa", "bb"]
+
+
+@pytest.mark.parametrize(
+    "do", ["raise RuntimeError('boom')", "raise SystemExit(3)", "time.sleep(5)", "return 7"]
+)
+def test_a_panel_that_fails_is_left_out(installed: Path, do: str) -> None:
+    install_hooked(installed, "bad", PANEL.format(position=0, do=do, title="bad"))
+    install_hooked(installed, "good", PANEL.format(position=0, do="pass", title="good"))
+    host = host_of_all(seconds=0.3)
+    assert titles(host) == ["good"]
+    assert {"bad", "good"} <= set(host.plugins)
+
+
+DECIDE = """
+@hookimpl
+def crm_decide_customer_owner(customer):
+    {do}
+"""
+
+
+def test_the_first_answer_decides_and_a_failure_before_it_stops(installed: Path) -> None:
+    owner = UUID(int=7)
+    install_hooked(installed, "aa", DECIDE.format(do="return None"))
+    install_hooked(installed, "bb", DECIDE.format(do="from uuid import UUID; return UUID(int=7)"))
+    install_hooked(installed, "cc", DECIDE.format(do="raise RuntimeError('late')"))
+    host = host_of_all()
+    assert host.decide("crm_decide_customer_owner", uow=None, customer=None) == owner
+
+    install_hooked(installed, "ab", DECIDE.format(do="raise RuntimeError('early')"))
+    with pytest.raises(PluginFailedError, match=r"crm plugins disable ab") as caught:
+        host_of_all().decide("crm_decide_customer_owner", uow=None, customer=None)
+    assert caught.value.details == {"plugin": "ab", "hook": "crm_decide_customer_owner"}
+
+
+def test_a_rule_that_a_plugin_states_itself_reaches_the_caller(installed: Path) -> None:
+    install_hooked(
+        installed,
+        "aa",
+        DECIDE.format(
+            do="from crm_core.errors import RuleViolationError\n    "
+            "raise RuleViolationError('Name a country first.', code='aa.no_country')"
+        ),
+    )
+    with pytest.raises(RuleViolationError, match="Name a country first"):
+        host_of_all().decide("crm_decide_customer_owner", uow=None, customer=None)
+
+
+CHECK = """
+@hookimpl
+def crm_check_customer_archive(customer_id):
+    {do}
+"""
+
+
+def test_every_objection_is_heard_and_a_failure_is_one(installed: Path) -> None:
+    install_hooked(installed, "aa", CHECK.format(do="raise RuntimeError('boom')"))
+    install_hooked(installed, "bb", CHECK.format(do="return None"))
+    install_hooked(installed, "cc", CHECK.format(do="return [Objection('Not yet.', 'cc.no')]"))
+    found = host_of_all().check("crm_check_customer_archive", uow=None, customer_id=None)
+    assert [each.code for each in found] == ["core.plugin_failed", "cc.no"]
+    assert "crm plugins disable aa" in found[0].message
+    assert found[1].message == "Not yet."
+
+
+def registering(hook: str, gives: str) -> str:
+    return f"@hookimpl\ndef crm_register_{hook}():\n    return [{gives}]\n"
+
+
+@pytest.mark.parametrize(
+    ("hook", "gives", "says"),
+    [
+        ("rights", "Right('sales.deal.win', 'Win')", "must begin with bad. or bad_"),
+        ("rights", "Right('bad.a', 'A'), Right('bad.a', 'A')", "right bad.a already"),
+        ("rights", "7", "gave 7, which is no Right"),
+        ("jobs", "Job('sweep', 'bad.jobs:sweep')", "must begin with bad."),
+        ("event_handlers", "EventHandler('x.y', (), 'bad.events:y')", "must begin with bad."),
+        ("syncable_entities", "SyncableEntity('y', 'Y', (), 'a:b', 'a:c')", "must begin with bad."),
+    ],
+)
+def test_what_is_registered_must_fit(installed: Path, hook: str, gives: str, says: str) -> None:
+    install_hooked(installed, "bad", registering(hook, gives))
+    good = registering(
+        "event_handlers", "EventHandler('good.hear', ('core.customer.created',), 'good.events:h')"
+    )
+    install_hooked(installed, "good", good)
+    host = host_of_all()
+    assert [(fault.name, says in fault.reason) for fault in host.faults] == [("bad", True)]
+    assert list(host.event_handlers) == ["good.hear"]
+
+
+@pytest.mark.parametrize("option", ["wrapper", "hookwrapper", "tryfirst", "trylast"])
+def test_wrappers_are_refused(installed: Path, option: str) -> None:
+    body = "yield" if "wrapper" in option else "return []"
+    code = f"""
+import pluggy
+
+@pluggy.HookimplMarker("crm")({option}=True)
+def crm_collect_card_panels(customer_id):
+    {body}
+"""
+    install_hooked(installed, "bad", code)
+    host = host_of_all()
+    assert [fault.name for fault in host.faults] == ["bad"]
+    assert "crm_collect_card_panels" in host.faults[0].reason
+
+
+def test_a_thread_that_is_not_the_first_is_limited_too(installed: Path) -> None:
+    install_hooked(
+        installed, "bad", PANEL.format(position=0, do="while True: time.sleep(0.01)", title="bad")
+    )
+    host = host_of_all(seconds=0.3)
+    found: list[list[str]] = []
+    thread = threading.Thread(target=lambda: found.append(titles(host)))
+    thread.start()
+    thread.join(10)
+    assert found == [[]]

@@ -12,6 +12,7 @@ from crm_core.entities import Customer
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.search import find as search_find
 from crm_core.services.search import search_customers
 
 ELENI, LUKASZ, DORDE = "Ελένη Παπαδοπούλου", "Łukasz Żółć-Wiśniewski", "Đorđe Đoković"
@@ -144,9 +145,15 @@ def test_a_hit_shows_what_a_list_needs_and_where_it_matched(
         assert search_customers(uow, "040 123 456").items[0].matched == "phone"
 
 
+@pytest.mark.parametrize("read_on", [0, 1, 2, 100])
 def test_pages_go_through_all_three_stages_without_a_gap_or_a_repeat(
-    database: Database, system: Actor, add_customer: Callable[..., Customer]
+    database: Database,
+    system: Actor,
+    add_customer: Callable[..., Customer],
+    monkeypatch: pytest.MonkeyPatch,
+    read_on: int,
 ) -> None:
+    monkeypatch.setattr(search_find, "READ_ON", read_on)
     names = [
         f"{first} {last}" for first in ("Mar", "Ana", "Omar") for last in ("Marn", "Kmar", "Zo")
     ]
@@ -156,6 +163,7 @@ def test_pages_go_through_all_three_stages_without_a_gap_or_a_repeat(
         uow.commit()
     with unit_of_work(database, actor=system) as uow:
         whole = found(uow, "mar")
+        assert all(found(uow, "mar", limit=n) == whole[:n] for n in range(1, len(whole)))
         pages, cursor = [], None
         while True:
             page = search_customers(uow, "mar", limit=2, cursor=cursor)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,12 +22,15 @@ from crm_core.services.relationships import seed_relationship_types
 from crm_core.sync.engine import RunReport, run
 from crm_files.backend import FilesBackend
 
+SMALL_OFFICE = Path(__file__).parents[2] / "small_office"
+
 NOT_COMPARED = {
     "core_sync_run",
     "core_sync_lock",
     "core_sync_cursor",
     "core_backend",
     "core_audit",
+    "core_outbox",
     "core_ownership",
     "core_pending_reference",
 }
@@ -131,8 +133,7 @@ def _told(value: Any, names: dict[UUID, str]) -> Any:
 
 @pytest.fixture
 def office(database: Database, system: Actor, tmp_path: Path) -> Office:
-    """The demo company's folder, not yet pulled, over a database of each kind."""
+    """A small company's folder, not yet pulled, over a database of each kind."""
     folder = tmp_path / "office"
-    with as_file(files("crm_files") / "demo") as packaged:
-        shutil.copytree(packaged, folder)
+    shutil.copytree(SMALL_OFFICE, folder)
     return Office(folder, database, system)

@@ -352,7 +352,7 @@ class TagsMoved(FilesBackend):
         if entity != "customer":
             return ()
         members: dict[str, list[str]] = {}
-        for row in self._rows("customers.csv"):
+        for row in self._files.rows("customers.csv"):
             for tag in filter(None, row["tag_refs"].split(";")):
                 members.setdefault(tag, []).append(row["id"])
         return (LinkSet("tag_refs", members),)

@@ -142,13 +142,13 @@ def test_documents_of_a_deleted_customer_follow_although_the_run_was_killed(
     gone = office.local("customer", "c06")
     office.drop("customers.csv", "c06")
     office.set("customers.csv", "c07", parent_ref="")
-    follow = sweep._follow
+    follow = sweep.follow_gone
 
     def dying(*arguments: Any) -> None:
         follow(*arguments)
         raise Killed
 
-    monkeypatch.setattr(sweep, "_follow", dying)
+    monkeypatch.setattr(sweep, "follow_gone", dying)
     with pytest.raises(Killed):
         office.run(MergedUnseen(office.folder))
     monkeypatch.undo()
@@ -293,7 +293,7 @@ class TagsApart(FilesBackend):
         if entity != "customer":
             return ()
         members: dict[str, list[str]] = {}
-        for row in self._rows("customers.csv"):
+        for row in self._files.rows("customers.csv"):
             for tag in filter(None, row["tag_refs"].split(";")):
                 members.setdefault(tag, []).append(row["id"])
         return (LinkSet("tag_refs", members),)

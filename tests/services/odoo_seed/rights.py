@@ -1,4 +1,4 @@
-"""The users that the tests log in as: one who may read just what a pull needs, one who may not."""
+"""The users that the tests log in as: one may read what a pull needs, one also write, one not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ BOT_GROUPS = (
     "account.group_account_readonly",
     "stock.group_stock_user",
 )
+WRITER_GROUPS = (*BOT_GROUPS, "base.group_partner_manager")
 PLAIN_GROUPS = ("base.group_user", "sales_team.group_sale_salesman_all_leads")
 
 
@@ -18,6 +19,7 @@ def make(world: World, secrets: Mapping[str, str]) -> None:
     for login, name, groups in (
         ("crm_bot", "CRM Integration", BOT_GROUPS),
         ("plain_sales", "Plain Sales", PLAIN_GROUPS),
+        ("crm_writer", "CRM Integration, Both Ways", WRITER_GROUPS),
     ):
         world.create(
             login,

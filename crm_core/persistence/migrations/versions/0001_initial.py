@@ -69,6 +69,11 @@ def upgrade() -> None:
         sa.Column("config", types.JsonValue, nullable=False),
         sa.Column("secret_ref", sa.Text(), nullable=True),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
+        sa.Column("masters", types.JsonValue, nullable=False),
+        sa.Column("plan_shown_at", types.UtcDateTime(), nullable=True),
+        sa.Column("plan_accepted_at", types.UtcDateTime(), nullable=True),
+        sa.Column("writes_from", sa.Text(), nullable=True),
+        sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_backend")),
@@ -82,6 +87,44 @@ def upgrade() -> None:
         sa.Column("decimal_places", sa.Integer(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("code", name=op.f("pk_core_currency")),
+    )
+    op.create_table(
+        "core_outbox",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("entity_type", sa.Text(), nullable=True),
+        sa.Column("entity_id", sa.Text(), nullable=True),
+        sa.Column("payload", types.JsonValue, nullable=False),
+        sa.Column("actor_id", types.Key(), nullable=True),
+        sa.Column("actor_login", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("dispatched_at", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_outbox")),
+    )
+    op.create_index(
+        "ix_core_outbox_new",
+        "core_outbox",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("dispatched_at IS NULL"),
+        postgresql_where=sa.text("dispatched_at IS NULL"),
+    )
+    op.create_table(
+        "core_plugin",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("table_prefix", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("changed_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_core_plugin")),
     )
     op.create_table(
         "core_profile_attribute",
@@ -123,6 +166,12 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("value", types.JsonValue, nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_core_setting")),
+    )
+    op.create_table(
+        "core_subscription",
+        sa.Column("handler", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("handler", "event", name=op.f("pk_core_subscription")),
     )
     op.create_table(
         "core_tag",
@@ -183,6 +232,32 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_core_binding_local_id"), "core_binding", ["local_id"], unique=False)
+    op.create_table(
+        "core_conflict",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.Column("local_id", types.Key(), nullable=False),
+        sa.Column("remote_id", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("base", types.JsonValue, nullable=True),
+        sa.Column("ours", types.JsonValue, nullable=True),
+        sa.Column("theirs", types.JsonValue, nullable=True),
+        sa.Column("winner", sa.Text(), nullable=False),
+        sa.Column("decided_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_conflict_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_conflict")),
+    )
+    op.create_index(
+        op.f("ix_core_conflict_backend_id_id"), "core_conflict", ["backend_id", "id"], unique=False
+    )
+    op.create_index(op.f("ix_core_conflict_local_id"), "core_conflict", ["local_id"], unique=False)
     op.create_table(
         "core_currency_rate",
         sa.Column("id", types.Key(), nullable=False),
@@ -269,6 +344,60 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "core_delivery",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "outbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("handler", sa.Text(), nullable=False),
+        sa.Column("entity_type", sa.Text(), nullable=True),
+        sa.Column("entity_id", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("done_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["outbox_id"],
+            ["core_outbox.id"],
+            name=op.f("fk_core_delivery_outbox_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_delivery")),
+        sa.UniqueConstraint(
+            "outbox_id", "handler", name=op.f("uq_core_delivery_outbox_id_handler")
+        ),
+    )
+    op.create_index(
+        "ix_core_delivery_due",
+        "core_delivery",
+        ["handler", "outbox_id"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_core_delivery_failed",
+        "core_delivery",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_core_delivery_order",
+        "core_delivery",
+        ["handler", "entity_id", "outbox_id"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+    )
+    op.create_table(
         "core_pending_reference",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("backend_id", types.Key(), nullable=False),
@@ -323,6 +452,42 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_core_product_name_id"), "core_product", ["name", "id"], unique=False)
     op.create_index(op.f("ix_core_product_reference"), "core_product", ["reference"], unique=False)
+    op.create_table(
+        "core_push_item",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.Column("local_id", types.Key(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("queued_at", types.UtcDateTime(), nullable=False),
+        sa.Column("sent_at", types.UtcDateTime(), nullable=True),
+        sa.Column("is_set_aside", sa.Boolean(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=True),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("first_at", types.UtcDateTime(), nullable=True),
+        sa.Column("last_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_push_item_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_push_item")),
+        sa.UniqueConstraint(
+            "backend_id",
+            "entity",
+            "local_id",
+            name=op.f("uq_core_push_item_backend_id_entity_local_id"),
+        ),
+    )
+    op.create_index(
+        op.f("ix_core_push_item_backend_id_is_set_aside_entity_id"),
+        "core_push_item",
+        ["backend_id", "is_set_aside", "entity", "id"],
+        unique=False,
+    )
     op.create_table(
         "core_role_right",
         sa.Column("role_id", types.Key(), nullable=False),
@@ -936,6 +1101,10 @@ def downgrade() -> None:
     op.drop_table("core_sync_lock")
     op.drop_table("core_sync_cursor")
     op.drop_table("core_role_right")
+    op.drop_index(
+        op.f("ix_core_push_item_backend_id_is_set_aside_entity_id"), table_name="core_push_item"
+    )
+    op.drop_table("core_push_item")
     op.drop_index(op.f("ix_core_product_reference"), table_name="core_product")
     op.drop_index(op.f("ix_core_product_name_id"), table_name="core_product")
     op.drop_table("core_product")
@@ -944,6 +1113,25 @@ def downgrade() -> None:
         table_name="core_pending_reference",
     )
     op.drop_table("core_pending_reference")
+    op.drop_index(
+        "ix_core_delivery_order",
+        table_name="core_delivery",
+        sqlite_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_core_delivery_failed",
+        table_name="core_delivery",
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_core_delivery_due",
+        table_name="core_delivery",
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.drop_table("core_delivery")
     op.drop_table("core_dead_letter")
     op.drop_index(op.f("ix_core_customer_vat"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_updated_at_id"), table_name="core_customer")
@@ -952,15 +1140,27 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_core_customer_name_id"), table_name="core_customer")
     op.drop_table("core_customer")
     op.drop_table("core_currency_rate")
+    op.drop_index(op.f("ix_core_conflict_local_id"), table_name="core_conflict")
+    op.drop_index(op.f("ix_core_conflict_backend_id_id"), table_name="core_conflict")
+    op.drop_table("core_conflict")
     op.drop_index(op.f("ix_core_binding_local_id"), table_name="core_binding")
     op.drop_table("core_binding")
     op.drop_table("core_user")
     op.drop_table("core_team")
     op.drop_table("core_tag")
+    op.drop_table("core_subscription")
     op.drop_table("core_setting")
     op.drop_table("core_role")
     op.drop_table("core_relationship_type")
     op.drop_table("core_profile_attribute")
+    op.drop_table("core_plugin")
+    op.drop_index(
+        "ix_core_outbox_new",
+        table_name="core_outbox",
+        sqlite_where=sa.text("dispatched_at IS NULL"),
+        postgresql_where=sa.text("dispatched_at IS NULL"),
+    )
+    op.drop_table("core_outbox")
     op.drop_table("core_currency")
     op.drop_table("core_backend")
     op.drop_index(

@@ -1,0 +1,118 @@
+"""The half of the backend that writes: what may be written, what it comes to, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crm_core.errors import FatalSyncError
+from crm_core.sync.protocol import RIGHT_MISSING, Draft, Edit, Match, Probe, Written
+from crm_odoo.mappings.model import EntityMapping
+from crm_odoo.records import OdooRecords
+from crm_odoo.shapes import FieldsInfo, Shape
+from crm_odoo.writing.finder import Finder, Found, Read
+from crm_odoo.writing.outgoing import Outgoing
+from crm_odoo.writing.tables import Tables
+from crm_odoo.writing.writer import Writer, by_depth
+
+TAG_MODEL = "res.partner.category"
+PARTNER_MANAGER = "Contact Creation (base.group_partner_manager)"
+BATCH = 500
+
+
+class Writing:
+    """Writes to one Odoo; the backend hands it its mappings as they stand on the server."""
+
+    def __init__(self, records: OdooRecords) -> None:
+        self._records = records
+        self._tables = Tables(records)
+        self._writer = Writer(records, self.context)
+        self._outgoing: dict[str, Outgoing] = {}
+        self._allowed: dict[str, bool] = {}
+
+    def context(self, model: str) -> dict[str, Any]:
+        """Return what Odoo is told with each call that writes.
+
+        Tags have a name in each language, and are read in one: that one is written. Partners are
+        written in none: Odoo would take it, and a time zone too, for the partner's own. Nobody is
+        mailed that a customer was assigned to him: a first push would send thousands.
+        """
+        context: dict[str, Any] = {
+            "active_test": False,
+            "mail_create_nosubscribe": True,
+            "mail_auto_subscribe_no_notify": True,
+        }
+        if model == TAG_MODEL:
+            context["lang"] = self._records.language
+        return context
+
+    def outgoing(self, mapping: EntityMapping, shape: Shape, info: FieldsInfo) -> Outgoing:
+        """Return a mapping's way out, fitted to the server once."""
+        if mapping.name not in self._outgoing:
+            self._outgoing[mapping.name] = Outgoing(mapping, shape, info, self._tables)
+        return self._outgoing[mapping.name]
+
+    def may(self, model: str) -> bool:
+        """Return whether the user may make and change records of a model; asked once."""
+        if model not in self._allowed:
+            self._allowed[model] = all(
+                self._records.may(model, deed) for deed in ("create", "write")
+            )
+        return self._allowed[model]
+
+    def require(self, model: str) -> None:
+        """Raise FatalSyncError with code RIGHT_MISSING unless records may be written."""
+        if not self.may(model):
+            raise FatalSyncError(
+                f"The user may not create and change {model} in Odoo. Give it the group "
+                f"{PARTNER_MANAGER}.",
+                code=RIGHT_MISSING,
+                details={"model": model},
+            )
+
+    def create(
+        self, mapping: EntityMapping, outgoing: Outgoing, drafts: Sequence[Draft]
+    ) -> list[Written]:
+        """Make records; tags after the tags above them."""
+        self.require(mapping.model)
+        if mapping.model != TAG_MODEL:
+            return self._writer.create(mapping.model, outgoing, drafts)
+        answers: dict[str, Written] = {}
+        for group in by_depth(drafts):
+            for answer in self._writer.create(mapping.model, outgoing, group):
+                answers[answer.key] = answer
+            self._tables.forget(TAG_MODEL)
+        return [answers[draft.key] for draft in drafts]
+
+    def update(
+        self,
+        mapping: EntityMapping,
+        outgoing: Outgoing,
+        edits: Sequence[Edit],
+        known: Mapping[str, Mapping[str, Any]],
+    ) -> list[Written]:
+        """Change records."""
+        self.require(mapping.model)
+        answers = self._writer.update(mapping.model, outgoing, edits, known)
+        if mapping.model == TAG_MODEL:
+            self._tables.forget(TAG_MODEL)
+        return answers
+
+    def find(
+        self, mapping: EntityMapping, read: Read, probes: Sequence[Probe]
+    ) -> dict[str, Sequence[Match]]:
+        """Return what is there already, by the first way that finds anything."""
+        finder = Finder(self._records, mapping.model, read)
+        ways = [finder.by_external_id]
+        if mapping.model == TAG_MODEL:
+            ways.append(finder.tags)
+        elif mapping.name == "customer":
+            ways += [finder.by_vat, finder.by_reference, finder.by_email]
+        found: dict[str, Sequence[Match]] = {}
+        for start in range(0, len(probes), BATCH):
+            left = list(probes[start : start + BATCH])
+            for way in ways:
+                matches: Found = way(left) if left else {}
+                found |= {key: several for key, several in matches.items() if several}
+                left = [probe for probe in left if probe.key not in found]
+        return found

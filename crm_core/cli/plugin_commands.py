@@ -1,0 +1,68 @@
+"""Commands that plugins bring: found by name, imported only when the plugin is in use."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+import click
+
+from crm_core.cli.context import Context
+from crm_core.errors import ConfigurationError, PluginLoadError
+from crm_core.plugins.discovery import (
+    COMMAND_GROUP,
+    FAILURES,
+    command_owners,
+    described,
+    installed_points,
+    package_of,
+)
+
+
+def load_command(context: Context, name: str) -> click.Command:
+    """Return a plugin's command.
+
+    Raises:
+        ConfigurationError: Its plugin is off, left out, or breaks; says what to do.
+    """
+    application = context.application
+    owners = command_owners(installed_points())
+    points = sorted(entry_points(group=COMMAND_GROUP, name=name), key=lambda point: point.value)
+    in_use = [
+        point for point in points if owners.get(package_of(point)) in application.plugins.plugins
+    ]
+    if not in_use:
+        raise _out_of_use(context, name, owners.get(package_of(points[0])))
+    plugin = owners[package_of(in_use[0])]
+    try:
+        command = in_use[0].load()
+    except FAILURES as error:
+        raise PluginLoadError(
+            f"The command {name} of the plugin {plugin} breaks when it is loaded "
+            f"({described(error)}). Repair or upgrade the plugin.",
+            details={"plugin": plugin},
+        ) from error
+    if not isinstance(command, click.Command):
+        raise PluginLoadError(f"{in_use[0].value} of the plugin {plugin} is no click command.")
+    return command
+
+
+def _out_of_use(context: Context, name: str, plugin: str | None) -> ConfigurationError:
+    application = context.application
+    if application.config.safe_mode or plugin is None:
+        text = f"The command {name} belongs to a plugin that is switched off: safe mode is on, or "
+        text += "CRM_DISABLE_PLUGINS names it."
+        return ConfigurationError(text, code="core.plugin.switched_off")
+    application.database  # noqa: B018  says what is wrong with it, where something is
+    faults = {fault.name: fault.reason for fault in application.plugins.faults}
+    if plugin in faults:
+        return PluginLoadError(
+            f"The command {name} cannot run, since its plugin {plugin} is left out: "
+            f"{faults[plugin]}",
+            details={"plugin": plugin},
+        )
+    return ConfigurationError(
+        f"The command {name} belongs to the plugin {plugin}, which is off: crm plugins enable "
+        f"{plugin}",
+        code="core.plugin.disabled",
+        details={"plugin": plugin},
+    )

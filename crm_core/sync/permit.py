@@ -1,0 +1,122 @@
+"""Whether this database may write to a backend: its plan was accepted, and it is not a copy.
+
+A copied or restored database holds what the original last agreed on with the ERP, and must not undo
+what the original has done since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text
+
+from crm_core.entities.sync import Backend
+from crm_core.entities.system import Setting
+from crm_core.errors import RuleViolationError
+from crm_core.persistence.database import Database
+from crm_core.persistence.dump import RESTORED_AT
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.backends import MANAGE, backend_named
+from crm_core.sync.push_queue import enqueue_everything
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Whether a run writes to its backend; ``refusal`` says why not and what to do, else None.
+
+    ``is_accepted`` tells that the plan was accepted: both sides are then merged field by field,
+    even while a copy's writes are held back.
+    """
+
+    is_accepted: bool
+    refusal: str | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything may be written."""
+        return self.refusal is None
+
+
+def permit_of(uow: UnitOfWork, backend: Backend) -> Permit:
+    """Return whether this database may write to a backend."""
+    name = backend.name
+    if backend.plan_accepted_at is None:
+        return Permit(
+            is_accepted=False,
+            refusal=f"Nothing is written to {name} before its plan was accepted: see crm sync plan "
+            f"{name}, then crm sync run {name} --accept-plan.",
+        )
+    restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
+    restored_at = datetime.fromisoformat(restored) if restored else None
+    is_stale = restored_at and (backend.confirmed_at is None or backend.confirmed_at < restored_at)
+    if is_stale or backend.writes_from != place_of(uow.database):
+        what = "was restored from a backup" if is_stale else "is a copy, or was moved"
+        return Permit(
+            is_accepted=True,
+            refusal=f"This database {what}, so nothing is written to {name}. If it is the one that "
+            f"shall write from now on, and no other does: crm backend confirm {name}.",
+        )
+    return Permit(is_accepted=True, refusal=None)
+
+
+def plan_was_shown(uow: UnitOfWork, name: str) -> None:
+    """Remember that a backend's plan was shown; it can be accepted from now on."""
+    backend = backend_named(uow, name)
+    backend.plan_shown_at = backend.updated_at = uow.now
+
+
+def accept_plan(uow: UnitOfWork, name: str) -> None:
+    """Let this database write to a backend from now on, and queue all there is.
+
+    Raises:
+        RuleViolationError: Its plan was never shown.
+    """
+    uow.actor.require(MANAGE)
+    backend = backend_named(uow, name)
+    if backend.plan_shown_at is None:
+        raise RuleViolationError(
+            f"The plan of {name} was not shown yet: see it first with crm sync plan {name}.",
+            code="core.sync.plan_not_shown",
+        )
+    if backend.plan_accepted_at is None:
+        backend.plan_accepted_at = uow.now
+        _confirm(uow, backend)
+        enqueue_everything(uow, backend.id)
+
+
+def confirm_backend(uow: UnitOfWork, name: str) -> None:
+    """Say that this database, copied, moved or restored, is the one that writes to a backend."""
+    uow.actor.require(MANAGE)
+    _confirm(uow, backend_named(uow, name))
+
+
+def _confirm(uow: UnitOfWork, backend: Backend) -> None:
+    backend.writes_from = place_of(uow.database)
+    backend.confirmed_at = backend.updated_at = uow.now
+    uow.flush()
+
+
+def place_of(database: Database) -> str:
+    """Return what tells this database from a copy of it.
+
+    For PostgreSQL the cluster's own number and the database's in it; for SQLite the file's path and
+    number on its disk, which a copy does not share.
+    """
+    if database.path is not None:
+        path = database.path.resolve()
+        return f"sqlite:{path}:{path.stat().st_ino}"
+    with database.engine.connect() as connection:
+        may_ask = connection.scalar(
+            text("SELECT has_function_privilege('pg_control_system()', 'execute')")
+        )
+        cluster = connection.scalar(text(_CLUSTER if may_ask else _SERVER))
+        oid = connection.scalar(
+            text("SELECT oid FROM pg_database WHERE datname = current_database()")
+        )
+    return f"postgresql:{cluster}:{oid}"
+
+
+_CLUSTER = "SELECT system_identifier FROM pg_control_system()"
+_SERVER = "SELECT concat(inet_server_addr(), ':', current_setting('port'))"
+"""Where the cluster's number is hidden, as some hosts do."""

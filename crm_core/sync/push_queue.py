@@ -1,0 +1,233 @@
+"""What waits to be written to backends: filled by events, emptied by pushes.
+
+Events of a backend's own sync are not heard, so that nothing goes back to where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from crm_core.entities.customer import Customer, Tag
+from crm_core.entities.sync import Backend, PushItem
+from crm_core.events import CustomersChanged, CustomersCreated, RecordsChanged, TagsChanged
+from crm_core.ids import new_id
+from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_hooks.contributions import EventHandler
+from crm_hooks.events import EventMessage
+
+QUEUED_ENTITIES: Mapping[str, Any] = {"tag": Tag, "customer": Customer}
+"""What is queued by itself; addresses go along with their customers."""
+_HEARD = {
+    CustomersCreated.name: ("customer", "customer_ids"),
+    CustomersChanged.name: ("customer", "customer_ids"),
+    TagsChanged.name: ("tag", "tag_ids"),
+}
+HANDLER = EventHandler(
+    name="core.push",
+    events=(*_HEARD, RecordsChanged.name),
+    handler="crm_core.sync.push_queue:hear",
+)
+
+
+class Waiting(NamedTuple):
+    """A local record that waits; ``was_sent`` when an earlier create may have gone through."""
+
+    local_id: UUID
+    revision: int
+    was_sent: bool
+
+
+def hear(uow: UnitOfWork, message: EventMessage) -> None:
+    """Queue what an event is about for every backend that is written to."""
+    if message.name == RecordsChanged.name:
+        entity, ids = message.payload["entity"], message.payload["ids"]
+    else:
+        entity, key = _HEARD[message.name]
+        ids = message.payload[key]
+    backends = uow.execute(
+        select(Backend.id, Backend.name).where(
+            Backend.is_enabled, Backend.plan_accepted_at.is_not(None)
+        )
+    ).all()
+    for backend in backends:
+        if message.origin != f"sync:{backend.name}":
+            enqueue(uow, backend.id, entity, [UUID(each) for each in ids])
+
+
+def enqueue(uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Iterable[UUID]) -> None:
+    """Have records looked at by the next push, also those set aside or being pushed just now."""
+    rows = [
+        {
+            "id": new_id(),
+            "backend_id": backend_id,
+            "entity": entity,
+            "local_id": local_id,
+            "revision": 1,
+            "queued_at": uow.now,
+            "is_set_aside": False,
+            "attempts": 0,
+        }
+        for local_id in sorted(set(local_ids))
+    ]
+    if not rows:
+        return
+    dialect_insert: Any = sqlite_insert if uow.database.is_sqlite else postgresql_insert
+    statement = dialect_insert(PushItem)
+    statement = statement.on_conflict_do_update(
+        index_elements=["backend_id", "entity", "local_id"],
+        set_={"revision": PushItem.revision + 1, "is_set_aside": False},
+    )
+    uow.connection().execute(statement, rows)
+
+
+def enqueue_everything(uow: UnitOfWork, backend_id: UUID) -> None:
+    """Queue every tag and customer, for a backend whose plan was just accepted."""
+    for entity, model in QUEUED_ENTITIES.items():
+        for chunk in chunked(uow.scalars(select(model.id)).all(), PARAMETERS):
+            enqueue(uow, backend_id, entity, chunk)
+
+
+def waiting(
+    uow: UnitOfWork, backend_id: UUID, entity: str, *, after: UUID | None, limit: int
+) -> list[tuple[UUID, Waiting]]:
+    """Return what waits, oldest first, each with the key to go on after."""
+    statement = _waiting(backend_id, entity).order_by(PushItem.id).limit(limit)
+    if after is not None:
+        statement = statement.where(PushItem.id > after)
+    return [
+        (row.id, Waiting(row.local_id, row.revision, row.sent_at is not None))
+        for row in uow.execute(statement)
+    ]
+
+
+def _waiting(backend_id: UUID, entity: str) -> Select[Any, Any, Any, Any]:
+    return select(PushItem.id, PushItem.local_id, PushItem.revision, PushItem.sent_at).where(
+        PushItem.backend_id == backend_id,
+        PushItem.entity == entity,
+        ~PushItem.is_set_aside,
+    )
+
+
+def everything(
+    uow: UnitOfWork, entity: str, *, after: UUID | None, limit: int
+) -> list[tuple[UUID, Waiting]]:
+    """Return all local records as if they waited, for a plan that was not accepted yet."""
+    model = QUEUED_ENTITIES.get(entity)
+    if model is None:
+        return []
+    statement = select(model.id).order_by(model.id).limit(limit)
+    if after is not None:
+        statement = statement.where(model.id > after)
+    return [(each, Waiting(each, 0, False)) for each in uow.scalars(statement)]
+
+
+def mark_sent(uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Sequence[UUID]) -> None:
+    """Note that these are about to be made over there."""
+    _update(uow, backend_id, entity, local_ids, sent_at=uow.now)
+
+
+def settle(uow: UnitOfWork, backend_id: UUID, entity: str, done: Sequence[Waiting]) -> None:
+    """Forget records that are in step; one that changed again meanwhile stays."""
+    by_revision: dict[int, list[UUID]] = {}
+    for item in done:
+        by_revision.setdefault(item.revision, []).append(item.local_id)
+    for revision, ids in by_revision.items():
+        for chunk in chunked(ids, PARAMETERS):
+            uow.execute(
+                delete(PushItem)
+                .where(*_these(backend_id, entity, chunk), PushItem.revision == revision)
+                .execution_options(synchronize_session=False)
+            )
+    _update(uow, backend_id, entity, [item.local_id for item in done], sent_at=None)
+
+
+def set_aside(
+    uow: UnitOfWork,
+    backend_id: UUID,
+    entity: str,
+    reasons: Mapping[UUID, tuple[str, str, str]],
+) -> None:
+    """Leave records aside until they change or are retried.
+
+    Args:
+        uow: A writing unit of work.
+        backend_id: Whose.
+        entity: Of the records.
+        reasons: Local id to label, code and reason.
+    """
+    for local_id, (label, code, reason) in reasons.items():
+        uow.execute(
+            update(PushItem)
+            .where(*_these(backend_id, entity, [local_id]))
+            .values(
+                is_set_aside=True,
+                sent_at=None,
+                label=label,
+                code=code,
+                reason=reason,
+                attempts=PushItem.attempts + 1,
+                first_at=func.coalesce(PushItem.first_at, uow.now),
+                last_at=uow.now,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+def try_again(
+    uow: UnitOfWork, backend_id: UUID, *, before: datetime | None = None, limit: int | None = None
+) -> None:
+    """Put records set aside back into the queue, those first that waited longest.
+
+    Args:
+        uow: A writing unit of work.
+        backend_id: Whose.
+        before: Only those last tried before this moment.
+        limit: So many at most.
+    """
+    chosen = select(PushItem.id).where(PushItem.backend_id == backend_id, PushItem.is_set_aside)
+    if before is not None:
+        chosen = chosen.where(PushItem.last_at < before)
+    ids = uow.scalars(chosen.order_by(PushItem.last_at).limit(limit)).all()
+    for chunk in chunked(ids, PARAMETERS):
+        uow.execute(
+            update(PushItem)
+            .where(PushItem.id.in_(chunk))
+            .values(is_set_aside=False)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def count_set_aside(uow: UnitOfWork, backend_id: UUID) -> int:
+    """Return how many records could not be written."""
+    statement = select(func.count()).select_from(PushItem)
+    return int(
+        uow.scalar(statement.where(PushItem.backend_id == backend_id, PushItem.is_set_aside))
+    )
+
+
+def _these(backend_id: UUID, entity: str, local_ids: Sequence[UUID]) -> tuple[Any, ...]:
+    return (
+        PushItem.backend_id == backend_id,
+        PushItem.entity == entity,
+        PushItem.local_id.in_(local_ids),
+    )
+
+
+def _update(
+    uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Sequence[UUID], **values: Any
+) -> None:
+    for chunk in chunked(local_ids, PARAMETERS):
+        uow.execute(
+            update(PushItem)
+            .where(*_these(backend_id, entity, chunk))
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )

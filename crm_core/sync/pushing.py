@@ -1,0 +1,88 @@
+"""The writing half of a run: whether it may, what it does for each entity, and what it tells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from crm_core.entities.sync import Backend
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.settings import load_settings
+from crm_core.sync import push_queue
+from crm_core.sync.context import SyncContext
+from crm_core.sync.permit import Permit, permit_of
+from crm_core.sync.protocol import WritableBackend
+from crm_core.sync.push import Push
+
+RETRIES = 200
+RETRY_AFTER = timedelta(hours=1)
+"""Records set aside are tried again by themselves, not all at once and not at every run."""
+WITHIN_OTHERS = frozenset({"address"})
+"""Written along with their customers."""
+
+
+class Pushing:
+    """What a run writes to its backend.
+
+    Attributes:
+        permit: Whether it may.
+    """
+
+    def __init__(self, context: SyncContext, permit: Permit, push: Push) -> None:
+        self.context = context
+        self.permit = permit
+        self._push = push
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing is written; None where it is."""
+        return self.permit.refusal
+
+    def push(self, entity: str) -> None:
+        """Write an entity; a dry run counts also what may not be written yet."""
+        if (self.permit.writes or self.context.dry_run) and self._is_writable(entity):
+            self._push.push(entity)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return what was written, or would be, by entity."""
+        return {
+            entity: {**counts.counts, "examples": counts.examples}
+            for entity, counts in self._push.counts.items()
+            if counts.counts
+        }
+
+    def _is_writable(self, entity: str) -> bool:
+        remote = self.context.remote
+        known = entity in self.context.tellers and entity not in WITHIN_OTHERS
+        return known and isinstance(remote, WritableBackend) and bool(remote.writable(entity))
+
+
+def pushing_for(context: SyncContext, *, retry: bool) -> Pushing | None:
+    """Return a run's writing half; None for a remote that cannot be written to.
+
+    Args:
+        context: The run; it learns whether both sides are merged, and by which masters.
+        retry: Try all that was set aside again, however lately.
+    """
+    remote = context.remote
+    if not isinstance(remote, WritableBackend):
+        return None
+    with context.reading() as uow:
+        backend = uow.get(Backend, context.backend_id)
+        permit = permit_of(uow, backend)
+        installation = load_settings(uow).installation_id or str(context.backend_id)
+        context.is_merging, context.masters = permit.is_accepted, dict(backend.masters)
+    if permit.writes and not context.dry_run:
+        with context.writing() as uow:
+            _try_again(uow, context, retry=retry)
+            uow.commit()
+    everything = context.dry_run and not permit.is_accepted
+    push = Push(context, remote, installation=installation, everything=everything)
+    return Pushing(context, permit, push)
+
+
+def _try_again(uow: UnitOfWork, context: SyncContext, *, retry: bool) -> None:
+    if retry:
+        push_queue.try_again(uow, context.backend_id)
+    else:
+        push_queue.try_again(uow, context.backend_id, before=uow.now - RETRY_AFTER, limit=RETRIES)

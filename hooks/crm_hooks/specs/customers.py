@@ -1,0 +1,110 @@
+"""Hooks about customers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from crm_hooks.contributions import CardPanel, NewCustomer, Objection
+from crm_hooks.markers import hookspec
+
+
+@hookspec
+def crm_collect_card_panels(uow: Any, customer_id: UUID) -> Sequence[CardPanel]:
+    """Show something of this plugin's on a customer's card.
+
+    Called each time a card is shown, within the reading transaction of whoever looks at it, for a
+    customer that this actor may see.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``); to be read only.
+        customer_id: Whose card.
+
+    Returns:
+        A sequence of ``CardPanel``; empty or None for nothing to show.
+
+    Raises:
+        Anything raised is logged, and the card is shown without this plugin's panels.
+
+    Ordering: panels stand by the position of their implementation, then by plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import CardPanel
+        >>> @hookimpl(position=10)
+        ... def crm_collect_card_panels(uow, customer_id):
+        ...     return [CardPanel("Letters", fields=(("Sent", 3),))]
+        >>> crm_collect_card_panels(None, None)[0].title
+        'Letters'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def crm_decide_customer_owner(uow: Any, customer: NewCustomer) -> UUID | None:
+    """Say who shall answer for a new customer for whom nobody was named.
+
+    Called when a person adds one customer without naming an owner, within the writing transaction,
+    before the customer is stored. Imports and syncs name owners themselves.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``).
+        customer: What is known of the customer.
+
+    Returns:
+        The id of an enabled user, or None to leave it to others. The first answer wins; when all
+        say None, whoever adds the customer owns it.
+
+    Raises:
+        Anything raised stops the operation with a message that names the plugin.
+
+    Ordering: by the position of the implementations, then by plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from uuid import UUID
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import NewCustomer
+        >>> @hookimpl
+        ... def crm_decide_customer_owner(customer):
+        ...     return UUID(int=1) if customer.country_code == "GR" else None
+        >>> crm_decide_customer_owner(NewCustomer("person", "Eleni", "prospect", None, "GR")).int
+        1
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def crm_check_customer_archive(uow: Any, customer_id: UUID) -> Sequence[Objection]:
+    """Object to a customer being archived.
+
+    Called before a person archives a customer, within the writing transaction.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``).
+        customer_id: Who is to be archived.
+
+    Returns:
+        A sequence of ``Objection``; empty or None for no objection.
+
+    Raises:
+        Anything raised counts as an objection that names the plugin.
+
+    Ordering: objections are shown by the position of their implementation, then by plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import Objection
+        >>> @hookimpl
+        ... def crm_check_customer_archive(customer_id):
+        ...     return [Objection("Three letters are not answered yet: answer them first.")]
+        >>> crm_check_customer_archive(None)[0].message[:5]
+        'Three'
+    """
+    raise NotImplementedError
