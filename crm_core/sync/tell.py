@@ -23,7 +23,7 @@ from crm_core.services.relationships import CONTACT_OF
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
 from crm_core.sync.bindings import customer_targets, local_ids
-from crm_core.sync.context import Bound, SyncContext
+from crm_core.sync.context import GONE, Bound, SyncContext
 
 MAIN_FIELDS = ("street", "street2", "postal_code", "city", "region", "country_code")
 
@@ -91,6 +91,14 @@ def tell(
     return found
 
 
+def _there(
+    uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]
+) -> dict[UUID, str]:
+    """Return the remote ids of local records that can be referred to over there."""
+    found = bound_locals(uow, backend_id, entity, ids)
+    return {key: remote_id for key, (remote_id, bound) in found.items() if bound.state not in GONE}
+
+
 def _told(local_id: UUID, label: str, values: dict[str, Any], bound: Bindings) -> Told:
     remote_id, known = bound.get(local_id, (None, None))
     return Told(label, values, known, remote_id)
@@ -143,7 +151,7 @@ def tell_addresses(
 ) -> dict[UUID, Told]:
     """Addresses that are records of their own: all but main ones."""
     rows = [row for row in select_in(uow.connection(), Address, "id", ids) if row.use != "main"]
-    customers = bound_locals(uow, backend_id, "customer", (row.customer_id for row in rows))
+    customers = _there(uow, backend_id, "customer", (row.customer_id for row in rows))
     refs = [(item[1].snapshot or {}).get("parent_ref") for item in bound.values()]
     targets = customer_targets(uow, backend_id, refs)
     told = {}
@@ -156,7 +164,7 @@ def tell_addresses(
         if before in targets and targets[before].customer_id == row.customer_id:
             values["parent_ref"] = before
         elif row.customer_id in customers:
-            values["parent_ref"] = customers[row.customer_id][0]
+            values["parent_ref"] = customers[row.customer_id]
         else:
             record.waits_for = row.customer_id
         told[row.id] = record
@@ -175,7 +183,7 @@ def _tell_tag_refs(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told])
     names = ("customer_id", "tag_id")
     for row in select_in(uow.connection(), CustomerTag, "customer_id", told, *names):
         carried[row.customer_id].add(row.tag_id)
-    tags = bound_locals(uow, backend_id, "tag", {tag for ids in carried.values() for tag in ids})
+    tags = _there(uow, backend_id, "tag", {tag for ids in carried.values() for tag in ids})
     before = {key: _before(record, "tag_refs") or () for key, record in told.items()}
     meant = local_ids(uow, backend_id, "tag", {ref for refs in before.values() for ref in refs})
     for customer_id, record in told.items():
@@ -183,14 +191,14 @@ def _tell_tag_refs(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told])
         # One that is not here at all is not ours to take off.
         kept = {ref for ref in before[customer_id] if ref not in meant or meant[ref] in here}
         known = {meant[ref] for ref in kept if ref in meant}
-        added = {tags[tag][0] for tag in here - known if tag in tags}
+        added = {tags[tag] for tag in here - known if tag in tags}
         record.values["tag_refs"] = sorted(kept | added)
 
 
 def _tell_owners(
     uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told], owners: Mapping[UUID, UUID | None]
 ) -> None:
-    users = bound_locals(uow, backend_id, "user", (each for each in owners.values() if each))
+    users = _there(uow, backend_id, "user", (each for each in owners.values() if each))
     before = {key: _before(record, "owner_ref") for key, record in told.items()}
     meant = local_ids(uow, backend_id, "user", before.values())
     for customer_id, record in told.items():
@@ -201,7 +209,7 @@ def _tell_owners(
             if not ref or ref in meant:
                 record.values["owner_ref"] = None
         elif owner_id in users:
-            record.values["owner_ref"] = users[owner_id][0]
+            record.values["owner_ref"] = users[owner_id]
 
 
 def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]) -> None:
@@ -213,7 +221,7 @@ def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]
     for row in sorted(rows, key=lambda row: row.id):
         if row.type_id == type_id and row.ended_on is None:
             ties[row.from_customer_id].append(row.to_customer_id)
-    companies = bound_locals(
+    companies = _there(
         uow, backend_id, "customer", {company for ids in ties.values() for company in ids}
     )
     refs = {key: _before(record, "parent_ref") for key, record in told.items()}
@@ -225,6 +233,6 @@ def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]
         elif not here:
             record.values["parent_ref"] = None
         elif here[0] in companies:
-            record.values["parent_ref"] = companies[here[0]][0]
+            record.values["parent_ref"] = companies[here[0]]
         else:
             record.waits_for = here[0]

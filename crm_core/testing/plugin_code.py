@@ -92,7 +92,7 @@ class PluginCode:
         """Go through all imports but those for type checkers."""
         for name, tree in self.trees.items():
             is_package = (self.folder / "/".join(name.split(".")[1:])).is_dir()
-            for node, is_eager in _statements(tree.body, is_eager=True):
+            for node, is_eager in _statements(tree, is_eager=True):
                 for target in _targets(node, name if is_package else name.rpartition(".")[0]):
                     line = f"{name}, line {node.lineno}"
                     yield Import(line, name, target, is_eager)
@@ -134,27 +134,15 @@ def _row(topic: str) -> int | None:
     return next((row for row, names in enumerate(LAYERS) if topic in names), None)
 
 
-def _statements(body: list[ast.stmt], *, is_eager: bool) -> Iterator[tuple[Any, bool]]:
-    for node in body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node, is_eager
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            yield from _statements(node.orelse, is_eager=is_eager)
+def _statements(node: ast.AST, *, is_eager: bool) -> Iterator[tuple[Any, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, is_eager
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            yield from _statements(ast.Module(child.orelse, []), is_eager=is_eager)
         else:
-            inner = [child for child in ast.walk(node) if child is not node]
-            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            for child in inner:
-                if isinstance(child, ast.Import | ast.ImportFrom):
-                    yield child, is_eager and not is_function and not _in_function(node, child)
-
-
-def _in_function(root: ast.stmt, wanted: ast.stmt) -> bool:
-    return any(
-        wanted is inner
-        for node in ast.walk(root)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    )
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from _statements(child, is_eager=is_eager and not is_function)
 
 
 def _targets(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:

@@ -74,10 +74,13 @@ class Package:
             f'[tool.hatch.build.targets.wheel]\npackages = ["crm_{self.name}"]',
         ]
         (source / "pyproject.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (wheel,) = WheelBuilder(str(source)).build(
-            directory=str(folder / "dist"), versions=["standard"]
-        )
-        return Path(wheel)
+        return built(source, folder / "dist")
+
+
+def built(source: Path, folder: Path) -> Path:
+    """Build a project's wheel and return it."""
+    (wheel,) = WheelBuilder(str(source)).build(directory=str(folder), versions=["standard"])
+    return Path(wheel)
 
 
 COMMAND = """
@@ -163,9 +166,15 @@ class Desk:
     def install(self, *packages: Package) -> None:
         """Do what pip does with a wheel of pure Python: unpack it."""
         for package in packages:
-            wheel = package.build(self.wheels)
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(self.site)
+            self._unpack(package.build(self.wheels))
+
+    def install_built(self, source: Path) -> None:
+        """Build and install a project."""
+        self._unpack(built(source, self.wheels))
+
+    def _unpack(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(self.site)
 
     def uninstall(self, package: Package) -> None:
         """Remove a plugin's package."""

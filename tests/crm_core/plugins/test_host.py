@@ -214,24 +214,33 @@ def test_every_objection_is_heard_and_a_failure_is_one(installed: Path) -> None:
 
 
 def registering(hook: str, gives: str) -> str:
-    return f"@hookimpl\ndef crm_register_{hook}():\n    return [{gives}]\n"
+    return f"@hookimpl\ndef {hook}():\n    return [{gives}]\n"
 
 
 @pytest.mark.parametrize(
     ("hook", "gives", "says"),
     [
-        ("rights", "Right('sales.deal.win', 'Win')", "must begin with bad. or bad_"),
-        ("rights", "Right('bad.a', 'A'), Right('bad.a', 'A')", "right bad.a already"),
-        ("rights", "7", "gave 7, which is no Right"),
-        ("jobs", "Job('sweep', 'bad.jobs:sweep')", "must begin with bad."),
-        ("event_handlers", "EventHandler('x.y', (), 'bad.events:y')", "must begin with bad."),
-        ("syncable_entities", "SyncableEntity('y', 'Y', (), 'a:b', 'a:c')", "must begin with bad."),
+        ("crm_register_rights", "Right('sales.deal.win', 'Win')", "must begin with bad. or bad_"),
+        ("crm_register_rights", "Right('bad.a', 'A'), Right('bad.a', 'A')", "right bad.a already"),
+        ("crm_register_rights", "7", "gave 7, which is no Right"),
+        ("crm_register_jobs", "Job('sweep', 'bad.jobs:sweep')", "must begin with bad."),
+        (
+            "crm_register_event_handlers",
+            "EventHandler('x.y', (), 'bad.events:y')",
+            "must begin with bad.",
+        ),
+        (
+            "crm_register_syncable_entities",
+            "SyncableEntity('y', 'Y', (), 'a:b', 'a:c')",
+            "must begin with bad.",
+        ),
     ],
 )
 def test_what_is_registered_must_fit(installed: Path, hook: str, gives: str, says: str) -> None:
     install_hooked(installed, "bad", registering(hook, gives))
     good = registering(
-        "event_handlers", "EventHandler('good.hear', ('core.customer.created',), 'good.events:h')"
+        "crm_register_event_handlers",
+        "EventHandler('good.hear', ('core.customer.created',), 'good.events:h')",
     )
     install_hooked(installed, "good", good)
     host = host_of_all()

@@ -134,3 +134,34 @@ def test_a_changed_model_gets_a_revision_as_the_readme_says(desk, tmp_path):
     (revision,) = (folder / "crm_loyalty" / "migrations").glob("0002_*.py")
     assert "colour" in revision.read_text()
     desk("plugins", "test", str(folder))
+
+
+@pytest.mark.slow
+def test_what_is_made_works_with_everything_else(desk, tmp_path):
+    desk.install_built(new_plugin("loyalty", tmp_path))
+    desk("plugins", "enable", "loyalty")
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    (folder / "customers.csv").write_text("id,name,kind\nC1,Anna Nowak,person\n")
+    (folder / "loyalty_remark.csv").write_text("id,customer_ref,text\nR1,C1,Prefers tea\n")
+    desk("backend", "add", "files", "shop", "--path", str(folder))
+    desk("sync", "run", "shop")
+    assert "Prefers tea" in desk("customer", "show", "shop:C1")
+
+    desk("loyalty", "add", "shop:C1", "Likes blue")
+    card = desk("customer", "show", "shop:C1")
+    assert card.count("Likes blue") == 2  # in the panel, and logged by the handler of its event
+    assert desk.json("loyalty", "list", "shop:C1", "--limit", "1")["next_cursor"]
+    desk("user", "add", "eva", "--role", "employee")
+    assert "Prefers tea" in desk("loyalty", "list", "shop:C1", "--as", "eva")
+    desk("worker", "--once")
+
+    (folder / "loyalty_remark.csv").write_text("id,customer_ref,text\nR1,C1,Prefers coffee\n")
+    desk("sync", "run", "shop")
+    assert "Prefers coffee" in desk("customer", "show", "shop:C1")
+    desk("plugins", "disable", "loyalty")
+    desk("sync", "run", "shop")
+    assert "coffee" not in desk("customer", "show", "shop:C1")
+    purged = desk.json("plugins", "purge", "loyalty", "--confirm", "loyalty")
+    assert purged["dropped"] == ["loyalty_remark"]
+    desk("sync", "run", "shop")

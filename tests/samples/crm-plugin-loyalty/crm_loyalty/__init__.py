@@ -1,0 +1,1 @@
+"""Loyalty: a plugin for the CRM front office."""

@@ -1,0 +1,135 @@
+"""Loyalty: the whole wiring of this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from crm_hooks import PluginManifest, hookimpl
+from crm_hooks.contributions import (
+    CardPanel,
+    EventHandler,
+    Job,
+    NewCustomer,
+    Objection,
+    Right,
+    SyncableEntity,
+    SyncField,
+)
+
+from crm_loyalty.permissions import RIGHTS, VIEW
+
+manifest = PluginManifest(
+    name="loyalty",
+    title="Loyalty cards",
+    version="0.1.0",
+    table_prefix="loyalty_",
+)
+
+
+@hookimpl
+def crm_register_rights() -> Sequence[Right]:
+    """Name the rights that the services ask for."""
+    return RIGHTS
+
+
+@hookimpl
+def crm_register_event_handlers() -> Sequence[EventHandler]:
+    """Welcome new companies with a card."""
+    return [EventHandler("loyalty.welcome", ("core.customer.created",), "crm_loyalty.jobs:welcome")]
+
+
+@hookimpl
+def crm_register_jobs() -> Sequence[Job]:
+    """End cards whose last day has passed, once an hour: midnight comes when it will."""
+    return [Job("loyalty.expire", "crm_loyalty.jobs:expire", every_minutes=60)]
+
+
+@hookimpl
+def crm_register_syncable_entities() -> Sequence[SyncableEntity]:
+    """Let cards be kept in step with a back office."""
+    return [
+        SyncableEntity(
+            name="loyalty_card",
+            title="Loyalty cards",
+            fields=(
+                SyncField("customer_ref", "ref", required=True, entity="customer"),
+                SyncField("number", required=True),
+                SyncField("tier"),
+                SyncField("points", "whole"),
+                SyncField("issued_on", "date"),
+            ),
+            read="crm_loyalty.sync:read",
+            apply="crm_loyalty.sync:apply",
+            vanish="crm_loyalty.sync:vanish",
+        )
+    ]
+
+
+@hookimpl
+def crm_collect_card_panels(uow: Any, customer_id: UUID) -> Sequence[CardPanel]:
+    """Show a customer's card, and what came onto it and left it of late."""
+    from crm_loyalty.services import list_cards, list_entries
+
+    if not uow.actor.may(VIEW):
+        return []
+    cards = list_cards(uow, customer_id=customer_id, limit=1).items
+    return [_panel(card, list_entries(uow, card["id"], limit=5).items) for card in cards]
+
+
+@hookimpl
+def crm_decide_customer_owner(uow: Any, customer: NewCustomer) -> UUID | None:
+    """Give a new customer with a tag such as VIP to the user who was appointed for it."""
+    from crm_core.entities import User
+    from sqlalchemy import select
+
+    from crm_loyalty.models import LoyaltySteward
+
+    tags = [tag.casefold() for tag in customer.tags]
+    appointed = (
+        select(LoyaltySteward.user_id)
+        .join(User, User.id == LoyaltySteward.user_id)
+        .where(LoyaltySteward.tag.in_(tags), User.is_enabled)
+        .order_by(LoyaltySteward.tag)
+        .limit(1)
+    )
+    owner: UUID | None = uow.scalar(appointed) if tags else None
+    return owner
+
+
+@hookimpl
+def crm_check_customer_archive(uow: Any, customer_id: UUID) -> Sequence[Objection]:
+    """Object while there is something on a card: the customer may come to spend it."""
+    from sqlalchemy import select
+
+    from crm_loyalty.models import LoyaltyCard
+
+    unspent = select(LoyaltyCard.number, LoyaltyCard.points).where(
+        LoyaltyCard.customer_id == customer_id,
+        LoyaltyCard.ended_at.is_(None),
+        LoyaltyCard.points > 0,
+    )
+    return [
+        Objection(
+            f"Card {card.number} has {card.points} points: redeem them or end the card first "
+            f"(crm loyalty end {card.number}).",
+            code="loyalty.card.unspent",
+        )
+        for card in uow.execute(unspent)
+    ]
+
+
+def _panel(card: dict[str, Any], entries: Sequence[dict[str, Any]]) -> CardPanel:
+    return CardPanel(
+        "Loyalty card",
+        fields=(
+            ("Number", card["number"]),
+            ("Tier", card["tier"]),
+            ("Points", card["points"]),
+            ("Issued", card["issued_on"]),
+            ("Expires", card["expires_on"]),
+        ),
+        headings=("When", "Points", "Why"),
+        rows=tuple((e["created_at"], e["points"], e["reason"]) for e in entries),
+    )

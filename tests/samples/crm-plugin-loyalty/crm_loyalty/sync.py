@@ -1,0 +1,52 @@
+"""Cards in the sync with a back office: called as the system with a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_hooks.contributions import IncomingRecord
+from sqlalchemy import select
+
+from crm_loyalty.models import LoyaltyCard
+from crm_loyalty.schemas import load_card
+from crm_loyalty.services import correct_card, end_cards, store_card
+
+
+def read(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
+    """Return cards as neutral records, by id."""
+    cards = uow.scalars(select(LoyaltyCard).where(LoyaltyCard.id.in_(ids)))
+    return {card.id: _neutral(card) for card in cards}
+
+
+def apply(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
+    """Write cards that are new or changed over there, and return their ids in this order."""
+    bound = [record.local_id for record in records if record.local_id]
+    known = {c.id: c for c in uow.scalars(select(LoyaltyCard).where(LoyaltyCard.id.in_(bound)))}
+    cards = [_applied(uow, known.get(record.local_id), record.values) for record in records]
+    uow.flush()
+    return [card.id for card in cards]
+
+
+def vanish(uow: UnitOfWork, ids: Sequence[UUID]) -> None:
+    """End cards that were deleted over there; what happened with them stays known here."""
+    end_cards(uow, ids, reason="Deleted in the back office")
+
+
+def _neutral(card: LoyaltyCard) -> dict[str, Any]:
+    return {
+        "customer_ref": card.customer_id,
+        "number": card.number,
+        "tier": card.tier,
+        "points": card.points,
+        "issued_on": card.issued_on.isoformat(),
+    }
+
+
+def _applied(uow: UnitOfWork, card: LoyaltyCard | None, incoming: Mapping[str, Any]) -> LoyaltyCard:
+    values = load_card({name: incoming[name] for name in incoming if name != "customer_ref"})
+    if card is None:
+        return store_card(uow, incoming["customer_ref"], values)
+    return correct_card(uow, card, incoming.get("customer_ref", card.customer_id), values)
