@@ -199,6 +199,10 @@ class Application:
         """Return the error that says which kinds of remote there are, and what is left out why."""
         known = ", ".join(sorted(self.plugins.backend_types)) or "none"
         faults = "".join(f" Plugin {f.name} is left out: {f.reason}" for f in self.plugins.faults)
+        off = sorted(set(self.installed_plugins.plugins) - set(self.plugins.plugins))
+        faults += (
+            f" Plugins that are off: {', '.join(off)} (crm plugins enable NAME)." if off else ""
+        )
         safe = " Safe mode is on, so no plugin is loaded." if self.config.safe_mode else ""
         return ConfigurationError(
             f"There is no backend type {name!r}; known are: {known}.{faults}{safe}",

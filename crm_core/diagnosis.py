@@ -354,6 +354,19 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
         yield Finding("events", OK, "All that happened was handed over, or is about to be.")
 
 
+def _jobs(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from sqlalchemy import select
+
+    from crm_core.entities.plugin import JobRun
+
+    rows = uow.execute(select(JobRun.name, JobRun.error, JobRun.finished_at).order_by(JobRun.name))
+    for row in rows:
+        if row.error:
+            message = f"It failed at {row.finished_at:%Y-%m-%d %H:%M} UTC: {row.error}"
+            advice = "It is tried again at its next turn; repair or upgrade its plugin."
+            yield Finding(f"job {row.name}", WARN, message, advice)
+
+
 _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
     ("database", _database),
     ("disk space", _space),
@@ -365,4 +378,5 @@ _CHECKS_WITHIN: tuple[tuple[str, _Look], ...] = (
     ("backends", _backends),
     ("audit", _audit),
     ("events", _deliveries),
+    ("jobs", _jobs),
 )

@@ -11,6 +11,7 @@ import click
 
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand
+from crm_core.cli.plugins import enable_named
 from crm_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ QUESTIONS = {
 @click.option("--language", metavar="TAG", help="Such as el or el-GR.")
 @click.option("--phone-region", metavar="CC", help="Country of phone numbers without a prefix.")
 @click.option("--admin", metavar="LOGIN", help="The administrator; acts for this account.")
+@click.option("--with", "plugins", metavar="NAMES", help="Plugins to enable, with commas.")
 @click.option("--yes", is_flag=True, help="Ask nothing; take what this machine suggests.")
 @pass_context
-def init(context: Context, /, *, yes: bool, **given: str | None) -> None:
+def init(context: Context, /, *, yes: bool, plugins: str | None, **given: str | None) -> None:
     """Set up a database and the first administrator.
 
     Asks on a terminal; elsewhere, and with --yes, it takes the flags and what this machine's own
@@ -56,6 +58,7 @@ def init(context: Context, /, *, yes: bool, **given: str | None) -> None:
             if is_installed(uow):
                 _tell(context, None, None)
                 return
+    wanted = _wanted_plugins(context, plugins)
     check_server(database)
     answers = _asked(given, ask=not yes and on_terminal())
     upgrade(database)
@@ -67,7 +70,22 @@ def init(context: Context, /, *, yes: bool, **given: str | None) -> None:
     except OSError as error:
         context.output.warn(f"No crm.toml was written ({error.strerror}): give --database-url.")
         written = None
+    for name in wanted:
+        enable_named(context, name, by=answers.admin)
     _tell(context, settings, written)
+
+
+def _wanted_plugins(context: Context, text: str | None) -> list[str]:
+    """Return the plugins to enable, each after those it requires; refuses those not there."""
+    from crm_core.plugins.activation import installed_plugin
+
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    installed = context.application.installed_plugins if names else None
+    if installed is None:
+        return []
+    for name in names:
+        installed_plugin(installed, name)
+    return [name for name in installed.plugins if name in names]
 
 
 def _has_tables(context: Context) -> bool:

@@ -48,13 +48,13 @@ def list_(context: Context) -> None:
 def enable(context: Context, name: str) -> None:
     """Take a plugin into use: makes or upgrades its tables; safe to repeat."""
     context.actor.require(MANAGE)
-    enable_named(context, name)
+    enable_named(context, name, by=context.actor.login)
     out = context.output
     out.data("plugins.enable/1", {"id": name}, lambda: out.line(f"{name} is enabled."))
 
 
-def enable_named(context: Context, name: str) -> None:
-    """Enable a plugin for the actor, whose right the caller has checked."""
+def enable_named(context: Context, name: str, *, by: str) -> None:
+    """Enable a plugin; ``by`` is who does it, whose right the caller has checked."""
     from crm_core.plugins.activation import enable_plugin
 
     application = context.application
@@ -62,7 +62,7 @@ def enable_named(context: Context, name: str) -> None:
         application.database,
         application.installed_plugins,
         name,
-        by=context.actor.login,
+        by=by,
         seconds=application.config.plugin_seconds * PATIENCE,
     )
 

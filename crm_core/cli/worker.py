@@ -109,6 +109,7 @@ class Worker:
                 job = lambda backend=backend: self._sync(backend)  # noqa: E731
                 codes.append(self._job(f"sync of {backend.name}", job))
         codes.append(self._job("events", self._relay))
+        codes.append(self._job("plugins' jobs", lambda: self._plugin_jobs(everything)))
         codes.append(self._job("audit sealing", self._seal))
         if everything or time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             codes.append(self._job("tidying", self._tidy))
@@ -145,6 +146,13 @@ class Worker:
         if report != type(report)():
             self.log.info("events handed over", **asdict(report))
         return EXIT_PARTLY if report.failed or report.dead else 0
+
+    def _plugin_jobs(self, everything: bool) -> int:
+        from crm_core.plugins.jobs import run_jobs
+
+        jobs = self.application.plugins.jobs
+        failed = run_jobs(self.application.database, jobs, everything=everything)
+        return EXIT_PARTLY if failed else 0
 
     def _tidy(self) -> int:
         from crm_core.access import system_actor

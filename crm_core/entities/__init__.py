@@ -31,7 +31,7 @@ from crm_core.entities.customer import (
 )
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
-from crm_core.entities.plugin import Plugin, PluginState
+from crm_core.entities.plugin import JobRun, Plugin, PluginState
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.sync import (
     Backend,
@@ -82,6 +82,7 @@ __all__ = [
     "DeliveryState",
     "Direction",
     "Interaction",
+    "JobRun",
     "OutboxEvent",
     "Ownership",
     "PaymentState",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base
-from crm_core.persistence.scope import Public
+from crm_core.persistence.scope import ByRight, Public
 
 
 class PluginState(StrEnum):
@@ -37,3 +37,18 @@ class Plugin(Base):
     table_prefix: Mapped[str] = mapped_column(default="")
     error: Mapped[str | None]
     changed_at: Mapped[datetime]
+
+
+class JobRun(Base):
+    """When a plugin's job was last begun and ended, by whichever worker; ``error`` if it failed."""
+
+    __tablename__ = "core_job_run"
+    __entity__ = "job_run"
+    __scope__ = ByRight("core.plugin.manage")
+    __audited__ = False
+    __personal__ = ()
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None]

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import MetaData, Table, delete, inspect, select
 
 from crm_core.access import Reach, system_actor
-from crm_core.entities.plugin import Plugin, PluginState
+from crm_core.entities.plugin import JobRun, Plugin, PluginState
 from crm_core.entities.sync import (
     Binding,
     Conflict,
@@ -154,7 +154,7 @@ def enable_plugin(
             reason is shown with it.
         RuleViolationError: A plugin that it requires is not enabled.
     """
-    loaded = _installed(everything, name)
+    loaded = installed_plugin(everything, name)
     actor = system_actor(f"enable:{name}:{by}")
     with unit_of_work(database, actor=actor) as uow:
         states = plugin_states(uow)
@@ -248,6 +248,7 @@ def purge_plugin(database: Database, everything: Installation, name: str, *, by:
             )
         prefix = row.table_prefix
         _forget(uow, RoleRight.right, f"{name}.")
+        _forget(uow, JobRun.name, f"{name}.")
         for model in (Binding, DeadLetter, PendingReference, SyncCursor, PushItem, Conflict):
             _forget(uow, model.entity, f"{name}_")
         forget_plugin(uow, name)
@@ -283,7 +284,13 @@ def upgrade_plugins(
         told(name, reason)
 
 
-def _installed(everything: Installation, name: str) -> Loaded:
+def installed_plugin(everything: Installation, name: str) -> Loaded:
+    """Return an installed plugin by name.
+
+    Raises:
+        PluginLoadError: It does not fit; says why.
+        NotFoundError: It is not installed.
+    """
     fault = everything.faults.get(name)
     if fault is not None:
         raise PluginLoadError(f"{name} cannot be enabled: {fault.reason}", details={"plugin": name})

@@ -108,7 +108,7 @@ class Push:
         """Write a batch and what hangs on it; return those that wait for another record."""
         batch = _Batch(self, entity, items)
         waiting = batch.run(last=last)
-        if entity == "customer":
+        if entity == "customer" and self.remote.writable("address"):
             ready = [item.local_id for item in items if item.local_id not in waiting]
             addresses = _Batch(self, "address", _addresses_of(self.context, ready))
             batch.failed |= addresses.run_for_customers()

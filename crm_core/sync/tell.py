@@ -91,9 +91,7 @@ def tell(
     return found
 
 
-def _there(
-    uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]
-) -> dict[UUID, str]:
+def _there(uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]) -> dict[UUID, str]:
     """Return the remote ids of local records that can be referred to over there."""
     found = bound_locals(uow, backend_id, entity, ids)
     return {key: remote_id for key, (remote_id, bound) in found.items() if bound.state not in GONE}

@@ -89,6 +89,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_core_currency")),
     )
     op.create_table(
+        "core_job_run",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("started_at", types.UtcDateTime(), nullable=False),
+        sa.Column("finished_at", types.UtcDateTime(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_core_job_run")),
+    )
+    op.create_table(
         "core_outbox",
         sa.Column(
             "id",
@@ -1161,6 +1169,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("dispatched_at IS NULL"),
     )
     op.drop_table("core_outbox")
+    op.drop_table("core_job_run")
     op.drop_table("core_currency")
     op.drop_table("core_backend")
     op.drop_index(

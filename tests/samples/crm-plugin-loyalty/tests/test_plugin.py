@@ -168,7 +168,7 @@ def test_cards_are_listed_in_pages(writing):
 
 def test_companies_are_welcomed_once(writing):
     with writing() as uow:
-        company, person = make_customer(uow, kind="company"), make_customer(uow)
+        company, (person,) = make_company(uow, contacts=1)
         message = created(company.id, person.id)
         welcome(uow, created(company.id, origin="sync:books"))
         assert list_cards(uow).items == []
