@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import structlog
 
@@ -52,7 +51,6 @@ STAGES = {"find": "matching", "create": "creating", "read": "reading back"}
 REST = "everything else"
 COMPARED = ("ref", "name", "email", "phone", "street", "city", "is_company", "function")
 NAMES = ("Ξενοδοχείο", "Pensjonat Łódź", "Кофейня", "هتل", "O'Brien & Sons")
-ACTOR = system_actor("bench")
 Load = tuple[list[str], list[list[str]], dict[str, Any]]
 
 
@@ -94,10 +92,10 @@ def bare_load(database: OdooDatabase, loads: list[Load]) -> float:
     transport, context = Overheard(database), loads[0][2]
     transport.execute("res.partner", "search_count", [])  # logs in
     begin = time.perf_counter()
-    for columns, rows in sheets.items():
+    for names, rows in sheets.items():
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
-            told = transport.execute("res.partner", "load", list(columns), batch, context=context)
+            told = transport.execute("res.partner", "load", list(names), batch, context=context)
             assert told["ids"], told
     seconds = time.perf_counter() - begin
     transport.close()
@@ -184,7 +182,7 @@ def _in_step(target: Database, remote: OdooBackend) -> Backend:
 
 
 def _change(target: Database, work: Callable[[UnitOfWork], Any]) -> Any:
-    with unit_of_work(target, actor=ACTOR, write=True) as uow:
+    with unit_of_work(target, actor=system_actor("bench"), write=True) as uow:
         found = work(uow)
         uow.commit()
     return found
@@ -231,8 +229,9 @@ def compare(count: int, rounds: int) -> dict[str, Any]:
             bare.append(bare_load(database, loads))
             theirs = partners(database)
         pushed.append(stages)
-        assert len(ours) == count, len(ours)
-        assert ours == theirs, next(pair for pair in zip(ours, theirs) if pair[0] != pair[1])
+        assert len(ours) == len(theirs) == count, (len(ours), len(theirs))
+        differing = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
+        assert not differing, differing[:3]
     medians = {name: statistics.median(each[name] for each in pushed) for name in pushed[0]}
     floor = statistics.median(bare)
     return {"bare": floor, "push": medians, "ratio": floor / medians["all"], "goal": GOAL}
@@ -261,6 +260,7 @@ def main() -> int:
         for stage in (*STAGES.values(), REST):
             print(f"{'push: ' + stage:<28}{seconds[stage]:8.2f} s")
         print(f"{'push: all':<28}{seconds['all']:8.2f} s{count / seconds['all']:10.0f} /s")
+        print(f"{'loading, share of the push':<28}{seconds['creating'] / seconds['all']:8.2f}")
         print(f"{'run with its reading':<28}{seconds['run']:8.2f} s")
         print(f"{'processor time of our own':<28}{seconds['processor']:8.2f} s")
         print(f"{'ratio to the bare load':<28}{found['ratio']:8.2f}   goal {GOAL}")

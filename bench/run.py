@@ -18,11 +18,14 @@ FOLDER = Path(__file__).parent
 # The sizes that the figures in docs/performance.md stand for, by the flag that sets them.
 SIZES: dict[str, dict[str, int]] = {
     "startup": {},
+    "hook_calls": {"--calls": 5_000},
     "relay_events": {"--events": 10_000},
+    "enable_plugin": {"--customers": 100_000},
     "search": {"--customers": 1_000_000},
     "import_customers": {"--customers": 100_000},
     "customer_card": {"--customers": 100_000, "--interactions": 2_000_000},
     "pull_partners": {"--partners": 20_000},
+    "push_customers": {"--customers": 2_000},
 }
 
 

@@ -29,7 +29,7 @@ from crm_core.sync.apply.plugin import PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import Progress, SyncContext
 from crm_core.sync.prefetch import prefetched
-from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity
+from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
 from crm_core.sync.push_queue import count_set_aside
 from crm_core.sync.pushing import Pushing, pushing_for
 from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
@@ -153,6 +153,7 @@ class _Run:
     retry: bool
     stages: dict[str, float] = field(default_factory=dict)
     pushing: Pushing | None = None
+    offered: list[RemoteEntity] = field(default_factory=list)
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
@@ -164,6 +165,8 @@ class _Run:
         try:
             entities = self._entities(wanted)
             self._begin()
+            for entity in self._unread(wanted):
+                self._guarded(self._push, entity)
             kept = entities
             for step in (self._exchange, self._vanished, self._links, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
@@ -189,23 +192,31 @@ class _Run:
         )
 
     def _entities(self, wanted: Collection[str] | None) -> Sequence[RemoteEntity]:
-        offered = [
+        self.offered = [
             entity
             for entity in self.context.remote.entities()
             if entity.name in self.context.appliers
         ]
-        for entity in offered:
+        for entity in self.offered:
             self.context.warnings.extend(entity.warnings)
         if wanted is None:
-            return offered
-        names = [entity.name for entity in offered]
+            return self.offered
+        names = [entity.name for entity in self.offered]
         unknown = sorted(set(wanted) - set(names))
         if unknown:
             raise InputError(
                 f"{self.context.backend_name} has no entity {', '.join(unknown)}; "
                 f"it has {', '.join(names)}."
             )
-        return [entity for entity in offered if entity.name in wanted]
+        return [entity for entity in self.offered if entity.name in wanted]
+
+    def _unread(self, wanted: Collection[str] | None) -> list[RemoteEntity]:
+        """Return what the remote has none of yet, such as a file that its first record makes."""
+        remote, told = self.context.remote, {each.name for each in self.offered}
+        if not isinstance(remote, WritableBackend):
+            return []
+        names = [name for name in self.context.tellers if wanted is None or name in wanted]
+        return [RemoteEntity(n, "") for n in names if n not in told and remote.writable(n)]
 
     def _begin(self) -> None:
         context = self.context

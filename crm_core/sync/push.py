@@ -78,8 +78,11 @@ class Push:
     def push(self, entity: str) -> None:
         """Write one entity: first what waits for nothing, then contacts of companies just made."""
         later: list[Waiting] = []
+        done = 0
         for chunk in self._chunks(entity):
             later += self._write(entity, chunk)
+            done += len(chunk)
+            self.context.progress(f"writing {entity}", done, None)
         while later:
             left: list[Waiting] = []
             for chunk in chunked(later, SIZE):
@@ -138,6 +141,8 @@ class _Batch:
         """
         self.read()
         waiting = {key for key in self.unbound() if self.told[key].waits_for}
+        if self.context.dry_run:
+            waiting = set()  # what they wait for would be made
         if last:
             self._refuse(waiting, NOT_THERE, _NOT_THERE)
             waiting = set()

@@ -10,6 +10,8 @@ import pytest
 
 from crm_core.cli.main import crm
 
+RUN = re.compile(r"^```sh\n.*?^```$", re.MULTILINE | re.DOTALL)
+"""Blocks that ``tests/journeys/test_docs_commands.py`` types."""
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -86,7 +88,16 @@ def _unknown(words: list[str]) -> str | None:
     return next(iter(sorted(flags - known)), None)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/development.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md"]
+    + [
+        f"docs/{name}.md"
+        for name in ("admins", "connectors", "development", "events", "plugins", "sync")
+    ],
+)
 def test_every_command_shown_exists(tree, document):
-    commands = _commands_in((tree.root / document).read_text(encoding="utf-8"))
+    text = (tree.root / document).read_text(encoding="utf-8")
+    commands = _commands_in(RUN.sub("", text))
+    assert commands
     assert {line: word for line in commands if (word := _unknown(line.split()))} == {}

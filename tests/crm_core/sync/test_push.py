@@ -17,9 +17,10 @@ from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.contact_details import add_address, set_contact_point
 from crm_core.services.customers import archive_customer, create_customer, edit_customer
 from crm_core.services.relationships import relate_customers
-from crm_core.services.tags import add_tags
+from crm_core.services.tags import add_tags, tag_customer
 from crm_core.sync.permit import accept_plan, confirm_backend, plan_was_shown
 from crm_core.sync.push_queue import HANDLER
+from crm_core.testing.front_office import FrontOffice
 from crm_files.backend import FilesBackend
 
 
@@ -325,3 +326,22 @@ def test_the_actor_needs_the_right(pushing: PushingOffice) -> None:
     with unit_of_work(pushing.database, actor=nobody, write=True) as uow:
         with pytest.raises(Exception, match="lacks the right"):
             accept_plan(uow, "main")
+
+
+def test_an_empty_folder_is_a_back_office(database: Any, system: Actor, tmp_path: Any) -> None:
+    office = FrontOffice(database, system, lambda: FilesBackend(tmp_path))
+    office.accept()
+    company = office.create("First Ltd", kind="company")
+    office.change(lambda uow: tag_customer(uow, company, ["New"]))
+    contact = office.create("First Contact")
+    office.change(lambda uow: relate_customers(uow, contact, "contact_of", company))
+    plan = office.run(dry_run=True)
+    assert {name: n["created"] for name, n in plan.pushed.items()} == {"tag": 1, "customer": 2}
+    assert not list(tmp_path.glob("*.csv"))
+    report = office.run()
+    assert {name: n["created"] for name, n in report.pushed.items()} == {"tag": 1, "customer": 2}
+    assert office.run().pushed == {}
+    with (tmp_path / "customers.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["name"]: row for row in csv.DictReader(stream)}
+    assert rows["First Contact"]["parent_ref"] == rows["First Ltd"]["id"]
+    assert rows["First Ltd"]["tag_refs"]

@@ -102,7 +102,7 @@ def show(context: Context, card: str, entries: int) -> None:
     out = context.output
 
     def draw() -> None:
-        out.fields((name.replace("_", " ").capitalize(), value) for name, value in facts.items())
+        out.fields([(name.replace("_", " ").capitalize(), facts[name]) for name in facts])
         out.table(
             ("When", "Points", "Why"), [(e["created_at"], e["points"], e["reason"]) for e in booked]
         )

@@ -65,7 +65,7 @@ def _loaded(schema: Schema, values: Mapping[str, Any], code: str) -> dict[str, A
     try:
         loaded: dict[str, Any] = schema.load(values)
     except ValidationError as error:
-        faults = {name: " ".join(texts) for name, texts in error.normalized_messages().items()}
+        faults = {name: " ".join(error.messages_dict[name]) for name in error.messages_dict}
         told = "; ".join(f"{name}: {text}" for name, text in faults.items())
         raise InputError(f"Correct this: {told}", code=code, details=faults) from None
     return loaded

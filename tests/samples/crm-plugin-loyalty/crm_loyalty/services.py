@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.entities import Customer
 from crm_core.errors import InputError, NotFoundError
+from crm_core.events import RecordsChanged
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
@@ -29,7 +30,7 @@ from crm_loyalty.models import LoyaltyCard, LoyaltyEntry, LoyaltySteward, Tier
 from crm_loyalty.permissions import APPOINT, CREDIT, END, ISSUE, REDEEM, VIEW
 from crm_loyalty.schemas import load_card, load_entry
 
-TIER_FROM = {Tier.BRONZE: 0, Tier.SILVER: 1_000, Tier.GOLD: 5_000}
+TIER_FROM: dict[str, int] = {Tier.BRONZE: 0, Tier.SILVER: 1_000, Tier.GOLD: 5_000}
 A_ROUND = 500
 
 
@@ -168,7 +169,7 @@ def find_card(uow: UnitOfWork, text: str) -> LoyaltyCard:
     known = LoyaltyCard.number == typed.upper()
     if (key := _key(typed)) is not None:
         known = or_(known, LoyaltyCard.id == key)
-    card = uow.scalar(select(LoyaltyCard).where(known))
+    card: LoyaltyCard | None = uow.scalar(select(LoyaltyCard).where(known))
     if card is None:
         raise NotFoundError(
             f"There is no loyalty card {typed}: see crm loyalty list.",
@@ -243,9 +244,10 @@ def appoint_steward(uow: UnitOfWork, tag: str, login: str) -> LoyaltySteward:
     uow.actor.require(APPOINT)
     user = user_named(uow, login)
     name = filled(tag, "tag").casefold()
-    steward = uow.scalar(select(LoyaltySteward).where(LoyaltySteward.tag == name))
+    known = select(LoyaltySteward).where(LoyaltySteward.tag == name)
+    steward: LoyaltySteward | None = uow.scalar(known)
     if steward is None:
-        return uow.add(LoyaltySteward(tag=name, user_id=user.id))
+        steward = uow.add(LoyaltySteward(tag=name, user_id=user.id))
     steward.user_id = user.id
     return steward
 
@@ -336,6 +338,7 @@ def _issued(
     uow.flush()
     for card in cards:
         uow.record(CardIssued(card.id, card.customer_id, card.tier, card.expires_on))
+    _tell_back_offices(uow, *cards)
     return cards
 
 
@@ -350,7 +353,7 @@ def _number(card_id: UUID) -> str:
 def _live_card(uow: UnitOfWork, card_id: UUID, right: str) -> LoyaltyCard:
     """Return a card as it is now, held against all others until this transaction ends."""
     wanted = select(LoyaltyCard).where(LoyaltyCard.id == card_id).with_for_update()
-    card = uow.scalar(wanted.execution_options(populate_existing=True))
+    card: LoyaltyCard | None = uow.scalar(wanted.execution_options(populate_existing=True))
     if card is None:
         raise NotFoundError(
             f"There is no loyalty card {card_id}: see crm loyalty list.",
@@ -369,9 +372,16 @@ def _book(uow: UnitOfWork, card: LoyaltyCard, points: int, reason: str) -> None:
     """Change a card's points, and say so in an entry and an event."""
     card.points += points
     card.updated_at = uow.now
-    uow.add(LoyaltyEntry(card_id=card.id, points=points, reason=reason, created_at=uow.now))
+    uow.add(LoyaltyEntry(card_id=card.id, points=points, reason=reason, created_at=card.updated_at))
     uow.flush()
     uow.record(PointsChanged(card.id, card.customer_id, points, card.points))
+    _tell_back_offices(uow, card)
+
+
+def _tell_back_offices(uow: UnitOfWork, *cards: LoyaltyCard) -> None:
+    """Have the back offices hear of what they are told of cards: see ``crm_loyalty.sync.read``."""
+    if cards:
+        uow.record(RecordsChanged(LoyaltyCard.__entity__, tuple(card.id for card in cards)))
 
 
 def _raise_tier(uow: UnitOfWork, card: LoyaltyCard) -> None:
@@ -379,9 +389,9 @@ def _raise_tier(uow: UnitOfWork, card: LoyaltyCard) -> None:
     reached = (tier for tier, points in TIER_FROM.items() if card.points >= points)
     earned = max(reached, key=TIER_FROM.__getitem__)
     if TIER_FROM[earned] > TIER_FROM[card.tier]:
-        card.tier = earned.value
+        card.tier = str(earned)
         uow.flush()
-        uow.record(TierRaised(card.id, card.customer_id, earned.value))
+        uow.record(TierRaised(card.id, card.customer_id, card.tier))
 
 
 def _end(uow: UnitOfWork, card: LoyaltyCard, reason: str) -> None:
