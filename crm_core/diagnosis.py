@@ -194,7 +194,7 @@ def _space(application: Application) -> Iterator[Finding]:
 
 def _plugins(application: Application) -> Iterator[Finding]:
     from crm_core.access import system_actor
-    from crm_core.plugins.activation import list_plugins
+    from crm_core.plugins.activation import MISSING, list_plugins
 
     installed, host = application.installed_plugins, application.plugins
     if not _is_usable(application):
@@ -213,10 +213,10 @@ def _plugins(application: Application) -> Iterator[Finding]:
         if info.reason is None:
             yield Finding(name, OK, f"{info.title} {info.version}, {info.state}")
             continue
-        advice = (
-            f"All else goes on without it. Repair, upgrade or uninstall it, then: crm plugins "
-            f"enable {info.name}; or: crm plugins disable {info.name}"
-        )
+        cure = f"Repair or upgrade it, then: crm plugins enable {info.name}"
+        if info.state == MISSING:
+            cure = "Install it again"
+        advice = f"All else goes on without it. {cure}; or: crm plugins disable {info.name}"
         yield Finding(name, WARN, f"Left out ({info.state}): {info.reason}", advice)
 
 
@@ -261,7 +261,9 @@ def _setup(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
 
 
 def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
+    from crm_core.entities.sync import Backend
     from crm_core.services.backends import list_backends
+    from crm_core.sync.permit import permit_of
 
     backends = list_backends(uow)
     if not backends:
@@ -277,6 +279,9 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
             message = f"{backend['set_aside']} records are set aside."
             advice = f"Reasons: crm sync status {backend['name']}"
             yield Finding(name, WARN, message, advice)
+        permit = permit_of(uow, uow.get(Backend, backend["id"]))
+        if permit.is_accepted and permit.refusal:
+            yield Finding(name, WARN, permit.refusal)
 
 
 def _access(application: Application, backend: dict[str, Any], name: str) -> Iterator[Finding]:

@@ -42,7 +42,8 @@ MANAGE = "core.plugin.manage"
 ACTIVATION = "plugin_activation"
 """Key of the setting that holds the activation number."""
 MISSING = "missing"
-"""State shown for a plugin that was enabled here and is not installed any more."""
+"""State shown for a plugin that was enabled here and is not found."""
+_NOT_FOUND = "It is not installed any more, or --safe-mode or CRM_DISABLE_PLUGINS leaves it out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def list_plugins(uow: UnitOfWork, everything: Installation, host: PluginHost) ->
                 version=manifest.version if manifest else None,
                 state=state,
                 requires=manifest.requires if manifest else (),
-                reason="It is not installed any more." if state == MISSING else reason,
+                reason=_NOT_FOUND if state == MISSING else reason,
                 has_data=f"alembic_version_{name}" in tables,
             )
         )

@@ -6,7 +6,7 @@ is decided here, by the field's master.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crm_core.entities.customer import Address
@@ -97,7 +97,10 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
     bound = {
         change.bound.local_id: change
         for change in changes
-        if change.bound is not None and change.bound.snapshot is not None
+        if change.bound is not None
+        and change.bound.snapshot is not None
+        # What was just written comes back as it was sent: nothing of ours is then read for it.
+        and any(_moved(change))
     }
     if not (context.is_merging and entity in context.tellers and entity != "tag" and bound):
         return 0
@@ -134,12 +137,20 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
     return len(rows)
 
 
+def _moved(change: Change) -> Iterator[str]:
+    """Yield the fields that changed over there and do not merge as sets."""
+    for field in change.record.values:
+        if field not in MERGED_AS_SETS and change.differs(field):
+            yield field
+
+
 def _at_odds(change: Change, told: Told) -> list[tuple[str, str, Any, Any]]:
     """Return (field, part, ours, theirs) of what both sides changed to different values."""
     found = []
-    for field, theirs in change.record.values.items():
-        if field in MERGED_AS_SETS or field not in told.values or not change.differs(field):
+    for field in _moved(change):
+        if field not in told.values:
             continue
+        theirs = change.record.values[field]
         base, ours = change.before(field), told.values[field]
         if field in MERGED_BY_PART:
             base, ours, their_parts = base or {}, ours or {}, theirs or {}

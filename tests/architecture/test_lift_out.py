@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import subprocess
@@ -118,17 +120,8 @@ def test_lifted_out_it_passes_the_suite(name, environment, tmp_path):
     tests = tmp_path / "tests"
     tests.mkdir()
     (tests / "test_suite.py").write_text(SUITE.format(name=name), encoding="utf-8")
-    command = [str(environment), "-m", "pytest", "-q", "-p", "crm_core.testing.fixtures", "."]
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("CRM_", "PYTHON", "PYTEST"))}
-    done = subprocess.run(
-        command,
-        cwd=tests,
-        env={**env, "PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    words = ("-m", "pytest", "-q", "-p", "crm_core.testing.fixtures", ".")
+    done = in_environment(environment, site, tests, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
 
@@ -147,3 +140,99 @@ print([n for n in PACKAGES if importlib.util.find_spec(n)])
     place, points, packages = done.stdout.splitlines()
     assert not Path(place).is_relative_to(ROOT)
     assert (points, packages) == ("[]", "[]")
+
+
+SAMPLE = ROOT / "tests" / "samples" / "crm-plugin-loyalty"
+
+
+@pytest.fixture(scope="module")
+def sample_site(tmp_path_factory) -> Path:
+    """The sample plugin and the connector for folders, built and installed side by side."""
+    folder = tmp_path_factory.mktemp("sample")
+    site = folder / "site"
+    unpack(build(SAMPLE, folder / "sample"), site)
+    unpack(build(lifted_out("files", folder / "files"), folder / "wheel"), site)
+    return site
+
+
+def test_the_sample_passes_its_own_tests(environment, sample_site, tmp_path):
+    shutil.copytree(SAMPLE / "tests", tmp_path / "tests")
+    done = in_environment(
+        environment, sample_site, tmp_path / "tests",
+        "-m", "pytest", "-q", "-p", "crm_core.testing.fixtures", ".",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout
+
+
+def test_the_sample_is_enabled_used_disabled_and_purged(environment, sample_site, tmp_path):
+    def crm(*words: str, code: int = 0) -> str:
+        main = "from crm_core.cli.main import main; main()"
+        done = in_environment(environment, sample_site, tmp_path, "-c", main, *words)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def data(*words: str):
+        return json.loads(crm(*words, "--json"))["data"]
+
+    crm("init", "--yes")
+    assert "loyalty" in crm("--help")
+    assert "crm plugins enable loyalty" in crm("loyalty", "list", code=1)
+    crm("plugins", "enable", "loyalty")
+    crm("customer", "add", "Φούρνος Ήλιος", "--kind", "company")
+    (card,) = data("loyalty", "list")["items"]
+    crm("loyalty", "credit", card["number"], "1200", "--reason", "Order 7")
+    assert data("loyalty", "show", card["number"])["tier"] == "silver"
+    (customer,) = data("customer", "search", "Φούρνος")["items"]
+    assert "1200" in crm("customer", "show", customer["id"])
+    refused = crm("customer", "archive", customer["id"], code=1)
+    assert "has 1200 points" in refused
+
+    folder = tmp_path / "office"
+    folder.mkdir()
+    crm("backend", "add", "files", "main", "--path", str(folder))
+    crm("sync", "plan", "main")
+    crm("sync", "run", "main", "--accept-plan")
+    crm("loyalty", "redeem", card["number"], "200", "--reason", "A kettle")
+    crm("sync", "run", "main")
+    path = folder / "loyalty_card.csv"
+    (row,) = read_rows(path)
+    assert (row["number"], row["points"]) == (card["number"], "1000")
+    path.write_text(path.read_text(encoding="utf-8").replace("1000", "1500"), encoding="utf-8")
+    crm("sync", "run", "main")
+    assert data("loyalty", "show", card["number"])["points"] == 1500
+    crm("worker", "--once")
+    assert "plugin loyalty" in crm("doctor")
+
+    crm("plugins", "disable", "loyalty")
+    assert "1500" not in crm("customer", "show", customer["id"])
+    assert "crm plugins enable loyalty" in crm("loyalty", "list", code=1)
+    crm("plugins", "enable", "loyalty")
+    assert data("loyalty", "show", card["number"])["points"] == 1500
+    crm("plugins", "disable", "loyalty")
+    assert "Nothing was dropped" in crm("plugins", "purge", "loyalty", code=2)
+    dropped = data("plugins", "purge", "loyalty", "--confirm", "loyalty")["dropped"]
+    assert "loyalty_card" in dropped
+    assert len(data("customer", "list")["items"]) == 1
+    crm("customer", "archive", customer["id"])
+
+
+def in_environment(python: Path, site: Path, folder: Path, *words: str):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CRM_", "PYTHON", "PYTEST"))}
+    env |= {"PYTHONPATH": str(site), "HOME": str(folder), "CRM_CONFIG_HOME": str(folder)}
+    return subprocess.run(
+        [str(python), *words],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

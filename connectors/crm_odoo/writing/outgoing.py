@@ -51,6 +51,10 @@ class Outgoing:
             for field in mapping.fields
             if field.write is not None and any(chosen(name, info) for name in field.write.into)
         }
+        self._into = {
+            field: {remote.partition(".")[0] for remote in write.into}
+            for field, write in self._writes.items()
+        }
         self._readers = {
             field: (converter, keys or (key,)) for field, converter, key, keys in shape.plan
         }
@@ -132,7 +136,7 @@ class Outgoing:
                 raise NotHeldError(f"{field}: Odoo has no {plain!r} yet. Create that first.")
             written[name] = found[lookup.gives] if found else None
             read[remote] = found[lookup.field] if found else None
-        into = {remote.partition(".")[0] for remote in write.into}
+        into = self._into[field]
         return _Placed({name: sent for name, sent in written.items() if name in into}, read)
 
     def _found(

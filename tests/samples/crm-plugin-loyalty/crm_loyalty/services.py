@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from crm_core.services.lookup import permitted_customer
 from crm_core.services.settings import load_settings
 from crm_core.services.users import user_named
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 
 from crm_loyalty.errors import (
     CardEndedError,
@@ -32,6 +33,14 @@ from crm_loyalty.schemas import load_card, load_entry
 
 TIER_FROM: dict[str, int] = {Tier.BRONZE: 0, Tier.SILVER: 1_000, Tier.GOLD: 5_000}
 A_ROUND = 500
+
+
+class CardRecord(NamedTuple):
+    """What a back office says of a card: ``values`` were checked by ``load_card``."""
+
+    card_id: UUID | None
+    customer_id: UUID | None
+    values: Mapping[str, Any]
 
 
 def issue_card(
@@ -67,8 +76,10 @@ def issue_card(
             f"The card would have expired on {day}: name a day to come.",
             code="loyalty.card.expired",
         )
-    _require_free(uow, customer.id, values.get("number"))
-    (card,) = _issued(uow, [customer.id], **values)
+    record = CardRecord(None, customer.id, values)
+    _Shelf(_touched(uow, [record])).require_free(customer.id, values.get("number"))
+    card = _new_card(uow, customer.id, issued_on=today, **values)
+    _flush(uow)
     return card
 
 
@@ -82,7 +93,11 @@ def welcome_companies(uow: UnitOfWork, customer_ids: Sequence[UUID]) -> int:
         Customer.archived_at.is_(None),
         ~had_one.exists(),
     )
-    return len(_issued(uow, uow.scalars(wanted).all()))
+    today = _today(uow)
+    welcomed = uow.scalars(wanted).all()
+    cards = [_new_card(uow, customer_id, issued_on=today) for customer_id in welcomed]
+    _flush(uow)
+    return len(cards)
 
 
 def credit_points(uow: UnitOfWork, card_id: UUID, points: int, *, reason: str = "") -> LoyaltyCard:
@@ -99,6 +114,7 @@ def credit_points(uow: UnitOfWork, card_id: UUID, points: int, *, reason: str = 
     card = _live_card(uow, card_id, CREDIT)
     _book(uow, card, entry["points"], entry["reason"])
     _raise_tier(uow, card)
+    uow.flush()
     return card
 
 
@@ -121,6 +137,7 @@ def redeem_points(uow: UnitOfWork, card_id: UUID, points: int, *, reason: str = 
             details={"card_id": str(card.id), "points": card.points},
         )
     _book(uow, card, -entry["points"], entry["reason"])
+    uow.flush()
     return card
 
 
@@ -135,6 +152,7 @@ def end_card(uow: UnitOfWork, card_id: UUID, *, reason: str = "Ended") -> Loyalt
     uow.actor.require(END)
     card = _live_card(uow, card_id, END)
     _end(uow, card, filled(reason, "reason"))
+    uow.flush()
     return card
 
 
@@ -252,47 +270,112 @@ def appoint_steward(uow: UnitOfWork, tag: str, login: str) -> LoyaltySteward:
     return steward
 
 
-def store_card(uow: UnitOfWork, customer_id: UUID, values: dict[str, Any]) -> LoyaltyCard:
-    """Keep a card that a back office issued; one of the same number becomes that card.
+def store_cards(uow: UnitOfWork, records: Sequence[CardRecord]) -> list[LoyaltyCard]:
+    """Keep what a back office says of cards, and return them in this order.
+
+    A card of the same number and customer as a new one becomes that card. A difference in points
+    becomes an entry.
 
     Args:
         uow: A writing unit of work.
-        customer_id: Whose card.
-        values: Checked by ``load_card``; ``number`` is among them.
+        records: A batch of them, each with what is new or has changed.
 
     Raises:
-        PermissionDeniedError: The right is missing, or does not reach this customer.
-        CardHeldError: The customer has another card that is still good.
-        NumberTakenError: The card of this number is another customer's.
+        PermissionDeniedError: The right is missing.
+        CardHeldError: A customer has another card that is still good.
+        NumberTakenError: Another card bears a number.
+        CardEndedError: The points of a card changed that is no longer good.
     """
-    customer = permitted_customer(uow, customer_id, ISSUE)
-    same = select(LoyaltyCard).where(
-        LoyaltyCard.number == values["number"],
-        LoyaltyCard.customer_id == customer.id,
-        LoyaltyCard.ended_at.is_(None),
+    uow.actor.require(ISSUE)
+    shelf = _Shelf(_touched(uow, records))
+    today = _today(uow)
+    cards = [_placed(uow, shelf, record, today) for record in records]
+    _flush(uow)
+    for card, record in zip(cards, records, strict=True):
+        difference = record.values.get("points", card.points) - card.points
+        if difference:
+            _require_live(card)
+            _book(uow, card, difference, "Back office")
+    uow.flush()
+    return cards
+
+
+class _Shelf:
+    """Cards at hand, by what no two of them have in common."""
+
+    def __init__(self, cards: Iterable[LoyaltyCard]) -> None:
+        self.by_id: dict[UUID, LoyaltyCard] = {}
+        self.by_number: dict[str, LoyaltyCard] = {}
+        self.by_holder: dict[UUID, LoyaltyCard] = {}
+        for card in cards:
+            self.put(card)
+
+    def put(self, card: LoyaltyCard) -> None:
+        self.by_id[card.id] = card
+        self.by_number[card.number] = card
+        if card.ended_at is None:
+            self.by_holder[card.customer_id] = card
+
+    def find(self, record: CardRecord) -> LoyaltyCard | None:
+        """Return the card of a record, else the same one as it was issued here."""
+        if record.card_id is not None and record.card_id in self.by_id:
+            return self.by_id[record.card_id]
+        same = self.by_holder.get(record.customer_id) if record.customer_id else None
+        return same if same and same.number == record.values.get("number") else None
+
+    def require_free(
+        self, customer_id: UUID, number: str | None, *, by: LoyaltyCard | None = None
+    ) -> None:
+        """Refuse a second card for a customer, and a number that another card bears."""
+        held = self.by_holder.get(customer_id, by)
+        if held is not by and held is not None:
+            raise CardHeldError(
+                f"The customer has card {held.number}: end it first.",
+                details={"customer_id": str(customer_id), "number": held.number},
+            )
+        if number is not None and self.by_number.get(number, by) is not by:
+            raise NumberTakenError(
+                f"Another card bears the number {number}: give another.",
+                details={"number": number},
+            )
+
+
+def _touched(uow: UnitOfWork, records: Sequence[CardRecord]) -> Sequence[LoyaltyCard]:
+    """Return all cards that records are about or may get in the way of."""
+    card = LoyaltyCard
+    holders = [record.customer_id for record in records if record.customer_id]
+    wanted = or_(
+        card.id.in_([record.card_id for record in records if record.card_id]),
+        card.number.in_(
+            [record.values["number"] for record in records if "number" in record.values]
+        ),
+        card.customer_id.in_(holders) & card.ended_at.is_(None),
     )
-    if (card := uow.scalar(same)) is not None:
-        return correct_card(uow, card, customer.id, values)
-    _require_free(uow, customer.id, values["number"])
-    given = {name: value for name, value in values.items() if name != "points"}
-    (card,) = _issued(uow, [customer.id], **given)
-    return correct_card(uow, card, customer.id, values)
+    return uow.scalars(select(card).where(wanted)).all()
 
 
-def correct_card(
-    uow: UnitOfWork, card: LoyaltyCard, customer_id: UUID, values: dict[str, Any]
-) -> LoyaltyCard:
-    """Take over what a back office says of a card; a difference in points becomes an entry."""
-    customer = permitted_customer(uow, customer_id, ISSUE)
-    known = dict(values)
-    difference = known.pop("points", card.points) - card.points
-    for name, value in known.items():
-        setattr(card, name, value)
-    card.customer_id = customer.id
-    card.updated_at = uow.now
-    if difference:
-        _book(uow, card, difference, "Back office")
+def _placed(uow: UnitOfWork, shelf: _Shelf, record: CardRecord, today: date) -> LoyaltyCard:
+    """Make or change the card of a record, but for its points."""
+    card = shelf.find(record)
+    values = {name: value for name, value in record.values.items() if name != "points"}
+    holder = record.customer_id or (card.customer_id if card else None)
+    if holder is None:
+        raise InputError("A new card needs its customer.", code="loyalty.card.invalid")
+    if card is None:
+        shelf.require_free(holder, values.get("number"))
+        card = _new_card(uow, holder, **{"issued_on": today, **values})
+    else:
+        if card.ended_at is None:
+            shelf.require_free(holder, values.get("number"), by=card)
+        _change(card, customer_id=holder, updated_at=uow.now, **values)
+        _tell_back_offices(uow, card)
+    shelf.put(card)
     return card
+
+
+def _change(card: LoyaltyCard, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(card, name, value)
 
 
 def _today(uow: UnitOfWork) -> date:
@@ -306,40 +389,28 @@ def _key(text: str) -> UUID | None:
         return None
 
 
-def _require_free(uow: UnitOfWork, customer_id: UUID, number: str | None) -> None:
-    """Refuse a second card for a customer, and a number that another card bears."""
-    card = LoyaltyCard
-    held = card.customer_id == customer_id, card.ended_at.is_(None)
-    if (other := uow.scalar(select(card.number).where(*held))) is not None:
-        raise CardHeldError(
-            f"The customer has card {other}: end it first.",
-            details={"customer_id": str(customer_id), "number": other},
-        )
-    taken = select(card.id).where(card.number == number)
-    if number is not None and uow.scalar(taken) is not None:
-        raise NumberTakenError(
-            f"Another card bears the number {number}: give another.", details={"number": number}
-        )
-
-
-def _issued(
-    uow: UnitOfWork, customer_ids: Sequence[UUID], *, number: str | None = None, **values: Any
-) -> list[LoyaltyCard]:
-    """Store a card for each of some customers who may have one."""
+def _new_card(
+    uow: UnitOfWork, customer_id: UUID, *, number: str | None = None, **values: Any
+) -> LoyaltyCard:
+    """Give a customer who may have one a card; to be sent with ``_flush``."""
     now = uow.now
-    known = {"tier": Tier.BRONZE.value, "issued_on": _today(uow), **values}
-    cards = []
-    for customer_id in customer_ids:
-        card = LoyaltyCard(
-            customer_id=customer_id, points=0, created_at=now, updated_at=now, **known
-        )
-        card.number = number or _number(card.id)
-        cards.append(uow.add(card))
-    uow.flush()
-    for card in cards:
-        uow.record(CardIssued(card.id, card.customer_id, card.tier, card.expires_on))
-    _tell_back_offices(uow, *cards)
-    return cards
+    known = {"tier": Tier.BRONZE.value, **values}
+    card = LoyaltyCard(customer_id=customer_id, points=0, created_at=now, updated_at=now, **known)
+    card.number = number or _number(card.id)
+    uow.add(card)
+    uow.record(CardIssued(card.id, card.customer_id, card.tier, card.expires_on))
+    _tell_back_offices(uow, card)
+    return card
+
+
+def _flush(uow: UnitOfWork) -> None:
+    """Send new cards; somebody else may have issued one in the meantime."""
+    try:
+        uow.flush()
+    except IntegrityError:
+        raise CardHeldError(
+            "A card was just issued to this customer or with this number: see crm loyalty list."
+        ) from None
 
 
 def _number(card_id: UUID) -> str:
@@ -361,11 +432,15 @@ def _live_card(uow: UnitOfWork, card_id: UUID, right: str) -> LoyaltyCard:
             details={"card": str(card_id)},
         )
     permitted_customer(uow, card.customer_id, right)
+    _require_live(card)
+    return card
+
+
+def _require_live(card: LoyaltyCard) -> None:
     if card.ended_at is not None:
         raise CardEndedError(
             f"Card {card.number} has ended: issue a new one.", details={"card_id": str(card.id)}
         )
-    return card
 
 
 def _book(uow: UnitOfWork, card: LoyaltyCard, points: int, reason: str) -> None:
@@ -373,15 +448,13 @@ def _book(uow: UnitOfWork, card: LoyaltyCard, points: int, reason: str) -> None:
     card.points += points
     card.updated_at = uow.now
     uow.add(LoyaltyEntry(card_id=card.id, points=points, reason=reason, created_at=card.updated_at))
-    uow.flush()
     uow.record(PointsChanged(card.id, card.customer_id, points, card.points))
     _tell_back_offices(uow, card)
 
 
-def _tell_back_offices(uow: UnitOfWork, *cards: LoyaltyCard) -> None:
-    """Have the back offices hear of what they are told of cards: see ``crm_loyalty.sync.read``."""
-    if cards:
-        uow.record(RecordsChanged(LoyaltyCard.__entity__, tuple(card.id for card in cards)))
+def _tell_back_offices(uow: UnitOfWork, card: LoyaltyCard) -> None:
+    """Have back offices be told of a card as it is then: see ``crm_loyalty.sync.read``."""
+    uow.record(RecordsChanged(LoyaltyCard.__entity__, (card.id,)))
 
 
 def _raise_tier(uow: UnitOfWork, card: LoyaltyCard) -> None:
@@ -390,7 +463,6 @@ def _raise_tier(uow: UnitOfWork, card: LoyaltyCard) -> None:
     earned = max(reached, key=TIER_FROM.__getitem__)
     if TIER_FROM[earned] > TIER_FROM[card.tier]:
         card.tier = str(earned)
-        uow.flush()
         uow.record(TierRaised(card.id, card.customer_id, card.tier))
 
 
@@ -399,11 +471,11 @@ def _end(uow: UnitOfWork, card: LoyaltyCard, reason: str) -> None:
     if forfeited:
         _book(uow, card, -forfeited, reason)
     card.ended_at = card.updated_at = uow.now
-    uow.flush()
     uow.record(CardEnded(card.id, card.customer_id, forfeited))
 
 
 def _end_all(uow: UnitOfWork, cards: Sequence[LoyaltyCard], reason: str) -> int:
     for card in cards:
         _end(uow, card, reason)
+    uow.flush()
     return len(cards)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from crm_loyalty.models import LoyaltyCard
 from crm_loyalty.schemas import load_card
-from crm_loyalty.services import correct_card, end_cards, store_card
+from crm_loyalty.services import CardRecord, end_cards, store_cards
 
 
 def read(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
@@ -23,10 +23,7 @@ def read(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any
 
 def apply(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
     """Write cards that are new or changed over there, and return their ids in this order."""
-    bound = [record.local_id for record in records if record.local_id]
-    known = {c.id: c for c in uow.scalars(select(LoyaltyCard).where(LoyaltyCard.id.in_(bound)))}
-    cards = [_applied(uow, known.get(record.local_id), record.values) for record in records]
-    uow.flush()
+    cards = store_cards(uow, [_record(incoming) for incoming in records])
     return [card.id for card in cards]
 
 
@@ -45,8 +42,7 @@ def _neutral(card: LoyaltyCard) -> dict[str, Any]:
     }
 
 
-def _applied(uow: UnitOfWork, card: LoyaltyCard | None, incoming: Mapping[str, Any]) -> LoyaltyCard:
-    values = load_card({name: incoming[name] for name in incoming if name != "customer_ref"})
-    if card is None:
-        return store_card(uow, incoming["customer_ref"], values)
-    return correct_card(uow, card, incoming.get("customer_ref", card.customer_id), values)
+def _record(incoming: IncomingRecord) -> CardRecord:
+    values = dict(incoming.values)
+    customer_id = values.pop("customer_ref", None)
+    return CardRecord(incoming.local_id, customer_id, load_card(values))

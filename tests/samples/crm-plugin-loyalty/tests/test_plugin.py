@@ -272,3 +272,11 @@ def test_the_sync_adopts_a_card_of_the_same_number(writing, customer_id, card_id
         assert apply(uow, [IncomingRecord(None, values)]) == [card_id]
         with pytest.raises(CardHeldError):
             apply(uow, [IncomingRecord(None, other)])
+
+
+def test_a_batch_with_one_number_twice_is_refused(writing):
+    with writing() as uow:
+        refs = [make_customer(uow).id for _ in range(2)]
+        batch = [IncomingRecord(None, {"customer_ref": ref, "number": "TWICE"}) for ref in refs]
+        with pytest.raises(NumberTakenError):
+            apply(uow, batch)
