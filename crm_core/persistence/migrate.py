@@ -27,7 +27,8 @@ ENVIRONMENT = Path(__file__).with_name("migrations")
 ADVISORY_LOCK = 0x63726D_6D6967
 """Held on PostgreSQL while tables change, so that two upgrading processes take turns."""
 
-
+REVISIONS = "[0-9]*_*.py"
+"""What a line's files are called."""
 CIRCUMSTANCES = frozenset(
     f"core.database.{fault}"
     for fault in (
@@ -60,7 +61,7 @@ class MigrationLine:
     @property
     def revisions(self) -> tuple[str, ...]:
         """Ids of the revisions known to this version of the product, oldest first."""
-        return tuple(sorted(file.name.split("_")[0] for file in self.folder.glob("[0-9]*_*.py")))
+        return tuple(sorted(file.name.split("_")[0] for file in self.folder.glob(REVISIONS)))
 
 
 CORE = MigrationLine("core", "core_", ENVIRONMENT / "versions")

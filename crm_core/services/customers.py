@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -136,7 +137,7 @@ def archive_customer(
             f"{customer.name} cannot be archived now: "
             + " ".join(objection.message for objection in objections),
             code="core.customer.archive_refused",
-            details={"objections": [objection.message for objection in objections]},
+            details={"objections": [asdict(objection) for objection in objections]},
         )
     customer.archived_at = customer.updated_at = uow.now
     return customer

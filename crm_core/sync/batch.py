@@ -160,7 +160,8 @@ def _halve(
             if len(part) > 1:
                 _halve(context, entity, part, faults)
             else:
-                log.warning("record set aside", entity=entity, exc_info=True)
+                is_known = isinstance(error, CrmError)  # it says itself what is wrong
+                log.warning("record set aside", entity=entity, exc_info=not is_known)
                 faults.append(_fault(part[0], error))
 
 

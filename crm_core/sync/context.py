@@ -144,6 +144,8 @@ class SyncContext:
     """How each entity's records are written here (``crm_core.sync.apply.Applier``)."""
     tellers: Mapping[str, Any] = field(default_factory=dict)
     """How local records are told as neutral ones (``crm_core.sync.tell``)."""
+    listers: Mapping[str, Any] = field(default_factory=dict)
+    """How all records of a plugin's entity are listed, to tell a backend of them once."""
     is_merging: bool = False
     """Whether the remote is written to, so that both sides' changes are merged by field."""
     masters: Mapping[str, str] = field(default_factory=dict)

@@ -128,6 +128,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
         )
         plugins = {each.name: PluginApplier(each) for each in plugin_entities}
         context.appliers = {**APPLIERS, **plugins}
+        context.listers = {name: each.all_ids for name, each in plugins.items()}
         context.tellers = {**TELLERS, **{name: each.tell for name, each in plugins.items()}}
         with rare_collections():
             return _Run(context, full, accept_vanished, page_size, overlap, retry).execute(entities)

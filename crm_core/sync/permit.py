@@ -9,15 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
-from crm_core.entities.sync import Backend
+from crm_core.entities.sync import Backend, SyncCursor
 from crm_core.entities.system import Setting
 from crm_core.errors import RuleViolationError
 from crm_core.persistence.database import Database
 from crm_core.persistence.dump import RESTORED_AT
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named
+from crm_core.sync.apply import APPLIERS
 from crm_core.sync.push_queue import enqueue_everything
 
 
@@ -83,6 +84,12 @@ def accept_plan(uow: UnitOfWork, name: str) -> None:
         backend.plan_accepted_at = uow.now
         _confirm(uow, backend)
         enqueue_everything(uow, backend.id)
+        # Plugins' records are told anew to a backend that has no cursor of theirs.
+        uow.execute(
+            delete(SyncCursor)
+            .where(SyncCursor.backend_id == backend.id, SyncCursor.entity.not_in(APPLIERS))
+            .execution_options(synchronize_session=False)
+        )
 
 
 def confirm_backend(uow: UnitOfWork, name: str) -> None:

@@ -94,14 +94,19 @@ class Push:
             self._write(entity, chunk, last=True)
 
     def _chunks(self, entity: str) -> Iterator[list[Waiting]]:
-        after: UUID | None = None
-        backend_id = self.context.backend_id
+        context, after = self.context, None
+        if context.dry_run and entity in context.listers:
+            with context.reading() as uow:
+                unheard = push_queue.unheard(uow, context.backend_id, entity, context.listers)
+            yield from chunked([Waiting(each, 0, False) for each in unheard], SIZE)
         while True:
-            with self.context.reading() as uow:
+            with context.reading() as uow:
                 if self.everything:
                     rows = push_queue.everything(uow, entity, after=after, limit=SIZE)
                 else:
-                    rows = push_queue.waiting(uow, backend_id, entity, after=after, limit=SIZE)
+                    rows = push_queue.waiting(
+                        uow, context.backend_id, entity, after=after, limit=SIZE
+                    )
             if not rows:
                 return
             yield [item for _, item in rows]

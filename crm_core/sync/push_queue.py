@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from crm_core.entities.customer import Customer, Tag
-from crm_core.entities.sync import Backend, PushItem
+from crm_core.entities.sync import Backend, PushItem, SyncCursor
 from crm_core.events import CustomersChanged, CustomersCreated, RecordsChanged, TagsChanged
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked
@@ -93,6 +93,23 @@ def enqueue_everything(uow: UnitOfWork, backend_id: UUID) -> None:
     for entity, model in QUEUED_ENTITIES.items():
         for chunk in chunked(uow.scalars(select(model.id)).all(), PARAMETERS):
             enqueue(uow, backend_id, entity, chunk)
+
+
+def unheard(
+    uow: UnitOfWork, backend_id: UUID, entity: str, listers: Mapping[str, Any]
+) -> list[UUID]:
+    """Return all records of a plugin's entity that a backend has never heard of, else none."""
+    if uow.find(SyncCursor, (backend_id, entity)) is not None:
+        return []
+    return list(listers[entity](uow))
+
+
+def introduce(uow: UnitOfWork, backend_id: UUID, entity: str, listers: Mapping[str, Any]) -> None:
+    """Queue all records of a plugin's entity the first time that a backend hears of it."""
+    for chunk in chunked(unheard(uow, backend_id, entity, listers), PARAMETERS):
+        enqueue(uow, backend_id, entity, chunk)
+    if uow.find(SyncCursor, (backend_id, entity)) is None:
+        uow.add(SyncCursor(backend_id=backend_id, entity=entity))
 
 
 def waiting(

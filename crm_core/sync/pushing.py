@@ -40,8 +40,14 @@ class Pushing:
 
     def push(self, entity: str) -> None:
         """Write an entity; a dry run counts also what may not be written yet."""
-        if (self.permit.writes or self.context.dry_run) and self._is_writable(entity):
-            self._push.push(entity)
+        context = self.context
+        if not ((self.permit.writes or context.dry_run) and self._is_writable(entity)):
+            return
+        if entity in context.listers and not context.dry_run:
+            with context.writing() as uow:
+                push_queue.introduce(uow, context.backend_id, entity, context.listers)
+                uow.commit()
+        self._push.push(entity)
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return what was written, or would be, by entity."""

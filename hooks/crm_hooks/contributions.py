@@ -88,6 +88,10 @@ class SyncableEntity:
         vanish: ``"module:attribute"`` of ``vanish(uow, ids)``: what to do with records that were
             deleted over there; empty to leave them as they are.
         after: Entities it refers to; they are pulled first.
+        ids: ``"module:attribute"`` of ``ids(uow) -> Sequence[UUID]``: all local records, asked once
+            for each back office that is written to, when it hears of the entity for the first time.
+            Empty when only records changed from then on are to be written.
+        label: The field that names a record to people; empty for its id.
     """
 
     name: str
@@ -97,6 +101,8 @@ class SyncableEntity:
     apply: str
     vanish: str = ""
     after: tuple[str, ...] = ("customer",)
+    ids: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

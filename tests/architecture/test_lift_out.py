@@ -194,6 +194,8 @@ def test_the_sample_is_enabled_used_disabled_and_purged(environment, sample_site
     crm("backend", "add", "files", "main", "--path", str(folder))
     crm("sync", "plan", "main")
     crm("sync", "run", "main", "--accept-plan")
+    (row,) = read_rows(folder / "loyalty_card.csv")
+    assert row["points"] == "1200", "what was there before the plan was accepted goes too"
     crm("loyalty", "redeem", card["number"], "200", "--reason", "A kettle")
     crm("sync", "run", "main")
     path = folder / "loyalty_card.csv"

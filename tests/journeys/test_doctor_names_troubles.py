@@ -162,6 +162,18 @@ def test_a_backend_whose_folder_is_gone(desk):
     assert "no folder" in troubles(desk)["backend shop"]
 
 
+def test_a_copy_that_does_not_write(desk):
+    (desk.folder / "csv").mkdir()
+    (desk.folder / "csv" / "customers.csv").write_text("id,name\n")
+    desk("backend", "add", "files", "shop", "--path", "csv")
+    desk("sync", "plan", "shop")
+    desk("sync", "run", "shop", "--accept-plan")
+    assert "backend shop" not in troubles(desk, code=0)
+    shutil.copyfile(desk.folder / "crm.sqlite", desk.folder / "copy.sqlite")
+    copy = ("--database-url", f"sqlite:///{desk.folder / 'copy.sqlite'}")
+    assert "crm backend confirm shop" in troubles(desk, *copy, code=0)["backend shop"]
+
+
 def test_a_backend_whose_plugin_is_not_loaded(erp):
     found = troubles(erp, "--safe-mode")
     assert "Safe mode" in found["backend erp"]

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ from alembic.script import Script
 import crm_core.entities  # noqa: F401  maps the core's classes
 from crm_core.persistence import types
 from crm_core.persistence.database import Database
-from crm_core.persistence.migrate import CORE, MigrationLine, alembic_config, upgrade
+from crm_core.persistence.migrate import (
+    CORE,
+    REVISIONS,
+    MigrationLine,
+    alembic_config,
+    upgrade,
+)
 
 SEARCH_TABLES = "core_search"
 """What the names of the search structures begin with; ``crm_core.search.index`` makes them."""
@@ -60,13 +67,14 @@ def write_revision(line: MigrationLine, message: str, known: Sequence[MigrationL
         known: The plugins to upgrade first, ``line`` itself included.
     """
     number = len(line.revisions) + 1
+    is_core = line.name == CORE.name
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{folder}/crm.sqlite")
-        if line is not CORE or number > 1:
+        if not is_core or number > 1:
             upgrade(database, known)
         with database.write_engine.connect() as connection:
             options = _comparison(line) | {"render_as_batch": number > 1}
-            if line is CORE and number == 1:
+            if is_core and number == 1:
                 options["process_revision_directives"] = _add_search
             config = alembic_config(line, connection, **options)
             _format_with_ruff(config)
@@ -76,6 +84,20 @@ def write_revision(line: MigrationLine, message: str, known: Sequence[MigrationL
         database.dispose()
     assert isinstance(script, Script)
     return Path(script.path)
+
+
+def write_initial(line: MigrationLine, message: str) -> Path:
+    """Write a line's first revision anew from its mapped classes, and return the file.
+
+    It takes the place of all that were there; where it cannot be written they stay.
+    """
+    line.folder.mkdir(parents=True, exist_ok=True)
+    # Beside them, so that ruff finds the project's settings.
+    with tempfile.TemporaryDirectory(dir=line.folder) as folder:
+        written = write_revision(replace(line, folder=Path(folder)), message)
+        for file in line.folder.glob(REVISIONS):
+            file.unlink()
+        return written.rename(line.folder / written.name)
 
 
 def _format_with_ruff(config: Config) -> None:
@@ -140,9 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> Path:
         importlib.import_module(given.models)
         line = MigrationLine(given.plugin, given.prefix, given.folder.resolve())
     if given.what == "initial":
-        for file in line.folder.glob("[0-9]*_*.py"):
-            file.unlink()
-    return write_revision(line, given.message, () if line is CORE else (line,))
+        return write_initial(line, given.message)
+    has_any = bool(given.plugin and line.revisions)
+    return write_revision(line, given.message, (line,) if has_any else ())
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ class PluginApplier:
         told = {}
         for local_id, values in found.items():
             remote_id, known = bound.get(local_id, (None, None))
-            record = Told(f"{self.entity.title} {local_id}", dict(values), known, remote_id)
+            label = str(values.get(self.entity.label) or f"{self.entity.title} {local_id}")
+            record = Told(label, dict(values), known, remote_id)
             for name, ids_there in remote.items():
                 target = values.get(name)
                 if target is None:
@@ -101,6 +102,13 @@ class PluginApplier:
                     record.waits_for = target
             told[local_id] = record
         return told
+
+    def all_ids(self, uow: UnitOfWork) -> list[UUID]:
+        """Return the ids of all records of the plugin, where it tells them."""
+        if not self.entity.ids:
+            return []
+        with time_limit(BATCH_SECONDS):
+            return list(self._call(self.entity.ids)(uow))
 
     def _values(
         self, change: Change, targets: Mapping[str, Mapping[str, UUID]], applied: Applied

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,26 +115,60 @@ def test_what_is_no_plugin_cannot_be_tested(tmp_path: Path, project, says):
         trial.passes_suite(str(tmp_path))
 
 
-@pytest.mark.slow
-def test_a_changed_model_gets_a_revision_as_the_readme_says(desk, tmp_path):
-    folder = new_plugin("loyalty", tmp_path)
-    models = folder / "crm_loyalty" / "models.py"
-    changed = models.read_text() + "    colour: Mapped[str | None]\n"
-    models.write_text(changed)
+def author(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    """Write a revision as the folder's README says."""
     readme = (folder / "README.md").read_text().replace("\\\n", " ")
     line = next(line for line in readme.splitlines() if line.startswith("python -m"))
-    done = subprocess.run(
-        [sys.executable, *shlex.split(line)[1:]],
+    return subprocess.run(
+        [sys.executable, *shlex.split(line.replace(" revision ", f" {what} "))[1:]],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A plugin with one more column in its models than its revision makes."""
+    folder = new_plugin("loyalty", tmp_path)
+    models = folder / "crm_loyalty" / "models.py"
+    models.write_text(models.read_text() + "    colour: Mapped[str | None]\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_changed_model_gets_a_revision_as_the_readme_says(desk, changed):
+    done = author(changed, "revision")
     assert done.returncode == 0, done.stderr
-    (revision,) = (folder / "crm_loyalty" / "migrations").glob("0002_*.py")
+    (revision,) = (changed / "crm_loyalty" / "migrations").glob("0002_*.py")
     assert "colour" in revision.read_text()
-    desk("plugins", "test", str(folder))
+    desk("plugins", "test", str(changed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "exists"), [("initial", True), ("initial", False), ("revision", False)]
+)
+def test_the_first_revision_is_made_anew(changed, what, exists):
+    revisions = changed / "crm_loyalty" / "migrations"
+    if not exists:
+        shutil.rmtree(revisions)
+    done = author(changed, what)
+    assert done.returncode == 0, done.stderr
+    (revision,) = revisions.glob("*.py")
+    assert revision.name.startswith("0001_")
+    assert "colour" in revision.read_text()
+    assert [each.name for each in revisions.iterdir() if each.is_dir()] in ([], ["__pycache__"])
+
+
+@pytest.mark.slow
+def test_the_first_revision_stays_until_there_is_another(changed):
+    models = changed / "crm_loyalty" / "models.py"
+    models.write_text(models.read_text() + "    size: Mapped[object]\n")
+    assert author(changed, "initial").returncode != 0
+    assert list((changed / "crm_loyalty" / "migrations").glob("0001_*.py")) != []
 
 
 @pytest.mark.slow

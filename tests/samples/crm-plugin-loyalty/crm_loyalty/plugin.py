@@ -63,6 +63,8 @@ def crm_register_syncable_entities() -> Sequence[SyncableEntity]:
             read="crm_loyalty.sync:read",
             apply="crm_loyalty.sync:apply",
             vanish="crm_loyalty.sync:vanish",
+            ids="crm_loyalty.sync:ids",
+            label="number",
         )
     ]
 

@@ -21,6 +21,11 @@ def read(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any
     return {card.id: _neutral(card) for card in cards}
 
 
+def ids(uow: UnitOfWork) -> Sequence[UUID]:
+    """Return the ids of all cards."""
+    return list(uow.scalars(select(LoyaltyCard.id).order_by(LoyaltyCard.id)))
+
+
 def apply(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
     """Write cards that are new or changed over there, and return their ids in this order."""
     cards = store_cards(uow, [_record(incoming) for incoming in records])
