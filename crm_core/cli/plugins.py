@@ -124,9 +124,13 @@ def new(context: Context, name: str, path: Path) -> None:
 
     def draw() -> None:
         out.line(f"{folder} is there. Next:")
-        for step in (f"pip install -e {folder}", f"crm plugins enable {name}"):
+        place = folder if folder.is_absolute() else f"./{folder}"
+        for step in (
+            f"pip install -e '{place}[test]'",
+            f"crm plugins enable {name}",
+            f"crm plugins test {name}",
+        ):
             out.line(f"  {step}")
-        out.line(f"  crm plugins test {name}")
 
     out.data("plugins.new/1", {"id": name, "folder": str(folder)}, draw)
 

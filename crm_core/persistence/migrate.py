@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, column, select, table
+from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from crm_core.errors import ConfigurationError
@@ -139,7 +139,7 @@ def upgrade(database: Database, plugins: Sequence[MigrationLine] = ()) -> None:
             continue
         from alembic import command
 
-        with changing_tables(database, line.name) as connection:
+        with changing_tables(database, line.name, line.prefix) as connection:
             found = _status(connection, line)
             _refuse_newer(database, line, found)
             if found.pending:
@@ -154,7 +154,7 @@ def downgrade(database: Database, target: str, line: MigrationLine = CORE) -> No
     """
     from alembic import command
 
-    with changing_tables(database, line.name) as connection:
+    with changing_tables(database, line.name, line.prefix) as connection:
         _refuse_newer(database, line, _status(connection, line))
         command.downgrade(alembic_config(line, connection), target)
 
@@ -190,8 +190,11 @@ def _faults_translated(database: Database) -> Iterator[None]:
 
 
 @contextmanager
-def changing_tables(database: Database, name: str) -> Iterator[Connection]:
+def changing_tables(database: Database, name: str, prefix: str) -> Iterator[Connection]:
     """Open the one transaction in which tables of the core or of the plugin ``name`` change.
+
+    On SQLite the foreign keys of the tables whose names begin with ``prefix`` are checked
+    afterwards; of the core, which others refer to, those of all tables.
 
     Raises:
         ConfigurationError: It failed and was undone.
@@ -202,7 +205,7 @@ def changing_tables(database: Database, name: str) -> Iterator[Connection]:
             if database.is_sqlite:
                 with _unenforced_foreign_keys(connection), connection.begin():
                     yield connection
-                    _check_foreign_keys(connection)
+                    _check_foreign_keys(connection, "" if prefix == CORE.prefix else prefix)
             else:
                 with connection.begin():
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
@@ -230,9 +233,13 @@ def _unenforced_foreign_keys(connection: Connection) -> Iterator[None]:
         raw.execute("PRAGMA foreign_keys = ON")
 
 
-def _check_foreign_keys(connection: Connection) -> None:
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    if broken is not None:
+def _check_foreign_keys(connection: Connection, prefix: str) -> None:
+    tables = [name for name in inspect(connection).get_table_names() if name.startswith(prefix)]
+    each = [f'PRAGMA foreign_key_check("{name}")' for name in tables]
+    for check in each if prefix else ["PRAGMA foreign_key_check"]:
+        broken = connection.exec_driver_sql(check).first()
+        if broken is None:
+            continue
         raise ConfigurationError(
             f"After the upgrade a row of {broken[0]} would refer to a missing row of {broken[2]}; "
             "nothing was changed. Report this with the versions before and after.",

@@ -93,7 +93,7 @@ class Through:
     """Rows that hang on a row of another scoped class, such as the lines of a document.
 
     Args:
-        parent: Name of the parent's mapped class.
+        parent: Name of the parent's mapped class; of several, the one of the same package.
         column: Name of the column here that holds the parent's id.
     """
 
@@ -102,13 +102,18 @@ class Through:
 
     def criterion(self, cls: type[Base], actor: Actor) -> ColumnElement[bool] | None:
         """Restrict to rows whose parent is readable."""
-        parent = next(m.class_ for m in cls.registry.mappers if m.class_.__name__ == self.parent)
+        named = [m.class_ for m in cls.registry.mappers if m.class_.__name__ == self.parent]
+        parent = max(named, key=lambda each: _package(each) == _package(cls))
         condition = parent.__scope__.criterion(parent, actor)
         if condition is None:
             return None
         column: Any = getattr(cls, self.column)
         readable: ColumnElement[bool] = column.in_(select(parent.__table__.c.id).where(condition))
         return readable
+
+
+def _package(cls: type[Base]) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 def owner_criterion(column: Any, actor: Actor, reach: Reach) -> ColumnElement[bool] | None:

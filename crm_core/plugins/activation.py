@@ -93,6 +93,7 @@ def quarantine(database: Database, hung: Mapping[str, str]) -> None:
         hung: Name to reason.
     """
     with unit_of_work(database, actor=system_actor("quarantine"), write=True) as uow:
+        _one_at_a_time(uow)
         for name, reason in hung.items():
             _set_state(uow, name, PluginState.QUARANTINED, error=reason)
         _raise_activation(uow)
@@ -177,7 +178,8 @@ def enable_plugin(
             if loaded.line:
                 migrate.upgrade(database, [loaded.line])
             with unit_of_work(database, actor=actor, write=True) as uow:
-                _grant(uow, name, states, rights)
+                _one_at_a_time(uow)
+                _grant(uow, name, plugin_states(uow), rights)
                 if loaded.manifest.rebuild:
                     resolve(loaded.manifest.rebuild, f"The plugin {name}")(uow)
                 _set_state(uow, name, PluginState.ENABLED, loaded=loaded)
@@ -186,6 +188,7 @@ def enable_plugin(
     except FAILURES as error:
         reason = error.message if isinstance(error, CrmError) else described(error)
         with unit_of_work(database, actor=actor, write=True) as uow:
+            _one_at_a_time(uow)
             _set_state(uow, name, PluginState.DISABLED, loaded=loaded, error=reason)
             uow.commit()
         raise PluginLoadError(
@@ -204,6 +207,7 @@ def disable_plugin(uow: UnitOfWork, everything: Installation, name: str) -> None
         RuleViolationError: It is off already, or an enabled plugin requires it.
     """
     uow.actor.require(MANAGE)
+    _one_at_a_time(uow)
     states = plugin_states(uow)
     loaded = everything.plugins.get(name)
     if loaded is None and name not in states:
@@ -345,6 +349,12 @@ def _grant(uow: UnitOfWork, name: str, states: Mapping[str, str], rights: list[A
                 uow.add(RoleRight(role_id=roles[code], right=right.code, reach=reach))
 
 
+def _one_at_a_time(uow: UnitOfWork) -> None:
+    """Have whoever else changes plugins just now wait; SQLite has one writer anyway."""
+    if not uow.database.is_sqlite:
+        uow.connection().exec_driver_sql("LOCK TABLE core_plugin IN EXCLUSIVE MODE")
+
+
 def _set_state(
     uow: UnitOfWork,
     name: str,
@@ -373,7 +383,7 @@ def _raise_activation(uow: UnitOfWork) -> None:
 
 
 def _drop_tables(database: Database, name: str, prefix: str) -> list[str]:
-    with migrate.changing_tables(database, name) as connection:
+    with migrate.changing_tables(database, name, prefix) as connection:
         names = inspect(connection).get_table_names()
         line = f"alembic_version_{name}"
         doomed = [each for each in names if each == line or (prefix and each.startswith(prefix))]

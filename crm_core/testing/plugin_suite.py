@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import click
 import pytest
-from sqlalchemy import MetaData, func, select
+from sqlalchemy import Enum, MetaData, func, select
 from sqlalchemy import inspect as inspect_database
 
 from crm_core.access import system_actor
@@ -32,7 +32,7 @@ from crm_hooks.contributions import BackendType
 
 SECONDS = 60.0
 REGISTERING = "crm_register_"
-TAKEN_BY = {"handler": 2, "run": 1, "read": 2, "apply": 2, "vanish": 2, "factory": 2}
+TAKEN_BY = {"handler": 2, "run": 1, "read": 2, "apply": 2, "vanish": 2, "ids": 1, "factory": 2}
 """Fields of contributions that name a function, and how many arguments it is called with."""
 
 
@@ -181,6 +181,11 @@ class PluginSuite:
             assert set(personal) <= set(table.columns.keys()), (
                 f"{name}.__personal__: no such column"
             )
+            for column in table.columns:
+                assert not isinstance(column.type, Enum), (
+                    f"{name}.{column.name} would keep the names of an enum's members: write "
+                    "Mapped[str], and keep values of a StrEnum"
+                )
             targets = {key.target_fullname.split(".")[0] for key in table.foreign_keys}
             foreign = {each for each in targets if not each.startswith((prefix, "core_"))}
             assert foreign == set(), f"{name} has foreign keys to tables of others"

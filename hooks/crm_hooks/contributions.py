@@ -112,7 +112,7 @@ class IncomingRecord:
     Attributes:
         local_id: The local record it is bound to; None when it is new.
         values: Field name to value. References are local ids (UUID). For a bound record only the
-            fields that changed over there.
+            fields that changed over there, None where one was cleared.
     """
 
     local_id: UUID | None

@@ -23,7 +23,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import Mapped, aliased
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from crm_core.access import Actor, Reach
 from crm_core.entities import (
@@ -44,8 +44,10 @@ from crm_core.ids import new_id
 from crm_core.persistence import criteria
 from crm_core.persistence.base import Base, Keyed
 from crm_core.persistence.database import Database
-from crm_core.persistence.scope import ThroughCustomer
+from crm_core.persistence.scope import ByRight, Through, ThroughCustomer
+from crm_core.persistence.types import Key
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.testing.factories import make_actor
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ANNA, BORIS, CLIO = (new_id() for _ in range(3))
@@ -334,3 +336,24 @@ def test_a_class_mapped_later_is_scoped_too(world: Database, system: Actor) -> N
         Base.registry._dispose_cls(Late)
         Base.metadata.remove(Late.__table__)
         criteria._option_of.cache_clear()  # classes are not unmapped but here
+
+
+def test_a_parent_is_looked_for_in_the_same_package_first() -> None:
+    def mapped(package: str, name: str, **attributes: Any) -> Any:
+        table = f"{package}_{name.lower()}"
+        named = {"__module__": f"{package}.models", "__tablename__": table, "__entity__": table}
+        return type(name, (Keyed,), {**named, **attributes})
+
+    packages = [f"test_p{n}" for n in range(5)]  # mappers come in no order
+    cards = [mapped(p, "Card", __scope__=ByRight(f"{p}.card.view")) for p in packages]
+    scope = {"__scope__": Through("Card", "card_id")}
+    entries = [mapped(p, "Entry", card_id=mapped_column(Key()), **scope) for p in packages]
+    try:
+        for package, entry in zip(packages, entries, strict=True):
+            actor = make_actor(f"{package}.card.view")
+            readable = [e for e in entries if e.__scope__.criterion(e, actor) is None]
+            assert readable == [entry]
+    finally:
+        for each in (*entries, *cards):
+            Base.registry._dispose_cls(each)
+            Base.metadata.remove(each.__table__)

@@ -345,3 +345,20 @@ def test_an_empty_folder_is_a_back_office(database: Any, system: Actor, tmp_path
         rows = {row["name"]: row for row in csv.DictReader(stream)}
     assert rows["First Contact"]["parent_ref"] == rows["First Ltd"]["id"]
     assert rows["First Ltd"]["tag_refs"]
+
+
+class WithoutAddresses(FilesBackend):
+    """A back office that keeps no addresses of its own."""
+
+    def writable(self, entity: str) -> frozenset[str]:
+        return super().writable(entity) if entity != "address" else frozenset()
+
+
+def test_what_a_back_office_cannot_hold_sets_nothing_aside(pushing: PushingOffice) -> None:
+    before = pushing.rows("addresses.csv")
+    delivery = {"use": "delivery", "recipient": "Warehouse"}
+    pushing.create(name="Without", addresses=[delivery])
+    report = pushing.run(WithoutAddresses(pushing.folder))
+    assert report.state == "done"
+    assert pushing.row("Without")
+    assert pushing.rows("addresses.csv") == before
