@@ -74,7 +74,7 @@ def test_columns_of_the_core_named_are_there(introduction):
     text = introduction[introduction.index("Mapped classes of the core") :].partition("\n\n")[0]
     for name in re.findall(r"`([A-Z]\w+)`", text):
         assert hasattr(entities, name)
-    said = re.findall(r"`([A-Z]\w+)` \(([^)]*)\)", text)
+    said = re.findall(r"`([A-Z]\w+)`\s\(([^)]*)\)", text)
     assert {name for name, _ in said} >= {"Customer", "Transaction", "User", "Tag", "CustomerTag"}
     for name, columns in said:
         known = getattr(entities, name).__table__.columns.keys()
