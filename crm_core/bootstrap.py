@@ -132,6 +132,21 @@ class Application:
         )
         return done
 
+    def outdated_plugins(self) -> list[str]:
+        """Return the enabled plugins whose tables are of an older version."""
+        from crm_core.persistence.migrate import status
+        from crm_core.plugins.activation import is_enabled, plugin_states
+
+        with self.unit_of_work(system_actor("plugins")) as uow:
+            states = plugin_states(uow)
+        return [
+            name
+            for name, loaded in self.installed_plugins.plugins.items()
+            if loaded.line
+            and is_enabled(loaded, states)
+            and status(self.database, loaded.line).pending
+        ]
+
     def refresh_plugins(self) -> bool:
         """Take up plugins that were enabled or disabled meanwhile; return whether any was.
 

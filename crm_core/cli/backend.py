@@ -10,7 +10,7 @@ import click
 
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
-from crm_core.errors import InputError
+from crm_core.errors import FatalSyncError, InputError
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendType
@@ -95,7 +95,10 @@ def _add(
     secret_ref = _secret_ref(kind, name, secret_file) if kind.needs_secret else None
     # Opening connects to nothing yet, but refuses options that make no sense before they are kept.
     secret = read_secret(secret_ref, name)
-    factory(*context.application.factory_arguments(kind, config, secret)).close()
+    try:
+        factory(*context.application.factory_arguments(kind, config, secret)).close()
+    except FatalSyncError as error:
+        raise InputError(error.message, code=error.code, details=error.details) from error
     with context.unit_of_work(write=True) as uow:
         added = add_backend(
             uow, name=name, type_name=kind.name, config=config, secret_ref=secret_ref

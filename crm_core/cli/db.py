@@ -67,15 +67,17 @@ def status(context: Context) -> None:
         check_current(database)
     found = status_of(database)
     out = context.output
+    behind = context.application.outdated_plugins() if found.is_current else []
     data = {
         "database_url": database.shown_url,
+        "outdated_plugins": behind,
         "current": found.current,
         "head": found.head,
         "pending": list(found.pending),
         "is_newer": found.newer,
     }
     if found.is_current:
-        state = "up to date"
+        state = "plugins to be upgraded: crm db upgrade" if behind else "up to date"
     elif found.newer:
         state = "newer than this program"
     else:
@@ -89,7 +91,7 @@ def status(context: Context) -> None:
                 ("State", state),
                 ("Revision", found.current),
                 ("This program's", found.head),
-                ("Pending", ", ".join(found.pending)),
+                ("Pending", ", ".join([*found.pending, *behind])),
             ]
         )
 

@@ -32,6 +32,8 @@ class Crm(LazyGroup):
             if hasattr(stream, "reconfigure"):  # a name outside the terminal's encoding is no error
                 stream.reconfigure(errors="backslashreplace")
         context = kwargs.setdefault("obj", Context())
+        if "--safe-mode" in arguments:  # before a plugin's command is loaded to read its flags
+            context.set_flag("safe_mode", True)
         kwargs["standalone_mode"] = False
         try:
             code = super().main(arguments, **kwargs)

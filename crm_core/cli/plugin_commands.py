@@ -6,7 +6,9 @@ from importlib.metadata import entry_points
 
 import click
 
+from crm_core.access import system_actor
 from crm_core.cli.context import Context
+from crm_core.entities.plugin import Plugin
 from crm_core.errors import ConfigurationError, PluginLoadError
 from crm_core.plugins.discovery import (
     COMMAND_GROUP,
@@ -60,8 +62,11 @@ def _out_of_use(context: Context, name: str, plugin: str | None) -> Configuratio
             f"{faults[plugin]}",
             details={"plugin": plugin},
         )
+    with application.unit_of_work(system_actor("plugins")) as uow:
+        row = uow.find(Plugin, plugin)
+        why = f" ({row.error})" if row is not None and row.error else ""
     return ConfigurationError(
-        f"The command {name} belongs to the plugin {plugin}, which is off: crm plugins enable "
+        f"The command {name} belongs to the plugin {plugin}, which is off{why}: crm plugins enable "
         f"{plugin}",
         code="core.plugin.disabled",
         details={"plugin": plugin},

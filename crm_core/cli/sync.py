@@ -229,6 +229,7 @@ def status(context: Context, name: str | None) -> None:
         list_set_aside,
         list_unwritten,
     )
+    from crm_core.sync.permit import permit_of
 
     with context.unit_of_work() as uow:
         if name is None:
@@ -239,6 +240,7 @@ def status(context: Context, name: str | None) -> None:
             entities = list_freshness(uow, backend_id)
             set_aside = list_set_aside(uow, backend_id, limit=SHOWN_SET_ASIDE)
             unwritten = list_unwritten(uow, backend_id, limit=SHOWN_SET_ASIDE)
+            refusal = permit_of(uow, backend_named(uow, name)).refusal
     out = context.output
     columns = {
         "name": "Name",
@@ -256,11 +258,12 @@ def status(context: Context, name: str | None) -> None:
         "entities": entities,
         "set_aside_records": set_aside.items,
         "unwritten_records": unwritten.items,
+        "push_refusal": refusal,
     }
 
     def draw() -> None:
         out.fields([(title, items[0][key]) for key, title in columns.items()])
-        out.fields([("Message", items[0]["message"]), ("Writes", items[0]["writes"])])
+        out.fields([("Message", items[0]["message"]), ("Writes", refusal or items[0]["writes"])])
         _draw_table(context, "Entities", entities, _ENTITY_COLUMNS)
         _draw_table(context, "Set aside", set_aside.items, _SET_ASIDE_COLUMNS)
         _draw_table(context, "Could not be written there", unwritten.items, _UNWRITTEN_COLUMNS)

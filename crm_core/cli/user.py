@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
+from crm_core.errors import InputError
+
+if TYPE_CHECKING:
+    from crm_core.access import Reach
 
 
 @click.group(cls=CrmGroup)
@@ -71,6 +75,70 @@ def revoke(context: Context, login: str, role_code: str) -> None:
         revoke_role(uow, login, role_code)
         uow.commit()
     _tell(context, "user.role.revoke/1", login, f"{login} no longer has the role {role_code}.")
+
+
+@role.command(name="add")
+@click.argument("role_code", metavar="ROLE")
+@click.option("--name", required=True, help="What people read.")
+@pass_context
+def add_role_(context: Context, role_code: str, name: str) -> None:
+    """Add a role without rights; give it some with: crm user role set ROLE RIGHT=REACH."""
+    from crm_core.services.roles import add_role
+
+    with context.unit_of_work(write=True) as uow:
+        added = add_role(uow, role_code, name=name, rights={})
+        uow.commit()
+        data = {"id": added.id, "code": added.code, "name": added.name}
+    out = context.output
+    out.data("user.role.add/1", data, lambda: out.line(f"Added the role {data['code']}."))
+
+
+@role.command(name="set")
+@click.argument("role_code", metavar="ROLE")
+@click.argument("rights", metavar="RIGHT=REACH", nargs=-1, required=True)
+@pass_context
+def set_rights_(context: Context, role_code: str, rights: tuple[str, ...]) -> None:
+    """Give a role rights: core.customer.edit=team. REACH is own, team, all, or none to take it."""
+    from crm_core.services.roles import set_rights
+
+    wanted = dict(_right_and_reach(text) for text in rights)
+    with context.unit_of_work(write=True) as uow:
+        changed = set_rights(uow, role_code, wanted)
+        uow.commit()
+        data = {"id": changed.id, "code": changed.code}
+    out = context.output
+    out.data("user.role.set/1", data, lambda: out.line(f"The role {role_code} is changed."))
+
+
+def _right_and_reach(text: str) -> tuple[str, Reach]:
+    from crm_core.access import Reach
+
+    right, _, reach = text.partition("=")
+    if reach.upper() not in Reach.__members__:
+        raise InputError(
+            f"{text!r} will not do: write RIGHT=REACH, where REACH is own, team, all or none.",
+            code="core.role.right",
+        )
+    return right, Reach[reach.upper()]
+
+
+@role.command()
+@click.argument("role_code", metavar="ROLE")
+@pass_context
+def show(context: Context, role_code: str) -> None:
+    """Show the rights of a role and how far each reaches; those of plugins with what they allow."""
+    from crm_core.services.roles import list_roles, role_named
+
+    with context.unit_of_work() as uow:
+        code = role_named(uow, role_code).code
+        held = next(item["rights"] for item in list_roles(uow) if item["code"] == code)
+    titles = {right.code: right.title for right in context.application.plugins.rights.values()}
+    items = [
+        {"id": right, "right": right, "reach": reach, "title": titles.get(right)}
+        for right, reach in held.items()
+    ]
+    columns = {"right": "Right", "reach": "Reach", "title": "Allows"}
+    context.output.page("user.role.show/1", items, None, columns)
 
 
 @role.command(name="list")

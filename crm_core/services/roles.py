@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,13 @@ from sqlalchemy import select
 
 from crm_core.access import Reach
 from crm_core.entities.user import Role, RoleRight
-from crm_core.errors import DuplicateError, NotFoundError
+from crm_core.errors import (
+    DuplicateError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RuleViolationError,
+)
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 
@@ -17,6 +24,7 @@ MANAGE = "core.role.manage"
 ADMIN = "admin"
 EVERY_RIGHT = "*"
 
+_RIGHT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
 _CUSTOMER_RIGHTS = ("view", "edit", "create", "archive", "assign", "export", "import", "merge")
 _DESK_RIGHTS = (
     "core.interaction.log",
@@ -80,6 +88,51 @@ def add_role(uow: UnitOfWork, code: str, *, name: str, rights: Mapping[str, Reac
     if uow.scalar(select(Role.id).where(Role.code == code)) is not None:
         raise DuplicateError(f"There is a role {code} already.", code="core.role.exists")
     return _add(uow, code, filled(name, "name"), rights)
+
+
+def set_rights(uow: UnitOfWork, code: str, rights: Mapping[str, Reach]) -> Role:
+    """Give a role rights, change how far they reach, or take them with ``Reach.NONE``.
+
+    Raises:
+        NotFoundError: There is no such role.
+        InputError: A right's code is none.
+        PermissionDeniedError: A right reaches further than the actor's own.
+        RuleViolationError: The administrator's role always has every right.
+    """
+    uow.actor.require(MANAGE)
+    role = role_named(uow, code)
+    if code == ADMIN:
+        raise RuleViolationError(
+            "The administrator's role has every right and stays as it is: make another role.",
+            code="core.role.fixed",
+        )
+    for right, reach in rights.items():
+        _set_right(uow, role, right, reach)
+    role.updated_at = uow.now
+    uow.flush()
+    return role
+
+
+def _set_right(uow: UnitOfWork, role: Role, right: str, reach: Reach) -> None:
+    if not _RIGHT.fullmatch(right):
+        raise InputError(
+            f"{right!r} is no right; they are written like core.customer.edit.",
+            code="core.role.right",
+        )
+    if uow.actor.reach(right) < reach:
+        raise PermissionDeniedError(
+            f"{uow.actor.login} cannot give {right} with a reach of {reach.name.lower()}: it is "
+            "further than their own. Ask an administrator.",
+            details={"right": right},
+        )
+    held = uow.find(RoleRight, (role.id, right))
+    if reach is Reach.NONE:
+        if held is not None:
+            uow.delete(held)
+    elif held is None:
+        uow.add(RoleRight(role_id=role.id, right=right, reach=reach.name.lower()))
+    else:
+        held.reach = reach.name.lower()
 
 
 def role_named(uow: UnitOfWork, code: str) -> Role:

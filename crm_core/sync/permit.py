@@ -93,9 +93,20 @@ def accept_plan(uow: UnitOfWork, name: str) -> None:
 
 
 def confirm_backend(uow: UnitOfWork, name: str) -> None:
-    """Say that this database, copied, moved or restored, is the one that writes to a backend."""
+    """Say that this database, copied, moved or restored, is the one that writes to a backend.
+
+    Raises:
+        RuleViolationError: Its plan was not accepted.
+    """
     uow.actor.require(MANAGE)
-    _confirm(uow, backend_named(uow, name))
+    backend = backend_named(uow, name)
+    if backend.plan_accepted_at is None:
+        raise RuleViolationError(
+            f"Nothing is written to {name} yet: see its plan (crm sync plan {name}) and accept it "
+            f"(crm sync run {name} --accept-plan).",
+            code="core.sync.plan_not_accepted",
+        )
+    _confirm(uow, backend)
 
 
 def _confirm(uow: UnitOfWork, backend: Backend) -> None:

@@ -56,3 +56,27 @@ def test_teams_come_and_go(crm):
     assert crm.error("user", "team", "leave", "Βορράς", "eva", code=1)["code"] == (
         "core.team.not_a_member"
     )
+
+
+def test_a_role_of_ones_own(crm):
+    crm.json("user", "role", "add", "caller", "--name", "Caller")
+    crm.json("user", "role", "set", "caller", "core.customer.view=all", "core.customer.edit=own")
+    crm.json("user", "add", "eva", "--role", "caller")
+    assert crm.json("customer", "list", "--as", "eva")["items"] == []
+    shown = crm.json("user", "role", "show", "caller")["items"]
+    assert {(item["right"], item["reach"]) for item in shown} == {
+        ("core.customer.view", "all"),
+        ("core.customer.edit", "own"),
+    }
+    crm.json("user", "role", "set", "caller", "core.customer.view=none")
+    assert crm.error("customer", "list", "--as", "eva", code=1)["code"] == "core.permission_denied"
+    crm.json("user", "role", "set", "caller", "core.role.manage=all", "core.user.manage=own")
+    for text, exit_code, code in (
+        ("core.user.manage=all", 1, "core.permission_denied"),  # further than eva's own
+        ("nonsense=all", 2, "core.role.right"),
+        ("core.user.manage", 2, "core.role.right"),
+    ):
+        error = crm.error("user", "role", "set", "caller", text, "--as", "eva", code=exit_code)
+        assert error["code"] == code
+    error = crm.error("user", "role", "set", "admin", "core.customer.view=none", code=1)
+    assert error["code"] == "core.role.fixed"

@@ -82,8 +82,10 @@ FAULTS = {
     "an enum's names": (
         "models.py",
         "class Remark(Keyed):",
-        "import enum\n\n\nclass Mood(enum.StrEnum):\n    GOOD = 'good'\n\n\n"
-        "class Remark(Keyed):\n    mood: Mapped[Mood]\n",
+        (
+            "import enum\n\n\nclass Mood(enum.StrEnum):\n    GOOD = 'good'\n\n\n"
+            "class Remark(Keyed):\n    mood: Mapped[Mood]\n"
+        ),
         "test_models_say_who_may_read_them",
     ),
     "not undone": (
