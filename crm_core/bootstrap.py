@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from crm_core.access import Actor, system_actor
 from crm_core.config import Config
-from crm_core.errors import ConfigurationError, CrmError, PermissionDeniedError
+from crm_core.errors import (
+    ConfigurationError,
+    CrmError,
+    PermissionDeniedError,
+    PluginLoadError,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from crm_core.entities.sync import Backend
     from crm_core.persistence.database import Database
     from crm_core.persistence.unit_of_work import UnitOfWork
-    from crm_core.plugins.discovery import Installation
+    from crm_core.plugins.discovery import Installation, Loaded
     from crm_core.plugins.host import PluginHost
     from crm_core.sync.engine import RunReport
     from crm_core.sync.protocol import RemoteBackend
@@ -102,13 +107,15 @@ class Application:
                 states, self._activation = plugin_states(uow), activation_number(uow)
         points = self._plugin_points()
         wanted = [n for n in points if states.get(n, PluginState.ENABLED) == PluginState.ENABLED]
-        found = load(points, wanted, seconds=self.config.plugin_seconds)
-        for name, loaded in list(found.plugins.items()):
+
+        def is_in_use(loaded: Loaded) -> bool:
             if not is_enabled(loaded, states):
-                del found.plugins[name]
-            elif loaded.line and database and not status(database, loaded.line).is_current:
-                found.refuse(name, "Its tables are of another version: run crm db upgrade.")
-        return found
+                return False
+            if loaded.line and database and not status(database, loaded.line).is_current:
+                raise PluginLoadError("Its tables are of another version: run crm db upgrade.")
+            return True
+
+        return load(points, wanted, seconds=self.config.plugin_seconds, is_in_use=is_in_use)
 
     def _plugin_points(self) -> dict[str, list[EntryPoint]]:
         from crm_core.plugins.discovery import installed_points

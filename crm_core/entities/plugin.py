@@ -22,8 +22,8 @@ class PluginState(StrEnum):
 class Plugin(Base):
     """A plugin that was enabled or disabled here; one that has no row is as its manifest says.
 
-    ``error`` is why it could not be enabled, or was quarantined. ``table_prefix`` is kept so that
-    its tables can be dropped when the package is gone.
+    ``error`` is why it could not be enabled, or was quarantined. ``version`` is empty until it was
+    in use. ``table_prefix`` is kept so that its tables can be dropped when the package is gone.
     """
 
     __tablename__ = "core_plugin"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import MetaData, Table, delete, inspect, select
+from sqlalchemy import MetaData, Table, delete, inspect, or_, select
 
 from crm_core.access import Reach, system_actor
 from crm_core.entities.plugin import JobRun, Plugin, PluginState
@@ -154,12 +154,14 @@ def enable_plugin(
         NotFoundError: It is not installed.
         PluginLoadError: It does not fit, or failed while being enabled; it stays off, and the
             reason is shown with it.
-        RuleViolationError: A plugin that it requires is not enabled.
+        RuleViolationError: A plugin that it requires is not enabled, or tables of its prefix are
+            another's.
     """
     loaded = installed_plugin(everything, name)
     actor = system_actor(f"enable:{name}:{by}")
     with unit_of_work(database, actor=actor) as uow:
         states = plugin_states(uow)
+        _check_prefix(uow, loaded)
     lacking = [
         other
         for other in loaded.manifest.requires
@@ -179,7 +181,7 @@ def enable_plugin(
                 migrate.upgrade(database, [loaded.line])
             with unit_of_work(database, actor=actor, write=True) as uow:
                 _one_at_a_time(uow)
-                _grant(uow, name, plugin_states(uow), rights)
+                _grant(uow, name, rights)
                 if loaded.manifest.rebuild:
                     resolve(loaded.manifest.rebuild, f"The plugin {name}")(uow)
                 _set_state(uow, name, PluginState.ENABLED, loaded=loaded)
@@ -252,15 +254,20 @@ def purge_plugin(database: Database, everything: Installation, name: str, *, by:
                 code="core.plugin.enabled",
             )
         prefix = row.table_prefix
-        _forget(uow, RoleRight.right, f"{name}.")
-        _forget(uow, JobRun.name, f"{name}.")
-        for model in (Binding, DeadLetter, PendingReference, SyncCursor, PushItem, Conflict):
-            _forget(uow, model.entity, f"{name}_")
+    dropped = _drop_tables(database, name, prefix)
+    # Last, so that a purge that was interrupted can be repeated.
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        _one_at_a_time(uow)
+        _forget_all(uow, everything, name)
         forget_plugin(uow, name)
-        uow.delete(row)
+        loaded = everything.plugins.get(name)
+        if loaded is not None and loaded.manifest.on_by_default:
+            _set_state(uow, name, PluginState.DISABLED)  # without its row it would be on again
+        else:
+            uow.delete(uow.get(Plugin, name))
         _raise_activation(uow)
         uow.commit()
-    return _drop_tables(database, name, prefix)
+    return dropped
 
 
 def upgrade_plugins(
@@ -328,23 +335,48 @@ def _probed(loaded: Loaded, seconds: float) -> list[Any]:
     return list(host.rights.values())
 
 
-def _forget(uow: UnitOfWork, column: Any, prefix: str) -> None:
-    """Delete rows of what a plugin named; all its names begin with its own."""
-    uow.execute(
-        delete(column.class_)
-        .where(column.startswith(prefix, autoescape=True))
-        .execution_options(synchronize_session=False)
-    )
+def _check_prefix(uow: UnitOfWork, loaded: Loaded) -> None:
+    """Refuse a prefix that could not be told from that of another plugin's tables, used or not."""
+    name, prefix = loaded.manifest.name, loaded.manifest.table_prefix
+    for row in uow.execute(select(Plugin.name, Plugin.table_prefix)):
+        other = row.table_prefix
+        if row.name != name and prefix and other and _are_alike(prefix, other):
+            raise RuleViolationError(
+                f"The tables of {name} begin with {prefix}, those of {row.name} with {other}, so "
+                f"they cannot be told apart. Purge {row.name} first (crm plugins purge "
+                f"{row.name}), or do without {name}.",
+                code="core.plugin.prefix",
+            )
 
 
-def _grant(uow: UnitOfWork, name: str, states: Mapping[str, str], rights: list[Any]) -> None:
+def _are_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _forget_all(uow: UnitOfWork, everything: Installation, name: str) -> None:
+    """Delete rows of what a plugin named, but for those of one whose name is a longer one."""
+    known = {*plugin_states(uow), *everything.plugins, *everything.faults}
+    longer = [f"{other}{mark}" for other in known if other.startswith(f"{name}_") for mark in "._"]
+    synced = (Binding, DeadLetter, PendingReference, SyncCursor, PushItem, Conflict)
+    for column in (RoleRight.right, JobRun.name, *(model.entity for model in synced)):
+        own = [column.startswith(f"{name}{mark}", autoescape=True) for mark in "._"]
+        others = [column.startswith(each, autoescape=True) for each in longer]
+        uow.execute(
+            delete(column.class_)
+            .where(or_(*own), *(~each for each in others))
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _grant(uow: UnitOfWork, name: str, rights: list[Any]) -> None:
     """Give built-in roles what a plugin suggests, the first time only: later it is theirs."""
-    if name in states:
+    row = uow.find(Plugin, name)
+    if row is not None and row.version:
         return
     roles = {row.code: row.id for row in uow.execute(select(Role.code, Role.id))}
     for right in rights:
         for code, reach in right.roles:
-            if code in roles:
+            if code in roles and uow.find(RoleRight, (roles[code], right.code)) is None:
                 Reach[reach.upper()]  # a reach that does not exist is the plugin's fault
                 uow.add(RoleRight(role_id=roles[code], right=right.code, reach=reach))
 
@@ -368,8 +400,9 @@ def _set_state(
         row = uow.add(Plugin(name=name, version="", state=state.value, table_prefix=""))
     row.state, row.error, row.changed_at = state.value, error, uow.now
     if loaded is not None:
-        row.version = loaded.manifest.version
         row.table_prefix = loaded.manifest.table_prefix
+        if state == PluginState.ENABLED:
+            row.version = loaded.manifest.version
     uow.flush()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
@@ -105,6 +105,7 @@ def load(
     wanted: Collection[str],
     *,
     seconds: float,
+    is_in_use: Callable[[Loaded], bool] = lambda _: True,
 ) -> Installation:
     """Import the plugins wanted, check them one by one and against each other, and order them.
 
@@ -112,6 +113,8 @@ def load(
         points: What is installed.
         wanted: Names of plugins; those that are not installed are left out without a word.
         seconds: How long importing one may take.
+        is_in_use: Whether to keep one; others are not compared with those kept. May raise
+            PluginLoadError to leave it out with a reason.
     """
     installation = Installation()
     for name, found in points.items():
@@ -119,7 +122,9 @@ def load(
             continue
         try:
             with time_limit(seconds):
-                installation.plugins[name] = _loaded(name, found)
+                loaded = _loaded(name, found)
+            if is_in_use(loaded):
+                installation.plugins[name] = loaded
         except PluginLoadError as error:
             installation.refuse(name, error.message)
         except ModuleNotFoundError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pluggy
 import structlog
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 PLUGIN_SECONDS = 10.0
 OWN_NAMES = frozenset({EventHandler, SyncableEntity, Right, Job})
 """Contributions whose names begin with the plugin's own, so that they are known when it is gone."""
+REGISTERED = ("backend_types", "event_handlers", "entities", "rights", "jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class _Implementation:
     def call(self, arguments: dict[str, Any], seconds: float) -> Any:
         with time_limit(seconds):
             return self.function(**{name: arguments[name] for name in self.names})
+
+    def listed(self, arguments: dict[str, Any], seconds: float, kind: Any) -> list[Any]:
+        with time_limit(seconds):  # a generator only works while it is read
+            given = list(self.function(**{name: arguments[name] for name in self.names}) or ())
+        for item in given:
+            _checked(item, kind)
+        return given
 
 
 class PluginHost:
@@ -64,8 +72,10 @@ class PluginHost:
             self._pluggy.add_hookspecs(module)
         self._places = {name: place for place, name in enumerate(installation.plugins)}
         self._ordered: dict[str, tuple[_Implementation, ...]] = {}
+        self._kinds: dict[str, Any] = {}
         for name, loaded in list(installation.plugins.items()):
-            self._register(name, loaded)
+            if name in installation.plugins:
+                self._register(name, loaded)
 
     @property
     def plugins(self) -> dict[str, Loaded]:
@@ -109,16 +119,17 @@ class PluginHost:
             right
             for implementation in self._implementations("crm_register_rights")
             if implementation.plugin == plugin
-            for right in implementation.call({}, self._seconds) or ()
+            for right in implementation.listed({}, self._seconds, Right)
         ]
 
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
         """Return what all implementations give; one that fails is logged and left out."""
         found: list[Any] = []
+        kind = self._kind(hook)
         for implementation in self._implementations(hook):
             try:
                 with _savepoint(arguments):
-                    found.extend(implementation.call(arguments, self._seconds) or ())
+                    found += implementation.listed(arguments, self._seconds, kind)
             except FAILURES:
                 log.warning("hook failed", plugin=implementation.plugin, hook=hook, exc_info=True)
         return found
@@ -132,6 +143,7 @@ class PluginHost:
         for implementation in self._implementations(hook):
             try:
                 answer = implementation.call(arguments, self._seconds)
+                _checked(answer, self._kind(hook))
             except CrmError:
                 raise
             except FAILURES as error:
@@ -146,7 +158,7 @@ class PluginHost:
         for implementation in self._implementations(hook):
             try:
                 with _savepoint(arguments):
-                    found.extend(implementation.call(arguments, self._seconds) or ())
+                    found += implementation.listed(arguments, self._seconds, Objection)
             except FAILURES as error:
                 failure = self._failure(implementation, hook, error)
                 found.append(Objection(failure.message, failure.code))
@@ -160,10 +172,14 @@ class PluginHost:
             **arguments: As it is called with; what is written through ``uow`` is not kept.
         """
         failed = {}
+        kind = self._kind(hook)
         for implementation in self._implementations(hook):
             try:
                 with _savepoint(arguments):
-                    implementation.call(arguments, self._seconds)
+                    if hook.startswith("crm_decide_"):
+                        _checked(implementation.call(arguments, self._seconds), kind)
+                    else:
+                        implementation.listed(arguments, self._seconds, kind)
             except CrmError:
                 continue
             except FAILURES as error:
@@ -197,22 +213,20 @@ class PluginHost:
         """Return the contributions of a registering hook; who fails or clashes is set aside."""
         key = "code" if kind is Right else "name"
         found: dict[str, Any] = {}
+        owners: dict[str, str] = {}
         for implementation in self._implementations(hook):
             name = implementation.plugin
             try:
-                given = list(self._ask(implementation))
+                given = implementation.listed({}, self._seconds, kind)
             except FAILURES as error:
                 log.warning("plugin failed", plugin=name, hook=hook, exc_info=True)
                 hung = isinstance(error, PluginTimeoutError)
                 self._quarantine(name, f"{hook}: {described(error)}", hung=hung)
                 continue
-            wrong = [item for item in given if not isinstance(item, kind)]
-            names = [] if wrong else [getattr(item, key) for item in given]
+            names = [getattr(item, key) for item in given]
             clash = [each for each in names if each in found or names.count(each) > 1]
             foreign = [each for each in names if kind in OWN_NAMES and not _is_of(name, each)]
-            if wrong:
-                self._quarantine(name, f"{hook} gave {wrong[0]!r}, which is no {kind.__name__}.")
-            elif foreign:
+            if foreign:
                 self._quarantine(
                     name, f"The name of its {what} {foreign[0]} must begin with {name}. or {name}_."
                 )
@@ -220,11 +234,16 @@ class PluginHost:
                 self._quarantine(name, f"Another plugin has the {what} {clash[0]} already.")
             else:
                 found |= dict(zip(names, given, strict=True))
-        return found
+                owners |= dict.fromkeys(names, name)
+        # One that requires a plugin just quarantined went with it.
+        return {each: item for each, item in found.items() if owners[each] in self.plugins}
 
-    def _ask(self, implementation: _Implementation) -> Sequence[Any]:
-        given: Sequence[Any] | None = implementation.call({}, self._seconds)
-        return given or ()
+    def _kind(self, hook: str) -> Any:
+        """Return what a hook's specification says that its answer, or each of it, is."""
+        if hook not in self._kinds:
+            told = get_type_hints(getattr(self._pluggy.hook, hook).spec.function)["return"]
+            self._kinds[hook] = get_args(told)[0] if get_origin(told) is Sequence else told
+        return self._kinds[hook]
 
     def _implementations(self, hook: str) -> tuple[_Implementation, ...]:
         # pluggy would stop at the first exception and begin with the last registered.
@@ -247,6 +266,11 @@ class PluginHost:
             self._pluggy.unregister(name=name)
         self._installation.refuse(name, reason, hung=hung)
         self._ordered.clear()
+        for registered in REGISTERED:  # what it has given until now goes with it
+            self.__dict__.pop(registered, None)
+        for other, loaded in list(self.plugins.items()):
+            if name in loaded.manifest.requires and other in self.plugins:
+                self._quarantine(other, f"It requires {name}, which is left out.")
 
     def _failure(
         self, implementation: _Implementation, hook: str, error: BaseException
@@ -257,6 +281,11 @@ class PluginHost:
             f"upgrade it, or switch it off: crm plugins disable {implementation.plugin}.",
             details={"plugin": implementation.plugin, "hook": hook},
         )
+
+
+def _checked(item: Any, kind: Any) -> None:
+    if not isinstance(item, kind):
+        raise TypeError(f"it gave {item!r}, which is no {getattr(kind, '__name__', kind)}")
 
 
 def _is_of(plugin: str, name: str) -> bool:

@@ -25,6 +25,7 @@ from crm_core.sync.bindings import (
 from crm_core.sync.context import GONE, Applied, Change, SyncContext
 from crm_core.sync.merge import decide
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
+from crm_core.sync.push_queue import enqueue_carriers
 from crm_core.sync.records import digest
 
 log = structlog.get_logger(__name__)
@@ -186,6 +187,10 @@ def _write(
             keeps_snapshot=applier.keeps_snapshot,
         )
         _supersede_twins(context, uow, entity, changes, applied)
+        if entity == "tag" and context.is_merging:
+            new = [change.remote_id for change in changes if change.bound is None]
+            known = [applied.local_ids[key] for key in new if key in applied.local_ids]
+            enqueue_carriers(uow, context.backend_id, known)
         _forget(context, uow, entity, applied.local_ids)
         finish(uow, applied.faults)
         uow.commit()

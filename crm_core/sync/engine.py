@@ -25,7 +25,7 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync import lock
 from crm_core.sync.apply import APPLIERS
-from crm_core.sync.apply.plugin import PluginApplier
+from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import Progress, SyncContext
 from crm_core.sync.prefetch import prefetched
@@ -165,7 +165,7 @@ class _Run:
         run_id = None if context.dry_run else self._record_start()
         try:
             entities = self._entities(wanted)
-            self._begin()
+            self._begin(wanted)
             for entity in self._unread(wanted):
                 self._guarded(self._push, entity)
             kept = entities
@@ -219,9 +219,9 @@ class _Run:
         names = [name for name in self.context.tellers if wanted is None or name in wanted]
         return [RemoteEntity(n, "") for n in names if n not in told and remote.writable(n)]
 
-    def _begin(self) -> None:
+    def _begin(self, wanted: Collection[str] | None) -> None:
         context = self.context
-        self.pushing = pushing_for(context, retry=self.retry)
+        self.pushing = pushing_for(context, wanted, retry=self.retry)
         self.server_time = context.remote.server_time()
         with context.reading() as uow:
             context.phone_region = uow.scalar(
@@ -235,13 +235,18 @@ class _Run:
                 )
             )
 
-    def _guarded(self, step: Callable[[RemoteEntity], None], entity: RemoteEntity) -> bool:
-        """Do a step for one entity; a right that is missing leaves out this entity only."""
+    def _guarded(
+        self,
+        step: Callable[[RemoteEntity], None],
+        entity: RemoteEntity,
+        codes: Collection[str] = (RIGHT_MISSING, PLUGIN_STOPPED),
+    ) -> bool:
+        """Do a step for one entity; a missing right or a failing plugin leaves out it alone."""
         began = time.monotonic()
         try:
             step(entity)
         except FatalSyncError as error:
-            if error.code != RIGHT_MISSING:
+            if error.code not in codes:
                 raise
             self.context.warnings.append(f"{entity.name}: {error.message}")
             return False
@@ -256,7 +261,9 @@ class _Run:
 
         In this order new records of both sides meet before either is made on the other.
         """
-        self._guarded(self._push, entity)
+        # One that may not be written is read all the same; not so what its plugin cannot tell of,
+        # or it would count as introduced.
+        self._guarded(self._push, entity, (RIGHT_MISSING,))
         began = time.monotonic()
         self._sweep(entity)
         self.stages[entity.name] = time.monotonic() - began

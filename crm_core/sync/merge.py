@@ -94,19 +94,21 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
     Returns:
         How many there were.
     """
-    bound = {
-        change.bound.local_id: change
-        for change in changes
-        if change.bound is not None
-        and change.bound.snapshot is not None
-        # What was just written comes back as it was sent: nothing of ours is then read for it.
-        and any(_moved(change))
-    }
-    if not (context.is_merging and entity in context.tellers and entity != "tag" and bound):
+    if not (context.is_merging and entity in context.tellers):
         return 0
-    rows = []
+    bound = {}
     again = []
-    for local_id, told in tell(context, uow, entity, list(bound)).items():
+    for change in changes:
+        change.kept.clear()  # a batch that failed is decided on anew, in parts
+        if change.bound is None or change.bound.snapshot is None:
+            continue
+        if change.has_arrived:
+            again.append(change.bound.local_id)  # what changed here while it was gone
+        # What was just written comes back as it was sent: nothing of ours is then read for it.
+        if any(_moved(change)):
+            bound[change.bound.local_id] = change
+    rows = []
+    for local_id, told in (tell(context, uow, entity, list(bound)) if bound else {}).items():
         change = bound[local_id]
         for field, part, ours, theirs in _at_odds(change, told):
             winner = master_of(context.masters, entity, field)

@@ -5,20 +5,20 @@ Events of a backend's own sync are not heard, so that nothing goes back to where
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from crm_core.entities.customer import Customer, Tag
+from crm_core.entities.customer import Customer, CustomerTag, Tag
 from crm_core.entities.sync import Backend, PushItem, SyncCursor
 from crm_core.events import CustomersChanged, CustomersCreated, RecordsChanged, TagsChanged
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.bulk import PARAMETERS, chunked, delete_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_hooks.contributions import EventHandler
 from crm_hooks.events import EventMessage
@@ -91,8 +91,15 @@ def enqueue(uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Iterable[
 def enqueue_everything(uow: UnitOfWork, backend_id: UUID) -> None:
     """Queue every tag and customer, for a backend whose plan was just accepted."""
     for entity, model in QUEUED_ENTITIES.items():
-        for chunk in chunked(uow.scalars(select(model.id)).all(), PARAMETERS):
+        for chunk in chunked(uow.scalars(select(model.id).order_by(model.id)).all(), PARAMETERS):
             enqueue(uow, backend_id, entity, chunk)
+
+
+def enqueue_carriers(uow: UnitOfWork, backend_id: UUID, tag_ids: Sequence[UUID]) -> None:
+    """Queue the customers that carry these tags, which a backend has only now."""
+    carriers = select_in(uow.connection(), CustomerTag, "tag_id", tag_ids, "customer_id")
+    for chunk in chunked(sorted({row.customer_id for row in carriers}), PARAMETERS):
+        enqueue(uow, backend_id, "customer", chunk)
 
 
 def unheard(
@@ -151,69 +158,67 @@ def mark_sent(uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Sequenc
     _update(uow, backend_id, entity, local_ids, sent_at=uow.now)
 
 
-def settle(uow: UnitOfWork, backend_id: UUID, entity: str, done: Sequence[Waiting]) -> None:
-    """Forget records that are in step; one that changed again meanwhile stays."""
-    by_revision: dict[int, list[UUID]] = {}
-    for item in done:
-        by_revision.setdefault(item.revision, []).append(item.local_id)
-    for revision, ids in by_revision.items():
-        for chunk in chunked(ids, PARAMETERS):
-            uow.execute(
-                delete(PushItem)
-                .where(*_these(backend_id, entity, chunk), PushItem.revision == revision)
-                .execution_options(synchronize_session=False)
-            )
-    _update(uow, backend_id, entity, [item.local_id for item in done], sent_at=None)
-
-
-def set_aside(
+def settle(
     uow: UnitOfWork,
     backend_id: UUID,
     entity: str,
-    reasons: Mapping[UUID, tuple[str, str, str]],
+    items: Sequence[Waiting],
+    faults: Mapping[UUID, tuple[str, str, str]],
 ) -> None:
-    """Leave records aside until they change or are retried.
+    """Forget records that are in step, and leave those at fault aside until they change.
+
+    One that changed meanwhile stays in the queue: what it is now was not looked at yet.
 
     Args:
         uow: A writing unit of work.
         backend_id: Whose.
         entity: Of the records.
-        reasons: Local id to label, code and reason.
+        items: What was looked at.
+        faults: Local id to label, code and reason.
     """
-    for local_id, (label, code, reason) in reasons.items():
-        uow.execute(
-            update(PushItem)
-            .where(*_these(backend_id, entity, [local_id]))
-            .values(
-                is_set_aside=True,
-                sent_at=None,
-                label=label,
-                code=code,
-                reason=reason,
-                attempts=PushItem.attempts + 1,
-                first_at=func.coalesce(PushItem.first_at, uow.now),
-                last_at=uow.now,
-            )
-            .execution_options(synchronize_session=False)
-        )
+    for chunk in chunked(items, PARAMETERS):
+        looked_at = {item.local_id: item.revision for item in chunk}
+        done, aside, changed = [], [], []
+        for row in _locked(uow, *_these(backend_id, entity, list(looked_at))):
+            if row.revision != looked_at[row.local_id]:
+                changed.append({"id": row.id, "sent_at": None})
+            elif row.local_id in faults:
+                told = dict(zip(("label", "code", "reason"), faults[row.local_id], strict=True))
+                tried = {"first_at": row.first_at or uow.now, "last_at": uow.now}
+                state = {"is_set_aside": True, "sent_at": None, "attempts": row.attempts + 1}
+                aside.append({"id": row.id, **told, **tried, **state})
+            else:
+                done.append(row.id)
+        delete_rows(uow.connection(), PushItem, done)
+        update_rows(uow.connection(), PushItem, changed)
+        update_rows(uow.connection(), PushItem, aside)
 
 
 def try_again(
-    uow: UnitOfWork, backend_id: UUID, *, before: datetime | None = None, limit: int | None = None
+    uow: UnitOfWork,
+    backend_id: UUID,
+    *,
+    entities: Collection[str] | None = None,
+    before: datetime | None = None,
+    limit: int | None = None,
 ) -> None:
     """Put records set aside back into the queue, those first that waited longest.
 
     Args:
         uow: A writing unit of work.
         backend_id: Whose.
+        entities: Only of these; of all when None.
         before: Only those last tried before this moment.
         limit: So many at most.
     """
     chosen = select(PushItem.id).where(PushItem.backend_id == backend_id, PushItem.is_set_aside)
+    if entities is not None:
+        chosen = chosen.where(PushItem.entity.in_(entities))
     if before is not None:
         chosen = chosen.where(PushItem.last_at < before)
     ids = uow.scalars(chosen.order_by(PushItem.last_at).limit(limit)).all()
     for chunk in chunked(ids, PARAMETERS):
+        _locked(uow, PushItem.id.in_(chunk))
         uow.execute(
             update(PushItem)
             .where(PushItem.id.in_(chunk))
@@ -242,9 +247,18 @@ def _update(
     uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Sequence[UUID], **values: Any
 ) -> None:
     for chunk in chunked(local_ids, PARAMETERS):
+        these = _these(backend_id, entity, chunk)
+        _locked(uow, *these)
         uow.execute(
             update(PushItem)
-            .where(*_these(backend_id, entity, chunk))
+            .where(*these)
             .values(**values)
             .execution_options(synchronize_session=False)
         )
+
+
+def _locked(uow: UnitOfWork, *where: Any) -> Sequence[Any]:
+    """Return items, locked in the order in which they are queued, so that none wait crosswise."""
+    columns = (PushItem.id, PushItem.local_id, PushItem.revision, PushItem.attempts)
+    statement = select(*columns, PushItem.first_at).where(*where)
+    return uow.execute(statement.order_by(PushItem.local_id).with_for_update()).all()

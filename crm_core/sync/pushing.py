@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
 from crm_core.entities.sync import Backend
-from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
 from crm_core.sync import push_queue
 from crm_core.sync.context import SyncContext
@@ -63,12 +63,15 @@ class Pushing:
         return known and isinstance(remote, WritableBackend) and bool(remote.writable(entity))
 
 
-def pushing_for(context: SyncContext, *, retry: bool) -> Pushing | None:
+def pushing_for(
+    context: SyncContext, entities: Collection[str] | None, *, retry: bool
+) -> Pushing | None:
     """Return a run's writing half; None for a remote that cannot be written to.
 
     Args:
         context: The run; it learns whether both sides are merged, and by which masters.
-        retry: Try all that was set aside again, however lately.
+        entities: Those it is about; all when None.
+        retry: Try all of them that was set aside again, however lately.
     """
     remote = context.remote
     if not isinstance(remote, WritableBackend):
@@ -80,15 +83,10 @@ def pushing_for(context: SyncContext, *, retry: bool) -> Pushing | None:
         context.is_merging, context.masters = permit.is_accepted, dict(backend.masters)
     if permit.writes and not context.dry_run:
         with context.writing() as uow:
-            _try_again(uow, context, retry=retry)
+            before, limit = (None, None) if retry else (uow.now - RETRY_AFTER, RETRIES)
+            backend_id = context.backend_id
+            push_queue.try_again(uow, backend_id, entities=entities, before=before, limit=limit)
             uow.commit()
     everything = context.dry_run and not permit.is_accepted
     push = Push(context, remote, installation=installation, everything=everything)
     return Pushing(context, permit, push)
-
-
-def _try_again(uow: UnitOfWork, context: SyncContext, *, retry: bool) -> None:
-    if retry:
-        push_queue.try_again(uow, context.backend_id)
-    else:
-        push_queue.try_again(uow, context.backend_id, before=uow.now - RETRY_AFTER, limit=RETRIES)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from crm_core.entities.sync import BindingState
-from crm_core.errors import InputError
+from crm_core.errors import ConfigurationError, FatalSyncError, InputError
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.plugins.discovery import resolve
-from crm_core.plugins.limits import time_limit
+from crm_core.plugins.limits import PluginTimeoutError, time_limit
 from crm_core.sync.bindings import customer_targets, local_ids
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
 from crm_core.sync.tell import Bindings, Told, bound_locals
 from crm_hooks.contributions import IncomingRecord, SyncableEntity, SyncField
 
 BATCH_SECONDS = 60.0
+PLUGIN_STOPPED = "core.sync.plugin_failed"
+"""Code of a FatalSyncError that leaves out a plugin's entity only."""
 
 
 class PluginApplier:
@@ -56,7 +59,7 @@ class PluginApplier:
                 records.append(IncomingRecord(local_id, values))
         if not ready:
             return applied
-        with time_limit(BATCH_SECONDS):
+        with self._isolated():
             ids = self._call(self.entity.apply)(uow, records)
         applied.local_ids.update(
             {change.remote_id: each for change, each in zip(ready, ids, strict=True)}
@@ -68,14 +71,14 @@ class PluginApplier:
     ) -> None:
         """Tell the plugin of records that were deleted over there."""
         if fate == BindingState.DELETED and self.entity.vanish and local_ids:
-            with time_limit(BATCH_SECONDS):
+            with self._isolated():
                 self._call(self.entity.vanish)(uow, list(local_ids))
 
     def tell(
         self, uow: UnitOfWork, backend_id: UUID, ids: Sequence[UUID], bound: Bindings
     ) -> dict[UUID, Told]:
         """Return the plugin's records as neutral ones; see ``crm_core.sync.tell``."""
-        with time_limit(BATCH_SECONDS):
+        with self._isolated():
             found: Mapping[UUID, Mapping[str, Any]] = self._call(self.entity.read)(uow, list(ids))
         remote = {
             field.name: bound_locals(
@@ -107,8 +110,11 @@ class PluginApplier:
         """Return the ids of all records of the plugin, where it tells them."""
         if not self.entity.ids:
             return []
-        with time_limit(BATCH_SECONDS):
-            return list(self._call(self.entity.ids)(uow))
+        with self._isolated():
+            try:
+                return list(self._call(self.entity.ids)(uow))
+            except (Exception, SystemExit) as error:
+                raise self._stopped(f"{type(error).__name__}: {error}") from error
 
     def _values(
         self, change: Change, targets: Mapping[str, Mapping[str, UUID]], applied: Applied
@@ -134,6 +140,26 @@ class PluginApplier:
                     )
                     return None
         return values
+
+    @contextmanager
+    def _isolated(self) -> Iterator[None]:
+        """Let what a plugin does end the work on its own records at most, never the run."""
+        try:
+            with time_limit(BATCH_SECONDS):
+                yield
+        except PluginTimeoutError as error:
+            raise self._stopped(f"it took longer than {BATCH_SECONDS:g} s") from error
+        except ConfigurationError as error:
+            raise self._stopped(error.message) from error
+        except SystemExit as error:
+            raise RuntimeError("its plugin tried to end the program") from error
+
+    def _stopped(self, reason: str) -> FatalSyncError:
+        return FatalSyncError(
+            f"its plugin failed ({reason}), so these records are left out of this run. Repair or "
+            "upgrade the plugin, or switch it off: crm plugins disable NAME.",
+            code=PLUGIN_STOPPED,
+        )
 
     def _call(self, reference: str) -> Callable[..., Any]:
         found: Callable[..., Any] = resolve(reference, f"The synced entity {self.entity.name}")

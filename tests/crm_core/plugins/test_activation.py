@@ -10,6 +10,8 @@ import pytest
 
 from crm_core.bootstrap import Application
 from crm_core.config import load_config
+from crm_core.plugins import activation
+from crm_core.plugins.discovery import Installation
 
 pytestmark = pytest.mark.slow
 
@@ -255,3 +257,79 @@ def test_on_postgresql_too(desk, crm_postgres_url, make_package):
     assert [process.returncode for process in running] == [0, 0], ends
     desk("plugins", "disable", "elk")
     assert desk.json("plugins", "purge", "elk", "--confirm", "elk")["dropped"] == ["elk_x"]
+
+
+RIGHTS = """
+@hookimpl
+def crm_register_rights():
+    return [Right('pay.bill.see', 'See', (('employee', 'own'),))]
+"""
+
+
+def rows(desk, statement: str) -> list[tuple[str, ...]]:
+    with sqlite3.connect(desk.folder / "crm.sqlite") as connection:
+        return connection.execute(statement).fetchall()
+
+
+def test_rights_are_granted_when_it_is_enabled_at_the_second_try(desk, make_package):
+    rebuild = {"services.py": "def rebuild(uow):\n    raise RuntimeError('not yet')\n"}
+    more = ", rebuild='crm_pay.services:rebuild'"
+    pay = make_package("pay", RIGHTS, more=more, files=rebuild)
+    desk.install(pay)
+    assert "not yet" in desk("plugins", "enable", "pay", code=1)
+    desk.uninstall(pay)
+    desk.install(make_package("pay", RIGHTS))
+    desk("plugins", "enable", "pay")
+    granted = rows(desk, "SELECT reach FROM core_role_right WHERE right = 'pay.bill.see'")
+    assert granted == [("own",)]
+
+
+def test_a_purge_leaves_alone_what_only_begins_alike(desk, make_package):
+    desk.install(make_package("good_more"))
+    desk("plugins", "enable", "good_more")
+    at = "'2026-01-01 00:00:00.000000'"
+    with sqlite3.connect(desk.folder / "crm.sqlite") as connection:
+        for name in ("good.sweep", "good_card", "good_more.sweep", "good_more_card", "goodXcard"):
+            connection.execute(f"INSERT INTO core_job_run VALUES ('{name}', {at}, NULL, NULL)")
+    desk("plugins", "disable", "good")
+    desk("plugins", "purge", "good", "--confirm", "good")
+    left = {name for (name,) in rows(desk, "SELECT name FROM core_job_run")}
+    assert left == {"good_more.sweep", "good_more_card", "goodXcard"}
+
+
+def test_a_purge_that_was_interrupted_is_repeated(sqlite_database, system, monkeypatch):
+    def purge() -> list[str]:
+        return activation.purge_plugin(sqlite_database, Installation(), "gone", by="test")
+
+    for step in ("_drop_tables", "_forget_all"):
+        with sqlite_database.write_engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE gone_thing (id INTEGER)")
+            connection.exec_driver_sql(
+                "INSERT INTO core_plugin (name, version, state, table_prefix, changed_at) "
+                "VALUES ('gone', '1', 'disabled', 'gone_', '2026-01-01 00:00:00.000000')"
+            )
+        with monkeypatch.context() as patch:
+            patch.setattr(activation, step, lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                purge()
+        assert purge() == (["gone_thing"] if step == "_drop_tables" else [])
+
+
+def test_one_that_is_on_by_default_stays_off_after_its_purge(desk, make_package):
+    desk.install(make_package("always", more=", on_by_default=True"))
+    assert desk.plugin("always")["state"] == "enabled"
+    desk("plugins", "disable", "always")
+    desk("plugins", "purge", "always", "--confirm", "always")
+    assert desk.plugin("always")["state"] == "disabled"
+
+
+def test_tables_of_a_plugin_that_is_gone_are_not_taken_for_anothers(desk, make_package):
+    desk("plugins", "disable", "good")
+    desk.uninstall(make_package("good"))
+    files = revision(1, making("good_er_tale"))
+    desk.install(make_package("gooder", more=", table_prefix='good_er_'", files=files))
+    put_mood(desk)
+    assert "cannot be told apart" in desk("plugins", "enable", "gooder", code=1)
+    assert moods(desk) == 1
+    desk("plugins", "purge", "good", "--confirm", "good")
+    desk("plugins", "enable", "gooder")

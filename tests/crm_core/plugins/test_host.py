@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +15,7 @@ import pytest
 from crm_core.errors import PluginFailedError, RuleViolationError
 from crm_core.plugins.discovery import DISABLE_VARIABLE, installed_points, load
 from crm_core.plugins.host import PluginHost
+from crm_core.plugins.limits import PluginTimeoutError, time_limit
 
 GOOD = """
 from crm_hooks import PluginManifest, hookimpl
@@ -274,3 +278,123 @@ def test_a_thread_that_is_not_the_first_is_limited_too(installed: Path) -> None:
     thread.start()
     thread.join(10)
     assert found == [[]]
+
+
+BACKENDS = """
+@hookimpl
+def crm_register_backend_types():
+    from crm_hooks.contributions import BackendType
+    return [BackendType({name!r}, "T", "x:y")]
+"""
+
+
+def test_what_a_faulty_plugin_gave_before_goes_with_it_and_so_do_its_dependents(
+    installed: Path,
+) -> None:
+    late = "@hookimpl\ndef crm_register_jobs():\n    raise RuntimeError('late')\n"
+    install_hooked(installed, "base", BACKENDS.format(name="base") + late)
+    install_hooked(installed, "top", BACKENDS.format(name="top"), requires=("base",))
+    host = host_of_all()
+    assert "base" in host.backend_types  # nothing is wrong with it as yet
+    assert {fault.name for fault in host.faults} == {"base", "top"}
+    assert not {"base", "top"} & {*host.backend_types, *host.plugins}
+    assert "requires base" in {fault.name: fault.reason for fault in host.faults}["top"]
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "yield CardPanel('half')\n    raise RuntimeError('boom')",
+        "yield CardPanel('half')\n    time.sleep(5)",
+        "return 'text'",
+        "return [CardPanel('x'), None]",
+        "return {'a': 1}",
+    ],
+)
+def test_a_panel_of_the_wrong_kind_is_left_out_whole(installed: Path, do: str) -> None:
+    install_hooked(installed, "bad", PANEL.format(position=0, do=do, title="bad"))
+    install_hooked(installed, "good", PANEL.format(position=0, do="pass", title="good"))
+    assert titles(host_of_all(seconds=0.3)) == ["good"]
+
+
+def test_a_registering_generator_that_hangs_is_left_out(installed: Path) -> None:
+    hangs = "@hookimpl\ndef crm_register_jobs():\n    time.sleep(5)\n    yield\n"
+    install_hooked(installed, "bad", hangs)
+    [fault] = host_of_all(seconds=0.3).faults
+    assert (fault.name, fault.hung) == ("bad", True)
+
+
+@pytest.mark.parametrize("do", ["return ['no']", "return 'no'", "return [None]", "return True"])
+def test_an_objection_of_the_wrong_kind_is_one(installed: Path, do: str) -> None:
+    install_hooked(installed, "bad", CHECK.format(do=do))
+    found = host_of_all().check("crm_check_customer_archive", uow=None, customer_id=None)
+    assert [each.code for each in found] == ["core.plugin_failed"]
+
+
+def test_an_answer_of_the_wrong_kind_decides_nothing(installed: Path) -> None:
+    install_hooked(installed, "bad", DECIDE.format(do="return 'eva'"))
+    with pytest.raises(PluginFailedError, match="gave 'eva'"):
+        host_of_all().decide("crm_decide_customer_owner", uow=None, customer=None)
+
+
+def test_plugins_that_are_off_push_out_none_that_is_in_use(installed: Path) -> None:
+    prefixed = MANIFEST.replace("{more}", ", table_prefix='same_'")
+    (installed / "migrations").mkdir()
+    (installed / "migrations" / "0001_first.py").write_text("")
+    for name in ("aa_new", "zz_used"):
+        install(installed, name, prefixed.format(name=name))
+    points = installed_points()
+    used = {"zz_used"}
+    found = load(points, points, seconds=10, is_in_use=lambda each: each.manifest.name in used)
+    assert (list(found.plugins), list(found.faults)) == (["zz_used"], [])
+    assert "clashes" in load(points, points, seconds=10).faults["zz_used"].reason
+
+
+def ticks() -> tuple[bool, object]:
+    return signal.getitimer(signal.ITIMER_REAL)[0] > 0, signal.getsignal(signal.SIGALRM)
+
+
+def test_a_limit_leaves_nothing_behind() -> None:
+    before = ticks()
+    with pytest.raises(PluginTimeoutError), time_limit(0.05):
+        time.sleep(5)
+    assert ticks() == before
+    with pytest.raises(ValueError, match="own"), time_limit(5):
+        raise ValueError("own")
+    assert ticks() == before
+
+
+def test_the_sooner_of_two_limits_counts_and_the_outer_goes_on() -> None:
+    before, began = ticks(), time.monotonic()
+    with pytest.raises(PluginTimeoutError), time_limit(0.1), time_limit(5):
+        time.sleep(5)
+    with pytest.raises(PluginTimeoutError), time_limit(0.3):
+        with suppress(PluginTimeoutError), time_limit(0.05):
+            time.sleep(5)
+        time.sleep(5)
+    assert time.monotonic() - began < 2
+    assert ticks() == before
+
+
+def test_a_limit_in_a_thread_does_not_reach_beyond_its_block() -> None:
+    late: list[BaseException] = []
+
+    def work() -> None:
+        for _ in range(300):
+            try:
+                with time_limit(0.001):
+                    end = time.monotonic() + 0.001
+                    while time.monotonic() < end:
+                        pass
+            except PluginTimeoutError:
+                pass
+            try:
+                for _ in range(200):
+                    pass
+            except PluginTimeoutError as error:
+                late.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(20)
+    assert late == []

@@ -20,6 +20,7 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.relationships import seed_relationship_types
 from crm_core.sync.engine import RunReport, run
+from crm_core.testing.front_office import FrontOffice
 from crm_files.backend import FilesBackend
 
 SMALL_OFFICE = Path(__file__).parents[2] / "small_office"
@@ -137,3 +138,11 @@ def office(database: Database, system: Actor, tmp_path: Path) -> Office:
     folder = tmp_path / "office"
     shutil.copytree(SMALL_OFFICE, folder)
     return Office(folder, database, system)
+
+
+@pytest.fixture
+def front(database: Any, system: Any, tmp_path: Any) -> FrontOffice:
+    """A front office in step with an empty folder."""
+    office = FrontOffice(database, system, lambda: FilesBackend(tmp_path))
+    office.accept()
+    return office

@@ -218,6 +218,21 @@ def test_one_that_is_there_already_is_linked(pushing: PushingOffice) -> None:
     assert pushing.run().pushed == {}
 
 
+def test_one_that_is_archived_there_comes_back_into_use(pushing: PushingOffice) -> None:
+    def add(rows: list[dict[str, str]]) -> None:
+        row = dict.fromkeys(rows[0], "")
+        mark = {"reference": "A-2", "archived": "yes"}
+        rows.append({**row, "id": "901", "kind": "company", "name": "Old Ltd", **mark})
+
+    pushing.office.edit("customers.csv", add)
+    customer_id = pushing.create(name="Old Ltd", kind="company", reference="A-2")
+    assert pushing.run().pushed["customer"]["linked"] == 1
+    assert pushing.local("customer", "901") == customer_id
+    assert pushing.customer(customer_id).archived_at is None
+    assert pushing.row("Old Ltd")["archived"] == "no"
+    assert pushing.run().pushed == {}
+
+
 def test_the_ambiguous_is_set_aside_and_goes_on_after_it_was_mended(
     pushing: PushingOffice,
 ) -> None:
