@@ -29,7 +29,7 @@ demo: .venv/installed  ## Build a trading company in a database of its own and s
 	$(BIN)/crm demo --path demo
 
 test: .venv/installed  ## Run all tests with the services there are; says at the end what was left out
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 services: .venv/installed  ## Bring up PostgreSQL and a real Odoo for the tests
 	$(BIN)/python tests/services/postgres.py up

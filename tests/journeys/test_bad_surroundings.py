@@ -237,7 +237,7 @@ def test_a_backend_of_no_kind_or_name(desk, secret):
     desk.refused("backend", "add", "sap", "x", code=2, says=("'sap'", "odoo"))
     for name in ("a b", "a:b", "", "Ä", "x" * 500):
         desk.refused(*added(name), code=2, says=("cannot be a backend's name",))
-    desk.refused("backend", "add", "files", "f", "--path", "no", code=4, says=("no folder", "path"))
+    desk.refused("backend", "add", "files", "f", "--path", "no", code=2, says=("no folder", "path"))
     for words in (("backend", "test"), ("backend", "remove"), ("sync", "run"), ("sync", "plan")):
         desk.refused(*words, "ghost", code=2, says=("'ghost'", "crm backend add"))
 
