@@ -121,7 +121,11 @@ def list_plugins(uow: UnitOfWork, everything: Installation, host: PluginHost) ->
             state = PluginState.ENABLED.value
         if loaded is None and name not in broken and state == PluginState.ENABLED:
             state = MISSING
-        reason = faults.get(name) or broken.get(name) or (row.error if row else None)
+        # What does not fit at all says more than what is wrong with it on this database; a clash
+        # with one that is installed and off is none of a plugin in use.
+        reason = broken.get(name) or faults.get(name) or (row.error if row else None)
+        if name in host.plugins and name not in faults:
+            reason = row.error if row else None
         found.append(
             PluginInfo(
                 name=name,
