@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from crm_odoo.backend import OdooBackend
 from cutting_proxy import CuttingProxy
+from odoo_drafts import opened
 from odoo_rpc import OdooAdmin
 from odoo_server import NoOdooError, OdooDatabase, OdooServer, find_server
 
@@ -74,3 +76,21 @@ def cutting_proxy(odoo_server: OdooServer) -> Iterator[CuttingProxy]:
     """A proxy before the server that loses replies when told to; use its ``url``."""
     with CuttingProxy(odoo_server.url) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def shop(odoo_server: OdooServer) -> Iterator[OdooDatabase]:
+    """A seeded database that a module's tests write to, each its own records."""
+    if odoo_server.own:
+        pytest.skip("changes the database: only on the project's own Odoo")
+    database = odoo_server.copy()
+    yield database
+    odoo_server.drop(database)
+
+
+@pytest.fixture
+def backend(shop: OdooDatabase) -> Iterator[OdooBackend]:
+    """A connection to it that may write."""
+    writer = opened(shop, shop.writer)
+    yield writer
+    writer.close()

@@ -20,22 +20,6 @@ NAMES = (
 NOTE = 'Δελτίο №1: σήμερα\n\n- don\'t call; <no tags> & "quotes" \\n\n' + "سلام دنیا 🎉 " * 25
 
 
-@pytest.fixture(scope="module")
-def shop(odoo_server):
-    if odoo_server.own:
-        pytest.skip("changes the database: only on the project's own Odoo")
-    database = odoo_server.copy()
-    yield database
-    odoo_server.drop(database)
-
-
-@pytest.fixture
-def backend(shop):
-    writer = opened(shop, shop.writer)
-    yield writer
-    writer.close()
-
-
 def told(backend, entity, values):
     (shaped,) = backend.shaped(entity, [values])
     return shaped

@@ -12,22 +12,6 @@ from odoo_drafts import MODULE, address, customer, edit, external_id, made, open
 NO_SUCH_USER = "999999"
 
 
-@pytest.fixture(scope="module")
-def shop(odoo_server):
-    if odoo_server.own:
-        pytest.skip("changes the database: only on the project's own Odoo")
-    database = odoo_server.copy()
-    yield database
-    odoo_server.drop(database)
-
-
-@pytest.fixture
-def backend(shop):
-    writer = opened(shop, shop.writer)
-    yield writer
-    writer.close()
-
-
 @pytest.fixture
 def partners(shop, admin_rpc):
     """Partners that bear one of our external ids, by our key; all there are of a name."""

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from crm_core.errors import FatalSyncError
 from crm_core.sync.protocol import RIGHT_MISSING, Probe
-from odoo_drafts import customer, external_id, made, opened, tag
-
-
-@pytest.fixture(scope="module")
-def shop(odoo_server):
-    if odoo_server.own:
-        pytest.skip("changes the database: only on the project's own Odoo")
-    database = odoo_server.copy()
-    yield database
-    odoo_server.drop(database)
-
-
-@pytest.fixture
-def backend(shop):
-    writer = opened(shop, shop.writer)
-    yield writer
-    writer.close()
+from odoo_drafts import customer, external_id, made, tag
 
 
 def probe(key="probe", entity="customer", *, may_be_there=False, **values):
