@@ -82,6 +82,7 @@ class Worker:
         self.application = application
         self.stop = stop
         self._refused: dict[UUID, tuple[int, str | None]] = {}
+        self._unwritten: dict[UUID, str | None] = {}
         self._tidied_at = -math.inf
         self.log = structlog.get_logger(__name__)
 
@@ -212,9 +213,17 @@ class Worker:
             backend=backend.name,
             state=report.state,
             counts=report.counts,
+            written={
+                entity: {what: n for what, n in told.items() if what != "examples"}
+                for entity, told in report.pushed.items()
+            },
             calls=report.calls,
             seconds=round(report.seconds, 1),
         )
+        if report.push_refusal != self._unwritten.get(backend.id):
+            self._unwritten[backend.id] = report.push_refusal
+            if report.push_refusal:  # said once, not at every turn
+                self.log.warning("not written", backend=backend.name, reason=report.push_refusal)
         for warning in report.warnings:
             self.log.warning("sync warning", backend=backend.name, reason=warning)
         return EXIT_PARTLY if report.state == "partly" else 0

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from crm_core.bootstrap import Application
 from crm_core.cli.worker import Worker
@@ -133,3 +135,26 @@ def test_a_user_without_the_right_may_not_start_it(crm):
         add_user(uow, "anna", role_codes=["employee"])
         uow.commit()
     assert crm.error("worker", "--once", "--as", "anna", code=1)["code"] == "core.permission_denied"
+
+
+def test_what_is_written_and_why_it_is_not_stands_in_the_log(crm, tmp_path):
+    (tmp_path / "back-office").mkdir()
+    crm("backend", "add", "files", "main", "--path", str(tmp_path / "back-office"))
+    crm("customer", "add", "Secret Name", "--kind", "company")
+    crm("sync", "plan", "main")
+    crm("sync", "run", "main", "--accept-plan")
+    crm("customer", "add", "Another Secret", "--kind", "company")
+    result = crm("worker", "--once")
+    assert "{'customer': {'created': 1}}" in result.stderr
+    assert "Secret" not in result.stderr, "names of customers have no place in a log"
+
+    application = Application(load_config({}, os.environ, Path.cwd()))
+    with closing(sqlite3.connect(str(application.database.path))) as database, database:
+        database.execute("UPDATE core_backend SET writes_from = 'elsewhere'")
+    worker = Worker(application, threading.Event())
+    with capture_logs() as said:
+        worker.round(everything=True)
+        worker.round(everything=True)
+    application.close()
+    (line,) = [each for each in said if each["event"] == "not written"]
+    assert "is a copy" in line["reason"]
