@@ -10,18 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import MetaData, Table, delete, inspect, or_, select
+from sqlalchemy import inspect, select
 
 from crm_core.access import Reach, system_actor
-from crm_core.entities.plugin import JobRun, Plugin, PluginState
-from crm_core.entities.sync import (
-    Binding,
-    Conflict,
-    DeadLetter,
-    PendingReference,
-    PushItem,
-    SyncCursor,
-)
+from crm_core.entities.plugin import Plugin, PluginState
 from crm_core.entities.system import Setting
 from crm_core.entities.user import Role, RoleRight
 from crm_core.errors import (
@@ -33,9 +25,17 @@ from crm_core.errors import (
 from crm_core.persistence import migrate
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from crm_core.plugins.discovery import FAILURES, Installation, Loaded, described, resolve
+from crm_core.plugins.discovery import (
+    FAILURES,
+    Installation,
+    Loaded,
+    described,
+    resolve,
+    rival_of,
+)
 from crm_core.plugins.host import PluginHost
 from crm_core.plugins.limits import time_limit
+from crm_core.plugins.remains import drop_tables, forget_rows
 from crm_core.services.deliveries import forget_plugin
 
 MANAGE = "core.plugin.manage"
@@ -158,14 +158,15 @@ def enable_plugin(
         NotFoundError: It is not installed.
         PluginLoadError: It does not fit, or failed while being enabled; it stays off, and the
             reason is shown with it.
-        RuleViolationError: A plugin that it requires is not enabled, or tables of its prefix are
-            another's.
+        RuleViolationError: A plugin that it requires is not enabled, or its table prefix or one of
+            its commands is another's.
     """
     loaded = installed_plugin(everything, name)
     actor = system_actor(f"enable:{name}:{by}")
     with unit_of_work(database, actor=actor) as uow:
         states = plugin_states(uow)
         _check_prefix(uow, loaded)
+        _check_command(uow, name)
     lacking = [
         other
         for other in loaded.manifest.requires
@@ -258,11 +259,11 @@ def purge_plugin(database: Database, everything: Installation, name: str, *, by:
                 code="core.plugin.enabled",
             )
         prefix = row.table_prefix
-    dropped = _drop_tables(database, name, prefix)
+    dropped = drop_tables(database, name, prefix)
     # Last, so that a purge that was interrupted can be repeated.
     with unit_of_work(database, actor=actor, write=True) as uow:
         _one_at_a_time(uow)
-        _forget_all(uow, everything, name)
+        forget_rows(uow, name, {*plugin_states(uow), *everything.plugins, *everything.faults})
         forget_plugin(uow, name)
         loaded = everything.plugins.get(name)
         if loaded is not None and loaded.manifest.on_by_default:
@@ -353,23 +354,21 @@ def _check_prefix(uow: UnitOfWork, loaded: Loaded) -> None:
             )
 
 
+def _check_command(uow: UnitOfWork, name: str) -> None:
+    """Refuse a plugin that would take a command from one in use."""
+    states = plugin_states(uow)
+    rival = rival_of(name, [other for other in states if states[other] == PluginState.ENABLED])
+    if rival:
+        command, other = rival
+        raise RuleViolationError(
+            f"The command {command} of {name} is one of the plugin {other} already: disable that "
+            f"first (crm plugins disable {other}), or do without {name}.",
+            code="core.plugin.command",
+        )
+
+
 def _are_alike(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
-
-
-def _forget_all(uow: UnitOfWork, everything: Installation, name: str) -> None:
-    """Delete rows of what a plugin named, but for those of one whose name is a longer one."""
-    known = {*plugin_states(uow), *everything.plugins, *everything.faults}
-    longer = [f"{other}{mark}" for other in known if other.startswith(f"{name}_") for mark in "._"]
-    synced = (Binding, DeadLetter, PendingReference, SyncCursor, PushItem, Conflict)
-    for column in (RoleRight.right, JobRun.name, *(model.entity for model in synced)):
-        own = [column.startswith(f"{name}{mark}", autoescape=True) for mark in "._"]
-        others = [column.startswith(each, autoescape=True) for each in longer]
-        uow.execute(
-            delete(column.class_)
-            .where(or_(*own), *(~each for each in others))
-            .execution_options(synchronize_session=False)
-        )
 
 
 def _grant(uow: UnitOfWork, name: str, rights: list[Any]) -> None:
@@ -417,15 +416,3 @@ def _raise_activation(uow: UnitOfWork) -> None:
     else:
         setting.value = int(setting.value) + 1
     uow.flush()
-
-
-def _drop_tables(database: Database, name: str, prefix: str) -> list[str]:
-    with migrate.changing_tables(database, name, prefix) as connection:
-        names = inspect(connection).get_table_names()
-        line = f"alembic_version_{name}"
-        doomed = [each for each in names if each == line or (prefix and each.startswith(prefix))]
-        metadata = MetaData()
-        metadata.reflect(connection, only=doomed)
-        tables: list[Table] = [metadata.tables[each] for each in doomed]
-        metadata.drop_all(connection, tables)
-    return sorted(set(doomed) - {line})

@@ -194,6 +194,19 @@ def command_owners(points: Mapping[str, list[EntryPoint]]) -> dict[str, str]:
     return {package_of(found[0]): name for name, found in points.items()}
 
 
+def rival_of(name: str, in_use: Collection[str]) -> tuple[str, str] | None:
+    """Return a command of a plugin that one in use has already, and which; None without such."""
+    owners = command_owners(installed_points())
+    brought: dict[str, set[str]] = {}
+    for point in entry_points(group=COMMAND_GROUP):
+        brought.setdefault(owners.get(package_of(point), ""), set()).add(point.name)
+    mine = brought.get(name, set())
+    for other in sorted(set(in_use) - {name}):
+        for command in sorted(mine & brought.get(other, set())):
+            return command, other
+    return None
+
+
 def _loaded(name: str, found: list[EntryPoint]) -> Loaded:
     if len(found) > 1:
         places = " and ".join(sorted(point.dist.name if point.dist else "?" for point in found))

@@ -181,6 +181,15 @@ def test_two_processes_enable_at_once(desk, make_package):
     assert "pair_x" in tables(desk)
 
 
+def test_one_that_would_take_a_command_from_another_is_refused(desk, make_package, command):
+    desk.install(make_package("aardvark", files=command("pass"), commands={"good": "run"}))
+    assert "good morning" in desk("good")
+    error = desk.json("plugins", "enable", "aardvark", code=1)
+    assert "The command good of aardvark is one of the plugin good already" in error["message"]
+    assert "good morning" in desk("good")
+    assert desk.plugin("good")["reason"] is None
+
+
 @pytest.mark.parametrize("place", ["revision", "rebuild"])
 def test_killed_while_enabling_then_repeated(desk, make_package, place):
     sign = desk.folder / "here"
@@ -301,7 +310,7 @@ def test_a_purge_that_was_interrupted_is_repeated(sqlite_database, system, monke
     def purge() -> list[str]:
         return activation.purge_plugin(sqlite_database, Installation(), "gone", by="test")
 
-    for step in ("_drop_tables", "_forget_all"):
+    for step in ("drop_tables", "_forget_all"):
         with sqlite_database.write_engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE gone_thing (id INTEGER)")
             connection.exec_driver_sql(
@@ -312,7 +321,7 @@ def test_a_purge_that_was_interrupted_is_repeated(sqlite_database, system, monke
             patch.setattr(activation, step, lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 purge()
-        assert purge() == (["gone_thing"] if step == "_drop_tables" else [])
+        assert purge() == (["gone_thing"] if step == "drop_tables" else [])
 
 
 def test_one_that_is_on_by_default_stays_off_after_its_purge(desk, make_package):
