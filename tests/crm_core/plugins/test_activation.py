@@ -310,7 +310,7 @@ def test_a_purge_that_was_interrupted_is_repeated(sqlite_database, system, monke
     def purge() -> list[str]:
         return activation.purge_plugin(sqlite_database, Installation(), "gone", by="test")
 
-    for step in ("drop_tables", "_forget_all"):
+    for step in ("drop_tables", "forget_rows"):
         with sqlite_database.write_engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE gone_thing (id INTEGER)")
             connection.exec_driver_sql(
