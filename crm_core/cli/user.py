@@ -103,7 +103,8 @@ def set_rights_(context: Context, role_code: str, rights: tuple[str, ...]) -> No
 
     wanted = dict(_right_and_reach(text) for text in rights)
     with context.unit_of_work(write=True) as uow:
-        changed = set_rights(uow, role_code, wanted)
+        of_plugins = context.application.plugins.rights.keys()
+        changed = set_rights(uow, role_code, wanted, of_plugins=of_plugins)
         uow.commit()
         data = {"id": changed.id, "code": changed.code}
     out = context.output
@@ -126,13 +127,15 @@ def _right_and_reach(text: str) -> tuple[str, Reach]:
 @click.argument("role_code", metavar="ROLE")
 @pass_context
 def show(context: Context, role_code: str) -> None:
-    """Show the rights of a role and how far each reaches; those of plugins with what they allow."""
+    """Show the rights of a role, how far each reaches and what it allows."""
+    from crm_core.services.rights import CORE_RIGHTS
     from crm_core.services.roles import list_roles, role_named
 
     with context.unit_of_work() as uow:
         code = role_named(uow, role_code).code
         held = next(item["rights"] for item in list_roles(uow) if item["code"] == code)
-    titles = {right.code: right.title for right in context.application.plugins.rights.values()}
+    brought = context.application.plugins.rights.values()
+    titles = {**CORE_RIGHTS, **{right.code: right.title for right in brought}}
     items = [
         {"id": right, "right": right, "reach": reach, "title": titles.get(right)}
         for right, reach in held.items()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -19,12 +18,12 @@ from crm_core.errors import (
 )
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
+from crm_core.services.rights import CORE_RIGHTS
 
 MANAGE = "core.role.manage"
 ADMIN = "admin"
 EVERY_RIGHT = "*"
 
-_RIGHT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
 _CUSTOMER_RIGHTS = ("view", "edit", "create", "archive", "assign", "export", "import", "merge")
 _DESK_RIGHTS = (
     "core.interaction.log",
@@ -90,12 +89,24 @@ def add_role(uow: UnitOfWork, code: str, *, name: str, rights: Mapping[str, Reac
     return _add(uow, code, filled(name, "name"), rights)
 
 
-def set_rights(uow: UnitOfWork, code: str, rights: Mapping[str, Reach]) -> Role:
+def set_rights(
+    uow: UnitOfWork,
+    code: str,
+    rights: Mapping[str, Reach],
+    *,
+    of_plugins: Collection[str] = (),
+) -> Role:
     """Give a role rights, change how far they reach, or take them with ``Reach.NONE``.
+
+    Args:
+        uow: The unit of work.
+        code: Of the role.
+        rights: Right to reach.
+        of_plugins: Rights that plugins in use ask for, besides the core's.
 
     Raises:
         NotFoundError: There is no such role.
-        InputError: A right's code is none.
+        InputError: Nobody asks for such a right.
         PermissionDeniedError: A right reaches further than the actor's own.
         RuleViolationError: The administrator's role always has every right.
     """
@@ -106,7 +117,14 @@ def set_rights(uow: UnitOfWork, code: str, rights: Mapping[str, Reach]) -> Role:
             "The administrator's role has every right and stays as it is: make another role.",
             code="core.role.fixed",
         )
+    known = {*CORE_RIGHTS, *of_plugins}
     for right, reach in rights.items():
+        if right not in known and reach is not Reach.NONE:
+            raise InputError(
+                f"There is no right {right!r} here; known are {', '.join(sorted(known))}.",
+                code="core.role.right",
+                details={"right": right},
+            )
         _set_right(uow, role, right, reach)
     role.updated_at = uow.now
     uow.flush()
@@ -114,11 +132,6 @@ def set_rights(uow: UnitOfWork, code: str, rights: Mapping[str, Reach]) -> Role:
 
 
 def _set_right(uow: UnitOfWork, role: Role, right: str, reach: Reach) -> None:
-    if not _RIGHT.fullmatch(right):
-        raise InputError(
-            f"{right!r} is no right; they are written like core.customer.edit.",
-            code="core.role.right",
-        )
     if uow.actor.reach(right) < reach:
         raise PermissionDeniedError(
             f"{uow.actor.login} cannot give {right} with a reach of {reach.name.lower()}: it is "

@@ -74,6 +74,7 @@ def test_a_role_of_ones_own(crm):
     for text, exit_code, code in (
         ("core.user.manage=all", 1, "core.permission_denied"),  # further than eva's own
         ("nonsense=all", 2, "core.role.right"),
+        ("core.customer.edti=own", 2, "core.role.right"),
         ("core.user.manage", 2, "core.role.right"),
     ):
         error = crm.error("user", "role", "set", "caller", text, "--as", "eva", code=exit_code)
