@@ -12,13 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from crm_core.entities.customer import Address
 from crm_core.entities.sync import Binding, BindingState
 from crm_core.errors import CrmError
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import chunked, insert_rows
+from crm_core.persistence.bulk import chunked, insert_rows, update_rows
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import GONE, SyncContext
@@ -213,17 +213,15 @@ class PushBatch:
         """Keep what was sent as agreed on, then take over what the backend made of it."""
         if not sent:
             return
+        rows = []
+        for key, values in sent.items():
+            bound = self.told[key].bound
+            assert bound is not None
+            agreed = {**(bound.snapshot or {}), **values}
+            rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
         with self.context.writing() as uow:
             lock.renew(uow, self.context.backend_id, self.context.token)
-            for key, values in sent.items():
-                bound = self.told[key].bound
-                assert bound is not None
-                uow.execute(
-                    update(Binding)
-                    .where(Binding.id == bound.binding_id)
-                    .values(snapshot={**(bound.snapshot or {}), **values}, digest=b"")
-                    .execution_options(synchronize_session=False)
-                )
+            update_rows(uow.connection(), Binding, rows)
             uow.commit()
         ids = [str(self.told[key].remote_id) for key in sent]
         apply_page(self.context, self.entity, self.remote.read(self.entity, ids))

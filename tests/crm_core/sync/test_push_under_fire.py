@@ -340,9 +340,12 @@ def test_an_address_that_becomes_the_main_one(front: FrontOffice) -> None:
 
 
 def test_statements_a_batch_do_not_grow_with_it(front: FrontOffice) -> None:
-    def statements(customers: int, **values: Any) -> tuple[int, int]:
-        for number in range(customers):
-            front.create(f"{customers} {number}", **values)
+    def statements(customers: int, *, edited: bool = False, **values: Any) -> tuple[int, int]:
+        ids = [front.create(f"{customers} {number}", **values) for number in range(customers)]
+        if edited:
+            front.run()
+            for customer_id in ids:
+                front.edit(customer_id, note=f"of {customer_id}")
         seen = []
         count = lambda *_: seen.append(1)  # noqa: E731
         engines = {front.database.engine, front.database.write_engine}
@@ -357,6 +360,9 @@ def test_statements_a_batch_do_not_grow_with_it(front: FrontOffice) -> None:
     front.create("Seed")
     front.run()
     few, many = statements(3), statements(60)
+    assert many[0] <= few[0] + 6
+    assert many[1] <= few[1] + 2
+    few, many = statements(2, edited=True), statements(50, edited=True)
     assert many[0] <= few[0] + 6
     assert many[1] <= few[1] + 2
     mark = {"contact_points": [{"kind": "email", "value": "same@example.org"}]}
