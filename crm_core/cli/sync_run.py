@@ -1,0 +1,97 @@
+"""Running a sync from a command, and telling what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from crm_core.cli.context import Context
+
+if TYPE_CHECKING:
+    from crm_core.entities.sync import Backend
+    from crm_core.sync.engine import RunReport
+
+EXIT_PARTLY = 3
+RUN_RIGHT = "core.sync.run"
+PUSHED = ("created", "updated", "linked", "set_aside", "gone")
+COUNTED = ("created", "updated", "unchanged", "set_aside")
+
+
+def permitted(context: Context, name: str) -> Backend:
+    """Return a backend by name, for somebody who may run it."""
+    from crm_core.services.backends import backend_named
+
+    context.actor.require(RUN_RIGHT)
+    with context.unit_of_work() as uow:
+        return backend_named(uow, name)
+
+
+def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:
+    """Run a sync and show how far it is."""
+    options["entities"] = list(options["entities"]) or None
+    with context.output.progress(f"Syncing {backend.name}") as advance:
+        return context.application.run_sync(
+            backend,
+            on_progress=lambda entity, done, total: advance(done, total, entity),
+            **options,
+        )
+
+
+def tell_run(context: Context, schema: str, name: str, report: RunReport) -> None:
+    """Tell what a run did, and end with 3 where records were set aside."""
+    out = context.output
+
+    def draw() -> None:
+        what = "would change" if report.run_id is None else report.state
+        out.line(f"{name}: {what}, {report.calls} calls, {report.seconds:.1f} s")
+        draw_counts(context, report.counts)
+        draw_pushed(context, report.pushed, report.run_id is None)
+
+    out.data(schema, {"backend": name, **_plain(report)}, draw)
+    for warning in report.warnings:
+        out.warn(warning)
+    if report.push_refusal:
+        out.note(report.push_refusal)
+    if report.state == "partly":
+        out.note(f"Some records were set aside; see the reasons: crm sync status {name}")
+        context.exit(EXIT_PARTLY)
+
+
+def _plain(report: RunReport) -> dict[str, Any]:
+    return {
+        "id": report.run_id,
+        "state": report.state,
+        "counts": report.counts,
+        "warnings": report.warnings,
+        "pushed": report.pushed,
+        "push_refusal": report.push_refusal,
+        "calls": report.calls,
+        "seconds": round(report.seconds, 3),
+        "stages": {name: round(seconds, 3) for name, seconds in report.stages.items()},
+    }
+
+
+def draw_counts(context: Context, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Draw what was read, by entity."""
+    columns = list(dict.fromkeys([*COUNTED, *(name for n in counts.values() for name in n)]))
+    if counts:
+        headings = ["", *(name.replace("_", " ") for name in columns)]
+        rows = [[entity, *(n.get(c, 0) for c in columns)] for entity, n in counts.items()]
+        context.output.table(headings, rows)
+
+
+def draw_pushed(
+    context: Context, pushed: Mapping[str, Mapping[str, Any]], is_plan: bool = False
+) -> None:
+    """Draw what was written, or would be, by entity with a few names."""
+    out = context.output
+    if not pushed:
+        return
+    out.heading("Would be written there" if is_plan else "Written there")
+    columns = [name for name in PUSHED if any(counts.get(name) for counts in pushed.values())]
+    headings = ["", *(name.replace("_", " ") for name in columns)]
+    rows = [[entity, *(counts.get(c, 0) for c in columns)] for entity, counts in pushed.items()]
+    out.table(headings, rows)
+    for entity, counts in pushed.items():
+        for name, labels in counts["examples"].items():
+            out.line(f"  {entity}, {name.replace('_', ' ')}: {', '.join(labels)}")
