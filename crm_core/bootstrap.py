@@ -270,16 +270,32 @@ class Application:
             SyncError: It cannot be reached, or refused us.
         """
         from crm_core.outbox.relay import relay
+        from crm_core.services.backend_options import limits_of
         from crm_core.sync.engine import run
 
         if not options.get("dry_run"):
             relay(self.database, self.event_handlers(), limit_seconds=RELAY_SECONDS)
+        limits = limits_of(backend.config)
+        options = {"page_size": limits.page_size, "batch_size": limits.batch_size, **options}
         remote = self.open_backend(backend)
         entities = tuple(self.plugins.entities.values())
+        options = {"masters": self.fixed_masters(backend.name), **options}
         try:
             return run(self.database, backend, remote, plugin_entities=entities, **options)
         finally:
             remote.close()
+
+    def fixed_masters(self, name: str) -> dict[str, str]:
+        """Return what the configuration says of who wins which field of a backend.
+
+        Raises:
+            InputError: It names a field or master that there is not.
+        """
+        from crm_core.sync.masters import checked_masters
+
+        told = self.config.masters.get(name, {})
+        texts = (f"{field}={master}" for field, master in told.items())
+        return checked_masters(texts, self.plugins.entities.values())
 
     def close(self) -> None:
         """Hand out the events that were recorded meanwhile, then close what was opened."""

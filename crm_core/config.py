@@ -50,7 +50,17 @@ class Config:
         sync_minutes: How often the worker runs each enabled backend.
         plugin_seconds: How long a plugin may take to load or to answer a hook.
         log_file: Where unexpected errors are written.
+        masters: By back office, who wins which field: ``customer.note`` to ``ask``.
         files_folder: Where attached files are kept; beside an SQLite database unless said.
+        log_format: How log lines look: ``text`` or ``json``.
+        metrics_port: Where the worker tells its figures to Prometheus; None for nowhere.
+        metrics_host: Address of this machine at which it does.
+        smtp_host: Mail server over which alerts are sent.
+        smtp_port: Its port; None for what is usual.
+        smtp_user: Who signs in there; None for nobody.
+        smtp_secret_ref: Where that user's password is kept: ``file:PATH``, ``env:NAME`` …
+        smtp_tls: ``starttls``, ``tls`` (from the start) or ``off``.
+        mail_from: Address that mail is sent from.
         sources: For each of the above the place it came from, in words.
     """
 
@@ -61,6 +71,16 @@ class Config:
     plugin_seconds: float
     log_file: Path
     files_folder: Path
+    masters: Mapping[str, Mapping[str, str]]
+    log_format: str = "text"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+    smtp_user: str | None = None
+    smtp_secret_ref: str | None = None
+    smtp_tls: str = "starttls"
+    mail_from: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -225,6 +245,30 @@ def _seconds(raw: Any) -> float:
     return seconds
 
 
+def _masters(raw: Any) -> dict[str, dict[str, str]]:
+    tables = raw.values() if isinstance(raw, dict) else [None]
+    if all(isinstance(t, dict) and all(isinstance(v, str) for v in t.values()) for t in tables):
+        return dict(raw)
+    raise ValueError("it is not a table for each back office")
+
+
+def _port(raw: Any) -> int | None:
+    if raw is None:
+        return None
+    if isinstance(raw, bool) or not re.fullmatch("[0-9]{1,5}", str(raw)) or int(raw) > 65_535:
+        raise ValueError("it is not a port from 0 to 65535")
+    return int(raw)
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if raw not in words:
+            raise ValueError(f"it is none of {', '.join(words)}")
+        return str(raw)
+
+    return read
+
+
 def _path(raw: Any) -> Path | None:
     if raw is None:
         return None
@@ -245,5 +289,22 @@ SETTINGS = (
     Setting("sync_minutes", "Give the minutes between two runs of a backend.", 5, _minutes),
     Setting("plugin_seconds", "Give the seconds a plugin may take to answer.", 10.0, _seconds),
     Setting("log_file", "Give the file for unexpected errors.", default_log_file(), _path),
+    Setting(
+        "masters",
+        'Give [masters.NAME] with lines such as "customer.note" = "ask", in crm.toml.',
+        {},
+        _masters,
+    ),
     Setting("files_folder", "Give the folder for attached files.", None, _path),
+    Setting("log_format", "Give text or json.", "text", _one_of("text", "json")),
+    Setting("metrics_port", "Give the worker's port for Prometheus.", None, _port),
+    Setting("metrics_host", "Give an address of this machine.", "127.0.0.1", _text),
+    Setting("smtp_host", "Give the mail server.", None, _text),
+    Setting("smtp_port", "Give the mail server's port.", None, _port),
+    Setting("smtp_user", "Give who signs in at the mail server.", None, _text),
+    Setting("smtp_secret_ref", "Give file:PATH, env:NAME or keyring:NAME.", None, _text),
+    Setting(
+        "smtp_tls", "Give starttls, tls or off.", "starttls", _one_of("starttls", "tls", "off")
+    ),
+    Setting("mail_from", "Give the address that mail is sent from.", None, _text),
 )

@@ -15,6 +15,11 @@ log = structlog.get_logger(__name__)
 KEYRING_SERVICE = "crm-front-office"
 
 
+def is_reference(text: str) -> bool:
+    """Return whether a text says where a secret is kept."""
+    return text.partition(":")[0] in _READERS and text.partition(":")[2] != ""
+
+
 def read_secret(reference: str | None, whose: str) -> str | None:
     """Return a secret, or None where none is kept.
 

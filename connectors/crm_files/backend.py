@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -30,7 +30,7 @@ from crm_files.layout import LAYOUTS, Layout, plugin_layout
 from crm_files.manifest import VERSION, laid_out, read_manifest
 from crm_files.records import Records, RowError, fields_of
 from crm_files.table import Row
-from crm_files.writing import Writer, find_rows, shape
+from crm_files.writing import Writer, bearers_of, find_rows, shape
 from crm_hooks.contributions import SyncableEntity
 
 IDS_PER_BATCH = 10_000
@@ -168,11 +168,22 @@ class FilesBackend:
 
     def find(self, entity: str, probes: Sequence[Probe]) -> Mapping[str, Sequence[Match]]:
         """Look for all probes in one reading of the file."""
-        layout = self._layouts[entity]
-        if not self._files.has(layout.file):
-            return {}
-        rows = self._files.rows(layout.file, layout.key)
-        return find_rows(entity, layout, rows, probes)
+        return find_rows(entity, self._layouts[entity], self._rows(entity), probes)
+
+    def named(self, entity: str, external_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the rows that go by these names; one that two rows go by is left out."""
+        bearers = bearers_of(self._rows(entity), self._layouts[entity])
+        return {name: bearers[name][0] for name in external_ids if len(bearers.get(name, ())) == 1}
+
+    def names(self, entity: str, remote_ids: Sequence[str], prefix: str) -> Mapping[str, str]:
+        """Return the names of ours that these rows go by."""
+        wanted = set(remote_ids)
+        bearers = bearers_of(self._rows(entity), self._layouts[entity])
+        return {
+            rows[0]: name
+            for name, rows in bearers.items()
+            if len(rows) == 1 and rows[0] in wanted and name.startswith(prefix)
+        }
 
     def create(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Written]:
         """Append rows whose id is their external id, in one rewrite of the file."""
@@ -190,6 +201,10 @@ class FilesBackend:
                 code="files.read_only",
             )
         return Writer(entity, self._layouts, self._files)
+
+    def _rows(self, entity: str) -> Iterable[Row]:
+        layout = self._layouts[entity]
+        return self._files.rows(layout.file, layout.key) if self._files.has(layout.file) else ()
 
     def _page(self, entity: str, rows: Sequence[Row]) -> RemotePage:
         layout = self._layouts[entity]

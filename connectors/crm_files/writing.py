@@ -156,6 +156,15 @@ def _bearers(facts: Facts, external_id: str) -> list[str]:
     return found
 
 
+def bearers_of(rows: Iterable[Row], layout: Layout) -> dict[str, list[str]]:
+    """Return the rows that go by each external id; a row's own id is one of its names."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for name in {row[layout.key], row.get(EXTERNAL_ID) or row[layout.key]}:
+            found.setdefault(name, []).append(row[layout.key])
+    return found
+
+
 # What a row can be found by, in this order; each gives the keys of a probe or row.
 Keys = Callable[[Mapping[str, Any]], Iterable[str]]
 

@@ -41,6 +41,7 @@ from crm_odoo.reader import Reader
 from crm_odoo.records import OdooRecords
 from crm_odoo.shapes import FieldsInfo, Shape, chosen, fitted, remote_fields
 from crm_odoo.transport import OdooTransport
+from crm_odoo.writing.finder import Finder
 from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
@@ -184,6 +185,24 @@ class OdooBackend:
 
     def find(self, entity: str, probes: Sequence[Probe]) -> Mapping[str, Sequence[Match]]:
         """Return what is there already of an entity, in its domain only."""
+        return self._writing.find(self._mappings[entity], self._finder(entity), probes)
+
+    def named(self, entity: str, external_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the records of an entity's domain that go by these external ids."""
+        probes = [Probe(name, name, {}, may_be_there=True) for name in external_ids]
+        found = self._finder(entity).by_external_id(probes)
+        return {name: matches[0].remote_id for name, matches in found.items()}
+
+    def names(self, entity: str, remote_ids: Sequence[str], prefix: str) -> Mapping[str, str]:
+        """Return the external ids of ours that records go by; none where their table is closed."""
+        try:
+            return self._finder(entity).names(remote_ids, entity, prefix)
+        except FatalSyncError as error:
+            if error.code != RIGHT_MISSING:
+                raise
+            return {}
+
+    def _finder(self, entity: str) -> Finder:
         found = self._needed(entity)
         domain = self._domain(found.mapping)
 
@@ -191,7 +210,7 @@ class OdooBackend:
             whole = [*conjunction(narrower), *domain]
             return self._records.rows(found.mapping.model, whole, fields)
 
-        return self._writing.find(found.mapping, read, probes)
+        return Finder(self._records, found.mapping.model, read)
 
     def create(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Written]:
         """Make records under their external ids; the same call again makes nothing twice."""

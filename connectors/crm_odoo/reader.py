@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from crm_core.errors import RecordSyncError
@@ -10,6 +11,8 @@ from crm_core.sync.protocol import RemoteFault, RemoteRecord
 from crm_odoo.mappings.model import Company, EntityMapping, Row
 from crm_odoo.records import OdooRecords
 from crm_odoo.shapes import ABSENT, ConversionError, Shape
+
+STAMPS = ("write_date", "write_uid")
 
 
 class Reader:
@@ -63,7 +66,8 @@ class Reader:
             RecordSyncError: Odoo failed with one of them; which one is not known.
             SyncError: Something else went wrong.
         """
-        rows = self._records.read(self._mapping.model, ids, self._shape.fields)
+        stamps = STAMPS if self._mapping.tells_edits else ()
+        rows = self._records.read(self._mapping.model, ids, (*self._shape.fields, *stamps))
         rows.sort(key=lambda row: row["id"])
         self._look_up(rows, self._shape)
         self._read_lines(rows)
@@ -81,7 +85,9 @@ class Reader:
             if missing:
                 faults.append(self._fault(row, f"{', '.join(missing)} is empty"))
             else:
-                records.append(RemoteRecord(str(row["id"]), self._label(row, values), values))
+                edited = self._edited(row) if stamps else ()
+                label = self._label(row, values)
+                records.append(RemoteRecord(str(row["id"]), label, values, *edited))
         return records, faults
 
     def _derived(self, rows: Sequence[Row]) -> list[tuple[str, Mapping[int, Any]]]:
@@ -91,6 +97,12 @@ class Reader:
             raise RecordSyncError(
                 f"{type(error).__name__}: {error}", code="odoo.record_not_understood"
             ) from error
+
+    def _edited(self, row: Row) -> tuple[datetime | None, str | None]:
+        """Return when and by whom a row was changed; nothing where it was us, which says little."""
+        if row["write_uid"] == self._records.transport.user_id or not row["write_date"]:
+            return None, None
+        return datetime.fromisoformat(row["write_date"]).replace(tzinfo=UTC), str(row["write_uid"])
 
     def _rows_of(self, ids: Iterable[int]) -> list[dict[str, Any]]:
         return [self._lines[line_id] for line_id in ids if line_id in self._lines]

@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.services.backend_options import limits_of
 from crm_odoo.backend import OdooBackend
 from crm_odoo.mappings.domains import DEFAULT_CUSTOMER_DOMAIN
 from crm_odoo.mappings.model import Domain
 from crm_odoo.transport import ConnectionSettings
 from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
+from crm_odoo.transport.pace import Pace
 
 _YES = {"yes", "true", "1", "on"}
 
@@ -53,6 +55,7 @@ def connection_settings(config: Mapping[str, str], secret: str | None) -> Connec
         )
     url = _address(config.get("url", ""), plain_http=_is_yes(config.get("allow_plain_http")))
     seconds = _seconds(config.get("timeout_seconds") or "120")
+    limits = limits_of(config)
     ca_file = config.get("ca_file") or None
     if ca_file is not None and not Path(ca_file).is_file():
         raise InputError(
@@ -67,6 +70,8 @@ def connection_settings(config: Mapping[str, str], secret: str | None) -> Connec
         ca_file=ca_file,
         connect_seconds=min(10.0, seconds),
         read_seconds=seconds,
+        pace=Pace(limits.calls_per_second) if limits.calls_per_second else None,
+        connections=limits.connections,
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from crm_core.cli.backend_options import chosen, flags_of, try_out
+from crm_core.cli.backend_set import disable, enable, set_
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
-from crm_core.errors import FatalSyncError, InputError
+from crm_core.errors import InputError
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendType
@@ -45,30 +46,7 @@ def add() -> None:
 
 
 def _add_command(kind: BackendType) -> click.Command:
-    params: list[click.Parameter] = [click.Argument(["name"])]
-    for option in kind.options:
-        # An explicit None would count as a default, and the option as given.
-        default: dict[str, Any] = {}
-        if option.default is not None:
-            default = {"default": option.default, "show_default": True}
-        params.append(
-            click.Option(
-                [f"--{option.name.replace('_', '-')}", f"option_{option.name}"],
-                required=option.required and not default,
-                metavar="PATH" if option.is_path else "TEXT",
-                help=option.help,
-                **default,
-            )
-        )
-    if kind.needs_secret:
-        params.append(
-            click.Option(
-                ["--secret-file"],
-                type=click.Path(exists=True, dir_okay=False, resolve_path=True),
-                help="File that holds the password or key. Without it: the variable "
-                "CRM_SECRET_NAME, else a prompt and the keyring.",
-            )
-        )
+    params = [click.Argument(["name"]), *flags_of(kind, is_new=True)]
 
     @pass_context
     def run(context: Context, /, name: str, secret_file: str | None = None, **given: Any) -> None:
@@ -85,20 +63,11 @@ def _add(
     from crm_core.secret_refs import read_secret
     from crm_core.services.backends import add_backend
 
-    factory = load_factory(kind)
-    config = {
-        option.name: str(Path(value).expanduser().resolve()) if option.is_path else value
-        for option in kind.options
-        if (value := given[f"option_{option.name}"]) is not None
-    }
+    load_factory(kind)  # a library that is missing is told before a password is asked for
+    config = chosen(kind, given)
     context.actor.require("core.backend.manage")
     secret_ref = _secret_ref(kind, name, secret_file) if kind.needs_secret else None
-    # Opening connects to nothing yet, but refuses options that make no sense before they are kept.
-    secret = read_secret(secret_ref, name)
-    try:
-        factory(*context.application.factory_arguments(kind, config, secret)).close()
-    except FatalSyncError as error:
-        raise InputError(error.message, code=error.code, details=error.details) from error
+    try_out(context, kind, config, read_secret(secret_ref, name))
     with context.unit_of_work(write=True) as uow:
         added = add_backend(
             uow, name=name, type_name=kind.name, config=config, secret_ref=secret_ref
@@ -225,3 +194,7 @@ def remove(context: Context, name: str, *, yes: bool) -> None:
     out = context.output
     data = {"id": removed.id, "name": name, "removed": effects}
     out.data("backend.remove/1", data, lambda: out.line(f"Removed {name}."))
+
+
+for _command in (set_, enable, disable):
+    backend.add_command(_command)

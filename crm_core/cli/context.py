@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crm_core.errors import InputError
+from crm_core.errors import CrmError, InputError
 
 if TYPE_CHECKING:
     from crm_core.access import Actor
@@ -67,7 +67,11 @@ class Context:
 
         from crm_core.cli.logs import send_logs_to_stderr
 
-        send_logs_to_stderr(logging.DEBUG if self.flags.get("verbose") else level)
+        try:
+            shape = self.config.log_format
+        except CrmError:  # told by whatever needs the settings
+            shape = "text"
+        send_logs_to_stderr(logging.DEBUG if self.flags.get("verbose") else level, shape)
 
     @cached_property
     def actor(self) -> Actor:

@@ -10,15 +10,17 @@ from typing import Any
 import structlog
 
 from crm_core.cli.failures import write_log
+from crm_core.cli.output import json_text
 
 
-def send_logs_to_stderr(level: int) -> None:
+def send_logs_to_stderr(level: int, shape: str = "text") -> None:
     """Write log lines to stderr, with values quoted so that none of them reaches the terminal raw.
 
     Tracebacks go to the log file, and only from ``logging.DEBUG`` on to stderr too.
 
     Args:
         level: The least that is written, one of ``logging``'s.
+        shape: ``text``, or ``json`` for one object a line.
     """
     structlog.configure(
         processors=[
@@ -26,12 +28,19 @@ def send_logs_to_stderr(level: int) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info if level <= logging.DEBUG else _traceback_to_file,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+            _as_json if shape == "json" else _AS_TEXT,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+_AS_TEXT = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return json_text(dict(event))
 
 
 def _traceback_to_file(

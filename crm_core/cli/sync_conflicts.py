@@ -2,52 +2,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
+from crm_core.errors import InputError
 
 
 @click.command(cls=CrmCommand)
 @click.argument("name")
-@click.option("--set", "chosen", multiple=True, metavar="FIELD=MASTER", help="customer.note=erp")
+@click.option("--set", "chosen", multiple=True, metavar="FIELD=MASTER", help="customer.note=ask")
 @pass_context
 def mapping(context: Context, name: str, chosen: tuple[str, ...]) -> None:
-    """Show or set who wins a field that both sides changed: erp or crm."""
-    from crm_core.sync.merge import masters_of, set_masters
+    """Show or set who wins a field that both sides changed.
 
+    The masters are erp, crm, newest (the later edit) and ask (a person decides).
+    """
+    from crm_core.sync.masters import masters_of, set_masters
+
+    options: dict[str, Any] = {
+        "fixed": context.application.fixed_masters(name),
+        "plugins": tuple(context.application.plugins.entities.values()),
+    }
     with context.unit_of_work(write=bool(chosen)) as uow:
         if chosen:
-            set_masters(uow, name, chosen)
+            set_masters(uow, name, chosen, **options)
             uow.commit()
-        items = masters_of(uow, name)
-    columns = {"entity": "Entity", "field": "Field", "master": "Master", "is_default": "Default"}
+        items = masters_of(uow, name, **options)
+    columns = {"entity": "Entity", "field": "Field", "master": "Master", "source": "Set by"}
     context.output.page("sync.mapping/1", items, None, columns)
 
 
 @click.group(cls=CrmGroup)
 def conflicts() -> None:
-    """See fields that both sides changed, and who won."""
+    """See fields that both sides changed, and decide those that are left to a person."""
 
 
 @conflicts.command(name="list")
 @click.argument("name")
+@click.option("--all", "everything", is_flag=True, help="Also those that are decided.")
 @click.option("--limit", default=20, show_default=True, help="Items a page.")
 @click.option("--cursor", help="Where the page before ended.")
 @pass_context
-def list_conflicts(context: Context, name: str, limit: int, cursor: str | None) -> None:
-    """List the fields that both sides changed, the latest first, with what each had."""
-    from crm_core.services.backends import backend_named, list_conflicts
+def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: str | None) -> None:
+    """List the fields that wait for a person, the latest first, with what each side has."""
+    from crm_core.services.backends import backend_named
+    from crm_core.sync.resolve import list_conflicts
 
     with context.unit_of_work() as uow:
-        page = list_conflicts(uow, backend_named(uow, name).id, limit=limit, cursor=cursor)
+        backend_id = backend_named(uow, name).id
+        page = list_conflicts(uow, backend_id, pending=not everything, limit=limit, cursor=cursor)
     columns = {
-        "decided_at": "When",
+        "id": "Conflict",
         "label": "Record",
         "field": "Field",
         "base": "Before",
         "ours": "Here",
         "theirs": "There",
+        "state": "State",
         "winner": "Won",
     }
     context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns)
+
+
+@conflicts.command()
+@click.argument("conflict")
+@pass_context
+def show(context: Context, conflict: str) -> None:
+    """Show one CONFLICT: what each side has, who changed it and when, and a suggestion.
+
+    CONFLICT is its id or the first eight digits of it.
+    """
+    from crm_core.sync.resolve import show_conflict
+
+    with context.unit_of_work() as uow:
+        found = show_conflict(uow, conflict)
+    context.output.data("sync.conflict/1", found, lambda: _draw(context, found))
+
+
+def _draw(context: Context, found: Mapping[str, Any]) -> None:
+    out = context.output
+    out.heading(f"{found['label']}: {found['entity']}.{found['field']}")
+    out.table(
+        ["", "Value", "Changed", "By"],
+        [
+            ["Before", found["base"], None, None],
+            ["Here (crm)", found["ours"], found["ours_at"], found["ours_by"]],
+            ["There (erp)", found["theirs"], found["theirs_at"], found["theirs_by"]],
+        ],
+    )
+    rows = [("Conflict", found["id"]), ("Back office", found["backend"]), ("State", found["state"])]
+    if found["winner"]:
+        rows += [("Won", found["winner"]), ("Decided by", found["decided_by"])]
+    if found["suggestion"]:
+        rows.append(("Suggestion", f"{found['suggestion']}: {found['because']}"))
+    out.fields(rows)
+
+
+@conflicts.command()
+@click.argument("which", nargs=-1, metavar="[CONFLICT]...")
+@click.option("--take", type=click.Choice(["erp", "crm", "value"]), required=True)
+@click.option("--value", help="With --take value: what the field is to be on both sides.")
+@click.option("--backend", "name", help="All open ones of this back office, instead of some.")
+@click.option("--field", help="Of those only this field, such as customer.name.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option("--yes", is_flag=True, help="Do not ask before deciding many.")
+@pass_context
+def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None:
+    """Decide conflicts; the next run carries it out.
+
+    Name them by id, or choose all open ones of a back office with --backend. Where the side that
+    loses has changed since, the next run opens the conflict again.
+    """
+    from crm_core.sync.resolve import resolve_conflicts
+
+    name = options["name"]
+    if bool(which) == bool(name):
+        raise InputError("Name conflicts by their ids, or choose all of a back office: --backend.")
+    if options["field"] and not name:
+        raise InputError("--field narrows --backend: give that too.")
+    with context.unit_of_work(write=True) as uow:
+        chosen = _chosen(uow, name, options["field"]) if name else list(which)
+        ids = resolve_conflicts(uow, chosen, options["take"], value=options["value"])
+        if not options["dry_run"]:
+            if name and ids:
+                context.confirm(f"Decide {len(ids)} conflicts of {name}?", yes=options["yes"])
+            uow.commit()
+    what = "would be decided" if options["dry_run"] else "decided; the next run carries it out"
+    data = {"ids": ids, "take": options["take"], "dry_run": options["dry_run"]}
+    context.output.data(
+        "sync.conflicts.resolve/1", data, lambda: context.output.line(f"{len(ids)} {what}")
+    )
+
+
+def _chosen(uow: Any, name: str, field: str | None) -> Any:
+    from crm_core.services.backends import backend_named
+    from crm_core.sync.resolve import Chosen
+
+    return Chosen(backend_named(uow, name).id, field)

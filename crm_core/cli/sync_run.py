@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from crm_core.cli.context import Context
+from crm_core.errors import RuleViolationError
 
 if TYPE_CHECKING:
     from crm_core.entities.sync import Backend
@@ -23,7 +24,14 @@ def permitted(context: Context, name: str) -> Backend:
 
     context.actor.require(RUN_RIGHT)
     with context.unit_of_work() as uow:
-        return backend_named(uow, name)
+        found = backend_named(uow, name)
+    if not found.is_enabled:
+        raise RuleViolationError(
+            f"{name} is switched off, so nothing is read there or written: crm backend enable "
+            f"{name}",
+            code="core.backend.disabled",
+        )
+    return found
 
 
 def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:

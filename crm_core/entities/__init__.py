@@ -11,6 +11,7 @@ from crm_core.entities.commerce import (
     TransactionLink,
     TransactionState,
 )
+from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.consent import (
     Consent,
     ConsentStatus,
@@ -30,14 +31,15 @@ from crm_core.entities.customer import (
     Tag,
 )
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
+from crm_core.entities.merge import CustomerMerge, DistinctCustomers, MergeChange
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
 from crm_core.entities.plugin import JobRun, Plugin, PluginState
 from crm_core.entities.relationship import Relationship, RelationshipType
+from crm_core.entities.schedule import AlertNotice, SyncAlert, SyncSchedule
 from crm_core.entities.sync import (
     Backend,
     Binding,
     BindingState,
-    Conflict,
     DeadLetter,
     PendingReference,
     PushItem,
@@ -60,6 +62,7 @@ __all__ = [
     "Activity",
     "Address",
     "AddressUse",
+    "AlertNotice",
     "Attachment",
     "AuditEntry",
     "Backend",
@@ -67,6 +70,7 @@ __all__ = [
     "BindingState",
     "Channel",
     "Conflict",
+    "ConflictState",
     "Consent",
     "ConsentStatus",
     "ContactPoint",
@@ -75,14 +79,17 @@ __all__ = [
     "CurrencyRate",
     "Customer",
     "CustomerKind",
+    "CustomerMerge",
     "CustomerStage",
     "CustomerTag",
     "DeadLetter",
     "Delivery",
     "DeliveryState",
     "Direction",
+    "DistinctCustomers",
     "Interaction",
     "JobRun",
+    "MergeChange",
     "OutboxEvent",
     "Ownership",
     "PaymentState",
@@ -100,9 +107,11 @@ __all__ = [
     "RoleRight",
     "Setting",
     "Subscription",
+    "SyncAlert",
     "SyncCursor",
     "SyncLock",
     "SyncRun",
+    "SyncSchedule",
     "Tag",
     "Team",
     "TeamMember",

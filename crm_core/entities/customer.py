@@ -6,11 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed, Versioned
 from crm_core.persistence.scope import CUSTOMER_VIEW, ByOwner, Public, ThroughCustomer
+
+_MERGED_INTO = column("merged_into_id")
 
 
 class CustomerKind(StrEnum):
@@ -42,6 +44,12 @@ class Customer(Versioned):
         Index(None, "reference"),
         Index(None, "vat"),
         Index(None, "updated_at", "id"),
+        Index(
+            None,
+            "merged_into_id",
+            sqlite_where=_MERGED_INTO.is_not(None),
+            postgresql_where=_MERGED_INTO.is_not(None),
+        ),
     )
 
     kind: Mapped[str] = mapped_column(default=CustomerKind.COMPANY.value)
@@ -55,6 +63,10 @@ class Customer(Versioned):
     note: Mapped[str | None]
     owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("core_user.id"))
     archived_at: Mapped[datetime | None]
+    merged_into_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("core_customer.id", ondelete="SET NULL")
+    )
+    """The customer that this one turned out to be; it is archived, and its id leads there."""
 
 
 class ContactPointKind(StrEnum):

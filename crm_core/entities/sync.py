@@ -21,7 +21,7 @@ class Backend(Versioned):
     """One configured remote; ``config`` holds no secret, ``secret_ref`` says where it is kept.
 
     ``secret_ref`` is ``file:PATH``, ``env:NAME`` or ``keyring:NAME``. ``masters`` maps
-    ``entity.field`` to ``erp`` or ``crm`` where it is not the default. Nothing is written to the
+    ``entity.field`` to its master where it is not the default. Nothing is written to the
     remote before its plan was shown and accepted, nor from another database than ``writes_from``
     tells (``crm_core.sync.permit``).
     """
@@ -103,10 +103,18 @@ class SyncCursor(Base):
     mapping_digest: Mapped[str | None]
     """A changed mapping, or changed remote fields, starts a full sweep."""
     refreshed_at: Mapped[datetime | None]
+    began_at: Mapped[datetime | None]
+    """When it was last begun to be read, by our clock."""
+    swept_at: Mapped[datetime | None]
+    """When its set of ids was last compared, by our clock."""
 
 
 class SyncRun(Keyed):
-    """One run of a backend: state ``running``, ``done``, ``partly`` or ``failed``, and counts."""
+    """One run of a backend and its counts.
+
+    Its state is ``running``, ``done``, ``partly`` (something was left out), ``stopped`` (somebody
+    asked for it; the next run goes on there) or ``failed``.
+    """
 
     __tablename__ = "core_sync_run"
     __entity__ = "sync_run"
@@ -217,29 +225,3 @@ class PushItem(Keyed):
     attempts: Mapped[int] = mapped_column(default=0)
     first_at: Mapped[datetime | None]
     last_at: Mapped[datetime | None]
-
-
-class Conflict(Keyed):
-    """A field that both sides changed since they last agreed: what each had, and what came of it.
-
-    ``winner`` is ``erp`` or ``crm``; ``base`` is what both last agreed on.
-    """
-
-    __tablename__ = "core_conflict"
-    __entity__ = "conflict"
-    __scope__ = ByRight(SYNC_VIEW)
-    __personal__ = ("label", "base", "ours", "theirs")
-    __audited__ = False
-    __table_args__ = (Index(None, "backend_id", "id"), Index(None, "local_id"))
-
-    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
-    entity: Mapped[str]
-    local_id: Mapped[UUID]
-    remote_id: Mapped[str]
-    label: Mapped[str]
-    field: Mapped[str]
-    base: Mapped[Any] = mapped_column(JsonValue, nullable=True)
-    ours: Mapped[Any] = mapped_column(JsonValue, nullable=True)
-    theirs: Mapped[Any] = mapped_column(JsonValue, nullable=True)
-    winner: Mapped[str]
-    decided_at: Mapped[datetime]

@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 from sqlalchemy import MetaData, Table, delete, inspect, or_
 
+from crm_core.entities.conflict import Conflict
 from crm_core.entities.plugin import JobRun
 from crm_core.entities.sync import (
     Binding,
-    Conflict,
     DeadLetter,
     PendingReference,
     PushItem,

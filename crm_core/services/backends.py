@@ -14,7 +14,6 @@ from crm_core.entities.sync import (
     SYNC_VIEW,
     Backend,
     Binding,
-    Conflict,
     DeadLetter,
     PushItem,
     SyncCursor,
@@ -257,28 +256,6 @@ def list_unwritten(
         PushItem.last_at,
     ).where(PushItem.backend_id == backend_id, PushItem.is_set_aside)
     return page_of(uow, statement, keys=(PushItem.id,), limit=limit, cursor=cursor)
-
-
-def list_conflicts(
-    uow: UnitOfWork, backend_id: UUID, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-) -> Page[dict[str, Any]]:
-    """Return fields that both sides changed, the latest first, with what each had and who won."""
-    uow.actor.require(SYNC_VIEW)
-    statement: Any = select(
-        Conflict.id,
-        Conflict.entity,
-        Conflict.local_id,
-        Conflict.remote_id,
-        Conflict.label,
-        Conflict.field,
-        Conflict.base,
-        Conflict.ours,
-        Conflict.theirs,
-        Conflict.winner,
-        Conflict.decided_at,
-    ).where(Conflict.backend_id == backend_id)
-    keys = (Conflict.id,)
-    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
 
 
 def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ CORE_RIGHTS: Mapping[str, str] = {
     "core.settings.edit": "Change the company's settings",
     "core.backend.manage": "Set up back offices and let them be written to",
     "core.sync.run": "Run syncs and the worker",
+    "core.sync.resolve": "Decide what counts where both sides changed a field",
     "core.sync.view": "See back offices, runs, conflicts and what is set aside",
     "core.delivery.view": "See what events were handed to",
     "core.delivery.manage": "Retry and drop deliveries of events",

@@ -23,6 +23,7 @@ from crm_core.sync.bindings import (
     write_bindings,
 )
 from crm_core.sync.context import GONE, Applied, Change, SyncContext
+from crm_core.sync.failpoints import reach
 from crm_core.sync.merge import decide
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
 from crm_core.sync.push_queue import enqueue_carriers
@@ -178,6 +179,7 @@ def _write(
         lock.renew(uow, context.backend_id, context.token)
         overruled = decide(context, uow, entity, changes)
         applied = applier.apply(context, uow, changes) if changes else Applied()
+        reach("pull.rows_written")
         write_bindings(
             uow,
             context.backend_id,
@@ -186,6 +188,7 @@ def _write(
             applied,
             keeps_snapshot=applier.keeps_snapshot,
         )
+        reach("pull.bindings_written")
         _supersede_twins(context, uow, entity, changes, applied)
         if entity == "tag" and context.is_merging:
             new = [change.remote_id for change in changes if change.bound is None]
@@ -193,6 +196,7 @@ def _write(
             enqueue_carriers(uow, context.backend_id, known)
         _forget(context, uow, entity, applied.local_ids)
         finish(uow, applied.faults)
+        reach("pull.before_commit")
         uow.commit()
     if overruled:
         context.counts[entity]["overruled"] += overruled

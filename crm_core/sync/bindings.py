@@ -145,7 +145,7 @@ def write_bindings(
 
 
 def _agreed(change: Change, waiting: AbstractSet[tuple[str, str, str]]) -> dict[str, Any]:
-    """Return the record without the references that still wait: those are not agreed on yet."""
+    """Return what is agreed on: nothing that is undecided, nor references that still wait."""
 
     def agreed(name: str, value: Any) -> Any:
         if isinstance(value, str):
@@ -154,7 +154,7 @@ def _agreed(change: Change, waiting: AbstractSet[tuple[str, str, str]]) -> dict[
             return [ref for ref in value if (change.remote_id, name, ref) not in waiting]
         return value
 
-    return {name: agreed(name, value) for name, value in change.record.values.items()}
+    return {name: agreed(name, value) for name, value in change.agreed().items()}
 
 
 def _write_pending(

@@ -6,18 +6,22 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from crm_core.access import Actor
 from crm_core.entities.sync import BindingState
+from crm_core.errors import RetryableSyncError
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync.protocol import RemoteBackend, RemoteFault, RemoteRecord
 
 Progress = Callable[[str, int, int | None], None]
 """Called with entity, records done so far in it, and how many there are (None: not known)."""
+BATCH_SIZE = 500
+STOPPED = "core.sync.stopped"
+"""Code of a run that ended because somebody asked it to."""
 
 
 GONE = {BindingState.DELETED.value, BindingState.UNREADABLE.value, BindingState.OUTSIDE.value}
@@ -49,9 +53,29 @@ class Change:
     """Fields that stay as they are here although the remote changed them; of one that is merged by
     part, which parts."""
 
+    undecided: dict[str, set[str]] = field(default_factory=dict)
+    """Of those, the ones that a person has to decide on: nothing new is agreed on for them."""
+
     def keep(self, name: str, part: str = "") -> None:
         """Leave a field, or a part of it, as it is here."""
         self.kept.setdefault(name, set()).update({part} if part else ())
+
+    def leave(self, name: str, part: str = "") -> None:
+        """Leave a field, or a part of it, as each side has it, until a person decides."""
+        self.keep(name, part)
+        self.undecided.setdefault(name, set()).update({part} if part else ())
+
+    def agreed(self) -> dict[str, Any]:
+        """Return the record as both sides agree on it: what is undecided as it was before."""
+        values = dict(self.record.values)
+        for name, parts in self.undecided.items():
+            before = self.before(name)
+            if parts:
+                old = {part: (before or {}).get(part) for part in parts}
+                values[name] = {**(values[name] or {}), **old}
+            else:
+                values[name] = before
+        return values
 
     @property
     def remote_id(self) -> str:
@@ -149,9 +173,18 @@ class SyncContext:
     is_merging: bool = False
     """Whether the remote is written to, so that both sides' changes are merged by field."""
     masters: Mapping[str, str] = field(default_factory=dict)
-    """``entity.field`` to ``erp`` or ``crm``, where it is not the default."""
+    """``entity.field`` to its master (``crm_core.sync.masters``), where it is not the default."""
+    clock_ahead: timedelta = timedelta(0)
+    """How far the remote's clock is ahead of ours."""
+    is_reconciling: bool = False
+    """Whether this database was restored or copied and has not been in step since: what it holds
+    may be older than what it last agreed on."""
     dry_run: bool = False
     on_progress: Progress | None = None
+    is_stopped: Callable[[], bool] = lambda: False
+    """Asked after each page, batch and step: whether to end here and leave the rest."""
+    batch_size: int = BATCH_SIZE
+    """Records that are written to the remote at a time."""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     warnings: list[str] = field(default_factory=list)
     set_aside: set[str] = field(default_factory=set)
@@ -173,3 +206,13 @@ class SyncContext:
         """Tell whoever watches how far an entity is."""
         if self.on_progress is not None:
             self.on_progress(entity, done, total)
+        self.check_stopped()
+
+    def check_stopped(self) -> None:
+        """Raise RetryableSyncError where somebody asked the run to end."""
+        if self.is_stopped():
+            raise RetryableSyncError(
+                f"The run of {self.backend_name} was asked to stop. All that it did is kept, and "
+                "the next run goes on where this one ended.",
+                code=STOPPED,
+            )

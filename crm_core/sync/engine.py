@@ -6,19 +6,21 @@ The steps and the reasons for their order stand in docs/sync.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+import structlog
+from sqlalchemy import func, select
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from crm_core.access import system_actor
-from crm_core.entities.sync import Backend, DeadLetter, SyncCursor, SyncRun
+from crm_core.entities.sync import Backend, DeadLetter, SyncCursor
 from crm_core.entities.system import Setting
-from crm_core.errors import FatalSyncError, InputError
+from crm_core.errors import CrmError, FatalSyncError, InputError
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
@@ -27,18 +29,20 @@ from crm_core.sync import lock
 from crm_core.sync.apply import APPLIERS
 from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
-from crm_core.sync.context import Progress, SyncContext
+from crm_core.sync.context import BATCH_SIZE, STOPPED, Progress, SyncContext
+from crm_core.sync.cursors import check_cursors, moved, reset_cursors
+from crm_core.sync.failpoints import reach
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
 from crm_core.sync.push_queue import count_set_aside
 from crm_core.sync.pushing import Pushing, pushing_for
+from crm_core.sync.run_record import close_run, open_run
 from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
 from crm_core.sync.tell import TELLERS
 from crm_hooks.contributions import SyncableEntity
 
+log = structlog.get_logger(__name__)
 PAGE_SIZE = 500
-RUNS_KEPT = timedelta(days=90)
-"""Older records of runs are dropped; a run every few minutes makes 100,000 a year."""
 OVERLAP = timedelta(minutes=10)
 """Longer than the remote's longest transaction: rows bear the moment it began, not its commit."""
 
@@ -77,14 +81,19 @@ def run(  # noqa: PLR0913  all but three are options of a command
     remote: RemoteBackend,
     *,
     entities: Collection[str] | None = None,
+    left_out: Collection[str] = (),
     full: bool = False,
+    sweep: bool = True,
     dry_run: bool = False,
     accept_vanished: bool = False,
     page_size: int = PAGE_SIZE,
+    batch_size: int = BATCH_SIZE,
     overlap: timedelta = OVERLAP,
     retry: bool = False,
     plugin_entities: Sequence[SyncableEntity] = (),
+    masters: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> RunReport:
     """Pull what changed in a backend since its last run, then push what changed here.
 
@@ -98,18 +107,23 @@ def run(  # noqa: PLR0913  all but three are options of a command
         backend: The backend's record.
         remote: An open connection to it, used by this call alone.
         entities: Only these; all when None.
-        full: Read every record, not only what changed.
+        left_out: Not these, whose turn comes later.
+        full: Read every record, not only what changed, whatever the cursors say.
+        sweep: Look also for what cursors cannot see: records that are gone, links that moved.
         dry_run: Count what would be written; write nothing.
         accept_vanished: Go on although very many records are gone at once.
         page_size: Records a page.
+        batch_size: Records written at a time.
         overlap: How far to reach back before the mark.
         retry: Push again what was set aside, however lately.
         plugin_entities: What plugins in use declare.
+        masters: Who wins which field, where that is not left to the backend's own choice.
         on_progress: Told about each page.
+        is_stopped: Asked after each page, batch and step whether to end here.
 
     Raises:
         LockedError: Another run of this backend is under way.
-        RetryableSyncError: The remote cannot be reached.
+        RetryableSyncError: The remote cannot be reached, or the run was asked to stop.
         FatalSyncError: The remote refused us, or going on would do harm.
         InputError: An entity is unknown.
     """
@@ -125,13 +139,17 @@ def run(  # noqa: PLR0913  all but three are options of a command
             token,
             dry_run=dry_run,
             on_progress=on_progress,
+            is_stopped=is_stopped,
+            batch_size=batch_size,
+            masters=masters or {},
         )
         plugins = {each.name: PluginApplier(each) for each in plugin_entities}
         context.appliers = {**APPLIERS, **plugins}
         context.listers = {name: each.all_ids for name, each in plugins.items()}
         context.tellers = {**TELLERS, **{name: each.tell for name, each in plugins.items()}}
-        with rare_collections():
-            return _Run(context, full, accept_vanished, page_size, overlap, retry).execute(entities)
+        options = (full, sweep, accept_vanished, page_size, overlap, retry)
+        with rare_collections(), bound_contextvars(backend=backend.name, run=None):
+            return _Run(context, *options).execute(entities, left_out)
     finally:
         if not dry_run:
             lock.release(database, actor, backend.id, token)
@@ -148,6 +166,7 @@ _STAGES = {
 class _Run:
     context: SyncContext
     full: bool
+    sweep: bool
     accept_vanished: bool
     page_size: int
     overlap: timedelta
@@ -158,28 +177,33 @@ class _Run:
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
-    def execute(self, wanted: Collection[str] | None) -> RunReport:
+    def execute(self, wanted: Collection[str] | None, left_out: Collection[str]) -> RunReport:
         """Do all steps and record the run."""
         context = self.context
         began = time.monotonic()
-        run_id = None if context.dry_run else self._record_start()
+        run_id = None if context.dry_run else open_run(context)
+        bind_contextvars(run=run_id and str(run_id))
+        log.info("run began")
         try:
-            entities = self._entities(wanted)
-            self._begin(wanted)
-            for entity in self._unread(wanted):
+            entities = self._entities(wanted, left_out)
+            self._begin(wanted, [entity.name for entity in entities])
+            for entity in self._unread(wanted, left_out):
                 self._guarded(self._push, entity)
             kept = entities
-            for step in (self._exchange, self._vanished, self._links, self._retried, self._late):
+            unseen = (self._vanished, self._links) if self.sweep else ()
+            for step in (self._exchange, *unseen, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
             if not context.dry_run:
                 # What was decided while reading, and what has waited for a record just read.
                 kept = [entity for entity in kept if self._guarded(self._push, entity)]
             left = self._left_aside()
         except BaseException as error:
-            self._record_end(run_id, "failed", str(error) or type(error).__name__)
+            is_asked = isinstance(error, CrmError) and error.code == STOPPED
+            told = str(error) or type(error).__name__
+            self._end(run_id, "stopped" if is_asked else "failed", told)
             raise
         state = "partly" if left or len(kept) < len(entities) else "done"
-        self._record_end(run_id, state, None)
+        self._end(run_id, state, None)
         return RunReport(
             run_id=run_id,
             state=state,
@@ -192,7 +216,9 @@ class _Run:
             push_refusal=self.pushing.refusal if self.pushing else None,
         )
 
-    def _entities(self, wanted: Collection[str] | None) -> Sequence[RemoteEntity]:
+    def _entities(
+        self, wanted: Collection[str] | None, left_out: Collection[str]
+    ) -> Sequence[RemoteEntity]:
         self.offered = [
             entity
             for entity in self.context.remote.entities()
@@ -200,29 +226,35 @@ class _Run:
         ]
         for entity in self.offered:
             self.context.warnings.extend(entity.warnings)
-        if wanted is None:
-            return self.offered
         names = [entity.name for entity in self.offered]
-        unknown = sorted(set(wanted) - set(names))
+        unknown = sorted(set(wanted or ()) - set(names))
         if unknown:
             raise InputError(
                 f"{self.context.backend_name} has no entity {', '.join(unknown)}; "
                 f"it has {', '.join(names)}."
             )
-        return [entity for entity in self.offered if entity.name in wanted]
+        chosen = set(names if wanted is None else wanted).difference(left_out)
+        return [entity for entity in self.offered if entity.name in chosen]
 
-    def _unread(self, wanted: Collection[str] | None) -> list[RemoteEntity]:
+    def _unread(
+        self, wanted: Collection[str] | None, left_out: Collection[str]
+    ) -> list[RemoteEntity]:
         """Return what the remote has none of yet, such as a file that its first record makes."""
-        remote, told = self.context.remote, {each.name for each in self.offered}
+        remote, told = self.context.remote, {*left_out, *(each.name for each in self.offered)}
         if not isinstance(remote, WritableBackend):
             return []
         names = [name for name in self.context.tellers if wanted is None or name in wanted]
         return [RemoteEntity(n, "") for n in names if n not in told and remote.writable(n)]
 
-    def _begin(self, wanted: Collection[str] | None) -> None:
+    def _begin(self, wanted: Collection[str] | None, entities: Collection[str]) -> None:
         context = self.context
         self.pushing = pushing_for(context, wanted, retry=self.retry)
         self.server_time = context.remote.server_time()
+        context.clock_ahead = self.server_time - datetime.now(UTC)
+        if self.full:
+            reset_cursors(context, entities)
+        else:
+            check_cursors(context, entities, self.server_time + self.overlap)
         with context.reading() as uow:
             context.phone_region = uow.scalar(
                 select(Setting.value).where(Setting.key == "phone_region")
@@ -242,6 +274,7 @@ class _Run:
         codes: Collection[str] = (RIGHT_MISSING, PLUGIN_STOPPED),
     ) -> bool:
         """Do a step for one entity; a missing right or a failing plugin leaves out it alone."""
+        self.context.check_stopped()
         began = time.monotonic()
         try:
             step(entity)
@@ -249,6 +282,7 @@ class _Run:
             if error.code not in codes:
                 raise
             self.context.warnings.append(f"{entity.name}: {error.message}")
+            log.warning("entity left out", entity=entity.name, code=error.code)
             return False
         finally:
             stage = _STAGES.get(step.__name__)
@@ -266,12 +300,15 @@ class _Run:
         self._guarded(self._push, entity, (RIGHT_MISSING,))
         began = time.monotonic()
         self._sweep(entity)
-        self.stages[entity.name] = time.monotonic() - began
+        self.stages[entity.name] = seconds = time.monotonic() - began
+        counts = dict(self.context.counts.get(entity.name, ()))
+        log.info("entity read", entity=entity.name, counts=counts, seconds=round(seconds, 3))
 
     def _sweep(self, entity: RemoteEntity) -> None:
         """Read an entity from its cursor on and apply it page by page."""
         context = self.context
         cursor = self._opened(entity)
+        reach("pull.sweep_opened")
         since = cursor.mark - self.overlap if cursor.mark else None
         pages = prefetched(
             context.remote.pages(
@@ -281,6 +318,7 @@ class _Run:
         done = 0
         with closing(pages):  # so that nothing is being fetched any more when this fails
             for page in pages:
+                reach("pull.page_fetched")
                 last_id = page.last_id
                 apply_page(
                     context,
@@ -290,8 +328,10 @@ class _Run:
                         uow, entity.name, sweep_after=last_id
                     ),
                 )
+                reach("pull.page_written")
                 done += len(page.records) + len(page.faults)
                 context.progress(entity.name, done, page.total)
+        reach("pull.swept")
         if not context.dry_run:
             with context.writing() as uow:
                 lock.renew(uow, context.backend_id, context.token)
@@ -316,7 +356,8 @@ class _Run:
                 cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
                 if not context.dry_run:
                     uow.add(cursor)
-            stale = cursor.mapping_digest != entity.mapping_digest or self._is_ahead(cursor)
+            stale = cursor.mapping_digest != entity.mapping_digest
+            cursor.began_at = context.began_at
             if stale or self.full:
                 cursor.mark = None
             if stale or self.full or cursor.sweep_mark is None:
@@ -329,19 +370,8 @@ class _Run:
                 uow.commit()
         return cursor
 
-    def _is_ahead(self, cursor: SyncCursor) -> bool:
-        """Return whether a mark lies in the future: the remote's clock was wrong, then or now."""
-        assert self.server_time is not None
-        latest = self.server_time + self.overlap
-        return any(mark and mark > latest for mark in (cursor.mark, cursor.sweep_mark))
-
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
-        uow.execute(
-            update(SyncCursor)
-            .where(SyncCursor.backend_id == self.context.backend_id, SyncCursor.entity == entity)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+        uow.execute(moved(self.context, entity, **values))
 
     # What cursors cannot see, in the order in which one step may need the other.
 
@@ -350,6 +380,10 @@ class _Run:
 
     def _links(self, entity: RemoteEntity) -> None:
         compare_links(self.context, entity.name)
+        if not self.context.dry_run:
+            with self.context.writing() as uow:
+                self._save(uow, entity.name, swept_at=uow.now)
+                uow.commit()
 
     def _retried(self, entity: RemoteEntity) -> None:
         if entity.name in self.context.set_aside:
@@ -376,52 +410,14 @@ class _Run:
             left += count_set_aside(uow, context.backend_id)
         return left + sum(count["set_aside"] for count in context.counts.values()) * context.dry_run
 
-    def _record_start(self) -> UUID:
-        """Write the run's record; runs that never ended are closed, since their lock is gone."""
+    def _end(self, run_id: UUID | None, state: str, message: str | None) -> None:
         context = self.context
-        with context.writing() as uow:
-            uow.execute(
-                update(SyncRun)
-                .where(SyncRun.backend_id == context.backend_id, SyncRun.state == "running")
-                .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
-                .execution_options(synchronize_session=False)
-            )
-            uow.execute(
-                delete(SyncRun)
-                .where(
-                    SyncRun.backend_id == context.backend_id,
-                    SyncRun.started_at < uow.now - RUNS_KEPT,
-                )
-                .execution_options(synchronize_session=False)
-            )
-            run_id = new_id()
-            uow.add(
-                SyncRun(
-                    id=run_id, backend_id=context.backend_id, state="running", started_at=uow.now
-                )
-            )
-            uow.commit()
-        return run_id
-
-    def _record_end(self, run_id: UUID | None, state: str, message: str | None) -> None:
-        if run_id is None:
-            return
-        context = self.context
-        with context.writing() as uow:
-            uow.execute(
-                update(SyncRun)
-                .where(SyncRun.id == run_id)
-                .values(
-                    state=state,
-                    finished_at=uow.now,
-                    message=message,
-                    counts={
-                        "entities": {name: dict(count) for name, count in context.counts.items()},
-                        "warnings": context.warnings,
-                        "pushed": self.pushing.report() if self.pushing else {},
-                    },
-                    remote_calls=context.remote.calls,
-                )
-                .execution_options(synchronize_session=False)
-            )
-            uow.commit()
+        log.info("run ended", state=state, calls=context.remote.calls)
+        if run_id is not None:
+            counts = {
+                "entities": {name: dict(count) for name, count in context.counts.items()},
+                "warnings": context.warnings,
+                "pushed": self.pushing.report() if self.pushing else {},
+                "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            }
+            close_run(context, run_id, state, message, counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
@@ -35,7 +36,7 @@ def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: st
         held = uow.execute(
             select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
         ).first()
-        if held is not None and held.expires_at > uow.now and not _is_gone(held.holder):
+        if held is not None and is_held(held.expires_at, uow.now) and not _is_gone(held.holder):
             raise LockedError(
                 f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
                 f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
@@ -50,6 +51,11 @@ def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: st
         )
         uow.commit()
     return token
+
+
+def is_held(expires_at: datetime, now: datetime) -> bool:
+    """Return whether a lease holds; one that ends later than any can be is of a wrong clock."""
+    return now < expires_at <= now + 2 * LEASE
 
 
 def renew(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
@@ -84,15 +90,14 @@ def release(database: Database, actor: Actor, backend_id: UUID, token: UUID) -> 
 
 
 def _holder() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Name this process; with its moment of start, since numbers of processes are used again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def _is_gone(holder: str) -> bool:
     """Return whether the holder is a process of this host that no longer runs."""
-    host, _, pid = holder.rpartition(":")
+    host, pid, started = (*holder.split(":"), "", "")[:3]
     if host != socket.gethostname() or not pid.isdigit():
-        return False
-    if int(pid) == os.getpid():
         return False
     try:
         os.kill(int(pid), 0)
@@ -100,4 +105,13 @@ def _is_gone(holder: str) -> bool:
         return True
     except PermissionError:
         return False
-    return False
+    return bool(started) and started != _started(int(pid))
+
+
+def _started(pid: int) -> str:
+    """Return when a process was started, in ticks since this machine was; empty if not told."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return told.rpartition(")")[2].split()[19]

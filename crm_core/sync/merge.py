@@ -1,88 +1,56 @@
 """Fields that both sides changed since they last agreed: who wins, and what is kept of who lost.
 
 Lists (contact points, tags) merge as sets and addresses part by part, so only what is truly at odds
-is decided here, by the field's master.
+is decided here: by the field's master, or by a person where the master is ``ask``. Until then both
+sides keep that field as they have it, and all else goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
 
+from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.customer import Address
-from crm_core.entities.sync import Conflict
-from crm_core.errors import InputError
-from crm_core.ids import new_id
-from crm_core.persistence.bulk import insert_rows, select_in
+from crm_core.persistence.bulk import select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.backends import MANAGE, backend_named
+from crm_core.sync.conflicts import (
+    edit_of,
+    edited_here,
+    edited_there,
+    later,
+    pending_conflicts,
+)
 from crm_core.sync.context import Change, SyncContext
+from crm_core.sync.masters import (
+    ASK,
+    CRM,
+    ERP,
+    MERGED_AS_SETS,
+    NEWEST,
+    default_master,
+    master_of,
+)
 from crm_core.sync.push_queue import enqueue
 from crm_core.sync.tell import Told, tell
 
-ERP, CRM = "erp", "crm"
-MERGED_AS_SETS = frozenset({"contact_points", "tag_refs"})
 MERGED_BY_PART = frozenset({"address"})
-MASTERS: Mapping[str, Mapping[str, str]] = {
-    # What the back office invoices by is its own; how people are met is the front office's.
-    "customer": {
-        **dict.fromkeys(("kind", "name", "reference", "vat", "address", "archived"), ERP),
-        **dict.fromkeys(("language", "job_title", "note", "owner_ref", "parent_ref"), CRM),
-    },
-    "address": {
-        **dict.fromkeys(("parent_ref", "use", "recipient", "archived"), ERP),
-        **dict.fromkeys(("street", "street2", "postal_code", "city", "region"), ERP),
-        **dict.fromkeys(("country_code", "email", "phone", "mobile", "note"), ERP),
-    },
-}
-"""The master of each field where a backend says nothing else."""
 
 
-def master_of(chosen: Mapping[str, str], entity: str, field: str) -> str:
-    """Return who wins a field: ``erp`` or ``crm``."""
-    default = MASTERS.get(entity, {}).get(field, ERP)
-    return chosen.get(f"{entity}.{field}", default)
+class AtOdds(NamedTuple):
+    """One field that both sides changed, to different values; ``part`` of it, or ``""``."""
 
+    field: str
+    part: str
+    base: Any
+    ours: Any
+    theirs: Any
 
-def checked_master(text: str) -> tuple[str, str]:
-    """Return ``entity.field`` and master from ``customer.name=crm``; raises InputError."""
-    field, _, master = text.partition("=")
-    entity, _, name = field.partition(".")
-    if name not in MASTERS.get(entity, {}) or master not in (ERP, CRM):
-        known = ", ".join(f"{each}.{key}" for each, fields in MASTERS.items() for key in fields)
-        raise InputError(
-            f"{text!r} will not do: write FIELD=erp or FIELD=crm, where FIELD is one of {known}.",
-            code="core.sync.master",
-        )
-    return field, master
-
-
-def masters_of(uow: UnitOfWork, name: str) -> list[dict[str, Any]]:
-    """Return the master of each field of a backend: ``id, entity, field, master, is_default``."""
-    chosen = backend_named(uow, name).masters
-    return [
-        {
-            "id": f"{entity}.{field}",
-            "entity": entity,
-            "field": field,
-            "master": master_of(chosen, entity, field),
-            "is_default": f"{entity}.{field}" not in chosen,
-        }
-        for entity, fields in MASTERS.items()
-        for field in fields
-    ]
-
-
-def set_masters(uow: UnitOfWork, name: str, texts: Sequence[str]) -> None:
-    """Set masters of a backend from texts such as ``customer.note=erp``.
-
-    Raises:
-        InputError: There is no such field, or the master is neither erp nor crm.
-    """
-    uow.actor.require(MANAGE)
-    backend = backend_named(uow, name)
-    backend.masters = {**backend.masters, **dict(checked_master(text) for text in texts)}
-    backend.updated_at = uow.now
+    @property
+    def path(self) -> str:
+        """The field as conflicts call it."""
+        return f"{self.field}.{self.part}" if self.part else self.field
 
 
 def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence[Change]) -> int:
@@ -92,51 +60,120 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
     where nothing is, the ERP simply wins.
 
     Returns:
-        How many there were.
+        How many were decided; those left to a person are counted as ``conflicts``.
     """
     if not (context.is_merging and entity in context.tellers):
         return 0
-    bound = {}
+    bound: dict[UUID, Change] = {}
     again = []
     for change in changes:
-        change.kept.clear()  # a batch that failed is decided on anew, in parts
+        # A batch that failed is decided on anew, in parts.
+        change.kept.clear()
+        change.undecided.clear()
         if change.bound is None or change.bound.snapshot is None:
             continue
+        bound[change.bound.local_id] = change
         if change.has_arrived:
             again.append(change.bound.local_id)  # what changed here while it was gone
-        # What was just written comes back as it was sent: nothing of ours is then read for it.
-        if any(_moved(change)):
-            bound[change.bound.local_id] = change
-    rows = []
-    for local_id, told in (tell(context, uow, entity, list(bound)) if bound else {}).items():
-        change = bound[local_id]
-        for field, part, ours, theirs in _at_odds(change, told):
-            winner = master_of(context.masters, entity, field)
-            if winner == CRM:
-                change.keep(field, part)
-                again.append(local_id)
-            base = change.before(field)
-            rows.append(
-                {
-                    "id": new_id(),
-                    "backend_id": context.backend_id,
-                    "entity": entity,
-                    "local_id": local_id,
-                    "remote_id": change.remote_id,
-                    "label": told.label,
-                    "field": f"{field}.{part}" if part else field,
-                    "base": (base or {}).get(part) if part else base,
-                    "ours": ours,
-                    "theirs": theirs,
-                    "winner": winner,
-                    "decided_at": uow.now,
-                }
-            )
-    insert_rows(uow.connection(), Conflict, rows)
+    pending = pending_conflicts(uow, context.backend_id, entity, bound)
+    # What was just written comes back as it was sent: nothing of ours is then read for it.
+    met = [key for key, change in bound.items() if key in pending or any(_moved(change))]
+    judge = _Judge(context, uow, entity, bound)
+    judge.hear(tell(context, uow, entity, met) if met else {}, pending)
+    again += judge.queue
     if again and entity == "address":
         again = _customers_of(uow, again)
     enqueue(uow, context.backend_id, "customer" if entity == "address" else entity, again)
-    return len(rows)
+    if judge.opened:
+        context.counts[entity]["conflicts"] += judge.opened
+    return judge.decided
+
+
+class _Judge:
+    """Decides what is at odds in one batch, and writes down each decision."""
+
+    def __init__(
+        self, context: SyncContext, uow: UnitOfWork, entity: str, changes: dict[UUID, Change]
+    ) -> None:
+        self.context, self.uow, self.entity, self.changes = context, uow, entity, changes
+        self.queue: list[UUID] = []
+        self.decided = self.opened = 0
+
+    def hear(self, told: dict[UUID, Told], pending: dict[UUID, dict[str, Conflict]]) -> None:
+        """Decide every field of these records that is at odds; end what is not any more."""
+        found = {key: _at_odds(self.changes[key], each) for key, each in told.items()}
+        ids = [key for key, fields in found.items() if fields]
+        self.here = edited_here(self.context, self.uow, self.entity, ids) if ids else {}
+        stamps = {key: self.changes[key].record for key in ids}
+        self.there = edited_there(
+            self.context,
+            self.uow,
+            {key: (each.changed_at, each.changed_by) for key, each in stamps.items()},
+        )
+        for key, fields in found.items():
+            held = pending.get(key, {})
+            for at_odds in fields:
+                self._settle(key, told[key].label, at_odds, held.pop(at_odds.path, None))
+            for conflict in held.values():
+                self._end(conflict, ConflictState.GONE)
+                self.queue.append(key)  # what only one side changed goes its way now
+
+    def _settle(self, key: UUID, label: str, at_odds: AtOdds, conflict: Conflict | None) -> None:
+        change, context = self.changes[key], self.context
+        is_new = conflict is None
+        if conflict is None:
+            conflict = Conflict(
+                backend_id=context.backend_id,
+                entity=self.entity,
+                local_id=key,
+                remote_id=change.remote_id,
+                field=at_odds.path,
+                state=ConflictState.OPEN.value,
+                opened_at=self.uow.now,
+            )
+        winner, by = self._resolution(conflict, at_odds) or self._winner(key, at_odds)
+        ours, theirs = edit_of(self.here, key, at_odds.path), self.there[key]
+        conflict.label, conflict.base = label, at_odds.base
+        conflict.ours, conflict.ours_at, conflict.ours_by = at_odds.ours, *ours
+        conflict.theirs, conflict.theirs_at, conflict.theirs_by = at_odds.theirs, *theirs
+        if is_new:
+            self.uow.add(conflict)
+        if winner is None:
+            change.leave(at_odds.field, at_odds.part)
+            conflict.state, conflict.winner = ConflictState.OPEN.value, None
+            conflict.decided_at = conflict.decided_by = None
+            self.opened += is_new
+            return
+        if winner == CRM:
+            change.keep(at_odds.field, at_odds.part)
+            self.queue.append(key)
+        conflict.winner, conflict.decided_by = winner, by
+        self._end(conflict, ConflictState.DONE)
+        self.decided += 1
+
+    def _resolution(self, conflict: Conflict, at_odds: AtOdds) -> tuple[str, str | None] | None:
+        """Return what a person decided, unless the side that is to lose has moved since."""
+        if conflict.state != ConflictState.RESOLVED.value or conflict.winner is None:
+            return None
+        if conflict.winner == ERP:
+            is_as_seen = _same(conflict.ours, at_odds.ours)
+        else:
+            is_as_seen = _same(conflict.theirs, at_odds.theirs)
+        return (conflict.winner, conflict.decided_by) if is_as_seen else None
+
+    def _winner(self, key: UUID, at_odds: AtOdds) -> tuple[str | None, str]:
+        """Return who wins by the field's master, None for a person, and which master it was."""
+        master = by = master_of(self.context.masters, self.entity, at_odds.field)
+        if master == NEWEST:
+            newer = later(edit_of(self.here, key, at_odds.path), self.there[key])
+            master = newer or default_master(self.entity, at_odds.field)
+        if self.context.is_reconciling and master == CRM:
+            master = ASK  # what an older copy holds must not undo what came after it
+        return (None if master == ASK else master), by
+
+    def _end(self, conflict: Conflict, state: ConflictState) -> None:
+        conflict.state = state.value
+        conflict.decided_at = conflict.decided_at or self.uow.now
 
 
 def _moved(change: Change) -> Iterator[str]:
@@ -146,8 +183,8 @@ def _moved(change: Change) -> Iterator[str]:
             yield field
 
 
-def _at_odds(change: Change, told: Told) -> list[tuple[str, str, Any, Any]]:
-    """Return (field, part, ours, theirs) of what both sides changed to different values."""
+def _at_odds(change: Change, told: Told) -> list[AtOdds]:
+    """Return what both sides changed to different values."""
     found = []
     for field in _moved(change):
         if field not in told.values:
@@ -157,19 +194,22 @@ def _at_odds(change: Change, told: Told) -> list[tuple[str, str, Any, Any]]:
         if field in MERGED_BY_PART:
             base, ours, their_parts = base or {}, ours or {}, theirs or {}
             found += [
-                (field, part, ours.get(part), their_parts.get(part))
+                AtOdds(field, part, base.get(part), ours.get(part), their_parts.get(part))
                 for part in sorted({*ours, *their_parts})
                 if _differ(base.get(part), ours.get(part), their_parts.get(part))
             ]
         elif _differ(base, ours, theirs):
-            found.append((field, "", ours, theirs))
+            found.append(AtOdds(field, "", base, ours, theirs))
     return found
+
+
+def _same(one: Any, other: Any) -> bool:
+    return (one or None) == (other or None)
 
 
 def _differ(base: Any, ours: Any, theirs: Any) -> bool:
     """Return whether three values say that both sides changed, and not to the same."""
-    base, ours, theirs = base or None, ours or None, theirs or None
-    return base not in (ours, theirs) and ours != theirs
+    return not (_same(base, ours) or _same(base, theirs) or _same(ours, theirs))
 
 
 def _customers_of(uow: UnitOfWork, address_ids: Sequence[Any]) -> list[Any]:

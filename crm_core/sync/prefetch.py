@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,13 +16,13 @@ def prefetched(pages: Iterator[T]) -> Generator[T]:
     The remote is used from that thread only as long as the iteration lasts, so the consumer must
     not call it meanwhile. An exception of ``pages`` is raised here, in its place.
     """
-    done = object()
+    done, bound = object(), copy_context()  # so that its log lines bear the run's id
 
     def step() -> T | object:
         return next(pages, done)
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync-fetch") as worker:
-        ahead: Future[T | object] = worker.submit(step)
+        ahead: Future[T | object] = worker.submit(bound.run, step)
         while (page := ahead.result()) is not done:
-            ahead = worker.submit(step)
+            ahead = worker.submit(bound.run, step)
             yield page  # type: ignore[misc]

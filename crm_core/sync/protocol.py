@@ -25,11 +25,16 @@ class RemoteRecord:
         remote_id: Its id there, as text.
         label: How a person would call it in a message: a name or a number.
         values: The neutral record (see ``crm_core.sync.records``).
+        changed_at: When it was last changed by the remote's clock, in UTC; None where it cannot
+            tell. Decides between two edits where a field's master is ``newest``.
+        changed_by: Who changed it, as the remote id of a user or a name; None where unknown.
     """
 
     remote_id: str
     label: str
     values: Mapping[str, Any]
+    changed_at: datetime | None = None
+    changed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +253,24 @@ class WritableBackend(RemoteBackend, Protocol):
         same kind of customer; without regard to case), archived records included: the first of
         these that matches anything gives all of its matches. Tags match by name. A constant number
         of calls a batch.
+        """
+        ...
+
+    def named(self, entity: str, external_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the remote ids of the records that go by these external ids; others are left out.
+
+        Archived records too. Where the remote merges records, the one that stays goes by the names
+        of those it took in.
+        """
+        ...
+
+    def names(self, entity: str, remote_ids: Sequence[str], prefix: str) -> Mapping[str, str]:
+        """Return the external ids that these records go by, by remote id; others are left out.
+
+        Args:
+            entity: Of the records.
+            remote_ids: Which.
+            prefix: What the names have to begin with: ``crm_<installation>.``.
         """
         ...
 

@@ -14,7 +14,7 @@ from crm_core.sync import push_queue
 from crm_core.sync.batch import STOPPING
 from crm_core.sync.context import SyncContext
 from crm_core.sync.protocol import WritableBackend
-from crm_core.sync.push_batch import SIZE, PushBatch, PushCounts
+from crm_core.sync.push_batch import PushBatch, PushCounts
 from crm_core.sync.push_queue import Waiting
 
 
@@ -38,6 +38,7 @@ class Push:
     ) -> None:
         self.context = context
         self.remote = remote
+        self.size = context.batch_size
         self.prefix = f"crm_{installation.replace('-', '')}"
         self.everything = everything
         self.counts: dict[str, PushCounts] = {}
@@ -52,12 +53,13 @@ class Push:
             self.context.progress(f"writing {entity}", done, None)
         while later:
             left: list[Waiting] = []
-            for chunk in chunked(later, SIZE):
+            for chunk in chunked(later, self.size):
                 left += self._write(entity, chunk)
+                self.context.check_stopped()
             if len(left) == len(later):
                 break
             later = left
-        for chunk in chunked(later, SIZE):
+        for chunk in chunked(later, self.size):
             self._write(entity, chunk, last=True)
 
     def _chunks(self, entity: str) -> Iterator[list[Waiting]]:
@@ -65,14 +67,14 @@ class Push:
         if context.dry_run and entity in context.listers:
             with context.reading() as uow:
                 unheard = push_queue.unheard(uow, context.backend_id, entity, context.listers)
-            yield from chunked([Waiting(each, 0, False) for each in unheard], SIZE)
+            yield from chunked([Waiting(each, 0, False) for each in unheard], self.size)
         while True:
             with context.reading() as uow:
                 if self.everything:
-                    rows = push_queue.everything(uow, entity, after=after, limit=SIZE)
+                    rows = push_queue.everything(uow, entity, after=after, limit=self.size)
                 else:
                     rows = push_queue.waiting(
-                        uow, context.backend_id, entity, after=after, limit=SIZE
+                        uow, context.backend_id, entity, after=after, limit=self.size
                     )
             if not rows:
                 return
@@ -120,7 +122,7 @@ class Push:
 def _addresses_of(context: SyncContext, customer_ids: Sequence[UUID]) -> list[Waiting]:
     with context.reading() as uow:
         found: list[UUID] = []
-        for chunk in chunked(customer_ids, SIZE):
+        for chunk in chunked(customer_ids, context.batch_size):
             found += uow.scalars(
                 select(Address.id).where(Address.customer_id.in_(chunk), Address.use != "main")
             )

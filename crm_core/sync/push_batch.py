@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import select
 
+from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.sync import Binding, BindingState
 from crm_core.errors import CrmError
@@ -21,7 +22,9 @@ from crm_core.ids import new_id
 from crm_core.persistence.bulk import chunked, insert_rows, update_rows
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
+from crm_core.sync.conflicts import pending_conflicts
 from crm_core.sync.context import GONE, SyncContext
+from crm_core.sync.failpoints import reach
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_queue import Waiting
 from crm_core.sync.sweep import follow_gone
@@ -87,7 +90,10 @@ class PushBatch:
         self.counts = PushCounts()
         self.told: dict[UUID, Told] = {}
         self.shaped: dict[UUID, Mapping[str, Any]] = {}
+        self.pending: dict[UUID, dict[str, Conflict]] = {}
         self.failed: dict[UUID, tuple[str, str, str]] = {}
+        self.stirred: set[UUID] = set()
+        """Records with a conflict that was resolved, or that moved here since."""
 
     # What there is to do.
 
@@ -124,9 +130,13 @@ class PushBatch:
         """Tell the records as they are here, and as they would be over there."""
         with self.context.reading() as uow:
             self.told = tell(self.context, uow, self.entity, list(self.items))
+            bound = [key for key, told in self.told.items() if told.bound]
+            self.pending = pending_conflicts(uow, self.context.backend_id, self.entity, bound)
+        self.stirred = {key for key, held in self.pending.items() if self._hold_back(key, held)}
         keys = [key for key, told in self.told.items() if not self._is_gone(told)]
         shaped = self.remote.shaped(self.entity, [self.told[key].values for key in keys])
         self.shaped = dict(zip(keys, shaped, strict=True))
+        reach("push.batch_read")
 
     def there(self, waiting: set[UUID]) -> list[UUID]:
         """Return those that are over there now; in a dry run also those that would be."""
@@ -146,13 +156,35 @@ class PushBatch:
     def _is_gone(self, told: Told) -> bool:
         return told.bound is not None and told.bound.state in GONE
 
-    def _differences(self, key: UUID) -> dict[str, Any]:
+    def _hold_back(self, key: UUID, conflicts: Mapping[str, Conflict]) -> bool:
+        """Tell fields that are undecided as they are over there; return whether to look again.
+
+        That is where a conflict was resolved, or changed here since it was found.
+        """
+        values, stirred = self.told[key].values, False
+        for path, conflict in conflicts.items():
+            field, _, part = path.partition(".")
+            ours = (values.get(field) or {}).get(part) if part else values.get(field)
+            stirred |= conflict.state == ConflictState.RESOLVED
+            stirred |= (ours or None) != (conflict.ours or None)
+            values[field] = _with(values.get(field), part, conflict.theirs)
+        return stirred
+
+    def _before(self, key: UUID) -> dict[str, Any]:
+        """Return what the backend has, as far as it is known."""
         bound = self.told[key].bound
-        before = (bound.snapshot if bound else None) or {}
+        before = dict((bound.snapshot if bound else None) or {})
+        for path, conflict in self.pending.get(key, {}).items():
+            field, _, part = path.partition(".")
+            before[field] = _with(before.get(field), part, conflict.theirs)
+        return before
+
+    def _differences(self, key: UUID) -> dict[str, Any]:
+        before, held = self._before(key), self.pending.get(key, {})
         return {
             name: value
             for name, value in self.shaped.get(key, {}).items()
-            if (value or None) != (before.get(name) or None)
+            if name not in held and (value or None) != (before.get(name) or None)
         }
 
     # Changing what is there.
@@ -161,7 +193,11 @@ class PushBatch:
         for told in self.told.values():
             if self._is_gone(told):
                 self.counts.add("gone", told.label)  # never made again unasked
-        differing = [key for key in self.shaped if self._is_bound(key) and self._differences(key)]
+        differing = [
+            key
+            for key in self.shaped
+            if self._is_bound(key) and (key in self.stirred or self._differences(key))
+        ]
         if self.context.dry_run:
             for key in differing:
                 self.counts.add("updated", self.told[key].label)
@@ -177,7 +213,8 @@ class PushBatch:
         """Read what is about to be changed, take over what moved there, and look again."""
         ids = {str(self.told[key].remote_id): key for key in keys}
         page = self.remote.read(self.entity, list(ids))
-        apply_page(self.context, self.entity, page)
+        apply_page(self.context, self.entity, page, force=not self.stirred.isdisjoint(keys))
+        reach("push.compared")
         there = {record.remote_id for record in page.records}
         there |= {fault.remote_id for fault in page.faults}
         self._follow([remote_id for remote_id in ids if remote_id not in there])
@@ -192,7 +229,9 @@ class PushBatch:
         edits = [
             Edit(str(self.told[key].remote_id), self.told[key].label, changes[key]) for key in keys
         ]
+        reach("push.before_update")
         answers = {answer.key: answer for answer in self.remote.update(self.entity, edits)}
+        reach("push.updated")
         done, gone = [], []
         for key in keys:
             answer = answers[str(self.told[key].remote_id)]
@@ -218,11 +257,16 @@ class PushBatch:
             bound = self.told[key].bound
             assert bound is not None
             agreed = {**(bound.snapshot or {}), **values}
+            for path in self.pending.get(key, ()):  # what is undecided stays so
+                field, _, part = path.partition(".")
+                base = (bound.snapshot or {}).get(field)
+                agreed[field] = _with(agreed[field], part, (base or {}).get(part)) if part else base
             rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
         with self.context.writing() as uow:
             lock.renew(uow, self.context.backend_id, self.context.token)
             update_rows(uow.connection(), Binding, rows)
             uow.commit()
+        reach("push.agreed")
         ids = [str(self.told[key].remote_id) for key in sent]
         apply_page(self.context, self.entity, self.remote.read(self.entity, ids))
 
@@ -241,6 +285,7 @@ class PushBatch:
 
     def _make(self, keys: Sequence[UUID]) -> None:
         matches = self.matches(keys)
+        reach("push.looked_for")
         taken = self._taken(matches)
         if self.entity == "tag" and taken and not self.context.dry_run:
             matches = self._without_renamed(matches, taken)
@@ -314,6 +359,7 @@ class PushBatch:
                 for key, match in found.items()
             }
         )
+        reach("push.linked")
         apply_page(self.context, self.entity, page)
         self.read()
         self._send([key for key in found if self._is_bound(key) and self._differences(key)])
@@ -325,11 +371,13 @@ class PushBatch:
             lock.renew(uow, self.context.backend_id, self.context.token)
             push_queue.mark_sent(uow, self.context.backend_id, self.entity, keys)
             uow.commit()
+        reach("push.marked_sent")
         drafts = [
             Draft(str(key), self._external_id(key), self.told[key].label, self.shaped[key])
             for key in keys
         ]
         answers = {answer.key: answer for answer in self.remote.create(self.entity, drafts)}
+        reach("push.created")
         made: dict[UUID, tuple[str, Mapping[str, Any]]] = {}
         for key in keys:
             answer = answers[str(key)]
@@ -339,6 +387,7 @@ class PushBatch:
                 made[key] = (answer.remote_id, self.shaped[key])
                 self.counts.add("created", self.told[key].label)
         self._bind(made)
+        reach("push.bound")
         if made:
             ids = [remote_id for remote_id, _ in made.values()]
             apply_page(self.context, self.entity, self.remote.read(self.entity, ids))
@@ -396,11 +445,17 @@ class PushBatch:
         """Empty the queue of what is in step, and note why the rest is not."""
         if self.context.dry_run:
             return
+        reach("push.before_settling")
         settled = [item for key, item in self.items.items() if key not in waiting]
         with self.context.writing() as uow:
             backend_id = self.context.backend_id
             push_queue.settle(uow, backend_id, self.entity, settled, self.failed)
             uow.commit()
+
+
+def _with(value: Any, part: str, wanted: Any) -> Any:
+    """Return a field with one part of it replaced, or the whole of it."""
+    return {**(value or {}), part: wanted} if part else wanted
 
 
 _SEVERAL = (

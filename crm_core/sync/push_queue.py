@@ -53,9 +53,8 @@ def hear(uow: UnitOfWork, message: EventMessage) -> None:
         entity, key = _HEARD[message.name]
         ids = message.payload[key]
     backends = uow.execute(
-        select(Backend.id, Backend.name).where(
-            Backend.is_enabled, Backend.plan_accepted_at.is_not(None)
-        )
+        # Also one that is switched off: what changes meanwhile goes there when it is on again.
+        select(Backend.id, Backend.name).where(Backend.plan_accepted_at.is_not(None))
     ).all()
     for backend in backends:
         if message.origin != f"sync:{backend.name}":

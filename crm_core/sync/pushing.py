@@ -80,7 +80,8 @@ def pushing_for(
         backend = uow.get(Backend, context.backend_id)
         permit = permit_of(uow, backend)
         installation = load_settings(uow).installation_id or str(context.backend_id)
-        context.is_merging, context.masters = permit.is_accepted, dict(backend.masters)
+        context.is_merging = permit.is_accepted
+        context.masters = {**backend.masters, **context.masters}
     if permit.writes and not context.dry_run:
         with context.writing() as uow:
             before, limit = (None, None) if retry else (uow.now - RETRY_AFTER, RETRIES)

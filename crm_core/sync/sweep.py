@@ -20,7 +20,9 @@ from crm_core.sync.bindings import (
     read_again_later,
     set_state,
 )
+from crm_core.sync.conflicts import forget_conflicts
 from crm_core.sync.context import SyncContext
+from crm_core.sync.failpoints import reach
 
 READ_SIZE = 500
 RETRIES = 1_000
@@ -82,6 +84,7 @@ def compare_links(context: SyncContext, entity: str) -> None:
                 ours |= waiting.get(row.remote_id, NOTHING)
                 if ours != theirs.get(row.remote_id, NOTHING):
                     differing.add(row.remote_id)
+        reach("pull.links_compared")
         read_again(context, entity, differing - context.counted[entity])
 
 
@@ -141,6 +144,7 @@ def _set_aside(context: SyncContext, entity: str) -> Select[str]:
 def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> None:
     """Ask what became of records that are not told any more, and follow them here."""
     fates = context.remote.fates(entity, remote_ids)
+    reach("pull.fates_told")
     context.counts[entity].update(fates.values())
     if context.dry_run:
         return
@@ -151,12 +155,14 @@ def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) ->
             gone = [key for key in remote_ids if fates.get(key) == fate and key in bound]
             local = [bound[key].local_id for key in gone]
             set_state(uow, context.backend_id, entity, gone, fate)
+            forget_conflicts(uow, context.backend_id, entity, local)
             if entity == "customer" and fate == BindingState.DELETED:
                 # Merging partners in the ERP moves what hangs on them without touching it.
                 remote = {bound[key].local_id: key for key in gone}
                 read_again_later(uow, context.backend_id, remote)
             context.appliers[entity].vanish(context, uow, local, fate)
         uow.commit()
+        reach("pull.gone_followed")
 
 
 def retry_set_aside(context: SyncContext, entity: str) -> None:

@@ -45,6 +45,16 @@ class FrontOffice:
 
         self.backend = self.change(set_up)
 
+    @classmethod
+    def reopened(
+        cls, database: Database, actor: Actor, connect: Callable[[], RemoteBackend]
+    ) -> FrontOffice:
+        """Return the front office of a database that one was set up in before."""
+        office = cls.__new__(cls)
+        office.database, office.actor, office.connect = database, actor, connect
+        office.backend = office.all(select(Backend))[0][0]
+        return office
+
     def change(self, act: Callable[[UnitOfWork], T]) -> T:
         """Do something in a unit of work of its own, and hand out the events of it."""
         with unit_of_work(self.database, actor=self.actor, write=True) as uow:

@@ -206,3 +206,8 @@ class EntityMapping:
     related: Related | None = None
     derived: tuple[Derived, ...] = ()
     requires: tuple[str, ...] = ()
+
+    @property
+    def tells_edits(self) -> bool:
+        """Whether to tell who changed a record and when: where both sides may change it."""
+        return any(field.write is not None for field in self.fields)

@@ -77,6 +77,8 @@ class KeepAliveOpener:
         """
         self._cookies.add_cookie_header(request)
         self.requests += 1
+        if self._settings.pace is not None:
+            self._settings.pace.wait()
         try:
             answer = self._exchange(request)
         except BaseException:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from crm_odoo.transport.pace import Pace
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
@@ -22,6 +24,8 @@ class ConnectionSettings:
         read_seconds: How long an answer may take to go on.
         attempts: How often a call is tried in all.
         longest_pause_seconds: The longest wait between two tries.
+        pace: How often it may be called, by all connections together; None for no limit.
+        connections: How many connections may be open at once.
     """
 
     url: str
@@ -33,6 +37,8 @@ class ConnectionSettings:
     read_seconds: float = 120.0
     attempts: int = 4
     longest_pause_seconds: float = 8.0
+    pace: Pace | None = None
+    connections: int = 1
 
     @property
     def secure(self) -> bool:

@@ -129,6 +129,19 @@ class Finder:
             found[probe.key] = [_match(rows[number], "email") for number in sorted(rows)]
         return found
 
+    def names(self, remote_ids: Sequence[str], entity: str, prefix: str) -> dict[str, str]:
+        """Return names of ours that these records go by, the oldest of each; by remote id."""
+        domain = [
+            ["module", "=", prefix.rstrip(".")],
+            ["name", "=like", _WILDCARDS.sub(r"\\\1", f"{entity}_") + "%"],
+            ["model", "=", self._model],
+            ["res_id", "in", [int(key) for key in remote_ids]],
+        ]
+        found: dict[str, str] = {}
+        for row in self._records.rows("ir.model.data", domain, ["name", "res_id"]):
+            found.setdefault(str(row["res_id"]), f"{prefix}{row['name']}")
+        return found
+
     def _named(self, probes: Sequence[Probe]) -> dict[str, int]:
         """Return the record that bears each probe's external id, by probe key."""
         names: dict[str, dict[str, str]] = defaultdict(dict)

@@ -10,7 +10,7 @@ from crm_core.sync.protocol import RIGHT_MISSING, Draft, Edit, Match, Probe, Wri
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.records import OdooRecords
 from crm_odoo.shapes import FieldsInfo, Shape
-from crm_odoo.writing.finder import Finder, Found, Read
+from crm_odoo.writing.finder import Finder, Found
 from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.tables import Tables
 from crm_odoo.writing.writer import Writer, by_depth
@@ -99,10 +99,9 @@ class Writing:
         return answers
 
     def find(
-        self, mapping: EntityMapping, read: Read, probes: Sequence[Probe]
+        self, mapping: EntityMapping, finder: Finder, probes: Sequence[Probe]
     ) -> dict[str, Sequence[Match]]:
         """Return what is there already, by the first way that finds anything."""
-        finder = Finder(self._records, mapping.model, read)
         ways = [finder.by_external_id]
         if mapping.model == TAG_MODEL:
             ways.append(finder.tags)

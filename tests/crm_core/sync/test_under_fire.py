@@ -16,7 +16,9 @@ from crm_core.entities.sync import PendingReference, SyncLock
 from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync import engine, lock, sweep
+from crm_core.sync.cursors import CURSOR
 from crm_core.sync.protocol import RIGHT_MISSING, LinkSet, RemotePage
+from crm_core.sync.run_record import RUNS_KEPT
 from crm_files.backend import FilesBackend
 
 
@@ -255,12 +257,18 @@ class Clock(FilesBackend):
         return super().pages(entity, **options)
 
 
-def test_a_remote_clock_that_was_ahead_does_not_hide_what_changes_after(office: Any) -> None:
+def test_a_mark_of_the_future_is_refused_and_a_full_run_repairs_it(office: Any) -> None:
     remote = Clock(office.folder)
     remote.time = datetime(2099, 1, 1, tzinfo=UTC)
     office.run(remote)
-    remote.time = Clock.time
-    office.run(remote)
+    remote.time, before = Clock.time, office.state()
+    office.set("customers.csv", "c05", name="Changed Meanwhile")
+    with pytest.raises(FatalSyncError, match="--full") as caught:
+        office.run(remote)
+    assert caught.value.code == CURSOR
+    assert "2099-01-01" in caught.value.message
+    assert office.state() == before, "nothing was read"
+    office.run(remote, full=True)
     assert remote.asked["customer"] is None, "marks of the future say nothing: all is read"
     remote.time += timedelta(minutes=30)
     office.run(remote)
@@ -315,7 +323,7 @@ def test_a_dry_run_counts_each_record_once_and_those_that_are_gone(office: Any) 
 
 def test_old_runs_are_forgotten(office: Any) -> None:
     office.run()
-    old = datetime.now(UTC) - engine.RUNS_KEPT - timedelta(days=1)
+    old = datetime.now(UTC) - RUNS_KEPT - timedelta(days=1)
     write(office, update(SyncRun).values(started_at=old))
     office.run()
     assert count(office, SyncRun) == 1

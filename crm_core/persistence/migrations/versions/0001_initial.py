@@ -215,6 +215,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_core_user_login")),
     )
     op.create_table(
+        "core_alert_notice",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("content", types.JsonValue, nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_alert_notice_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_alert_notice")),
+    )
+    op.create_index(
+        op.f("ix_core_alert_notice_next_at"), "core_alert_notice", ["next_at"], unique=False
+    )
+    op.create_table(
         "core_binding",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("backend_id", types.Key(), nullable=False),
@@ -251,9 +272,16 @@ def upgrade() -> None:
         sa.Column("field", sa.Text(), nullable=False),
         sa.Column("base", types.JsonValue, nullable=True),
         sa.Column("ours", types.JsonValue, nullable=True),
+        sa.Column("ours_at", types.UtcDateTime(), nullable=True),
+        sa.Column("ours_by", sa.Text(), nullable=True),
         sa.Column("theirs", types.JsonValue, nullable=True),
-        sa.Column("winner", sa.Text(), nullable=False),
-        sa.Column("decided_at", types.UtcDateTime(), nullable=False),
+        sa.Column("theirs_at", types.UtcDateTime(), nullable=True),
+        sa.Column("theirs_by", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("winner", sa.Text(), nullable=True),
+        sa.Column("opened_at", types.UtcDateTime(), nullable=False),
+        sa.Column("decided_at", types.UtcDateTime(), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -263,9 +291,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_conflict")),
     )
     op.create_index(
-        op.f("ix_core_conflict_backend_id_id"), "core_conflict", ["backend_id", "id"], unique=False
+        op.f("ix_core_conflict_backend_id_state_id"),
+        "core_conflict",
+        ["backend_id", "state", "id"],
+        unique=False,
     )
     op.create_index(op.f("ix_core_conflict_local_id"), "core_conflict", ["local_id"], unique=False)
+    op.create_index(
+        "uq_core_conflict_pending",
+        "core_conflict",
+        ["backend_id", "entity", "local_id", "field"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('open', 'resolved')"),
+        postgresql_where=sa.text("state IN ('open', 'resolved')"),
+    )
     op.create_table(
         "core_currency_rate",
         sa.Column("id", types.Key(), nullable=False),
@@ -304,12 +343,27 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("owner_id", types.Key(), nullable=True),
         sa.Column("archived_at", types.UtcDateTime(), nullable=True),
+        sa.Column("merged_into_id", types.Key(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["merged_into_id"],
+            ["core_customer.id"],
+            name=op.f("fk_core_customer_merged_into_id"),
+            ondelete="SET NULL",
+        ),
         sa.ForeignKeyConstraint(
             ["owner_id"], ["core_user.id"], name=op.f("fk_core_customer_owner_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_customer")),
+    )
+    op.create_index(
+        op.f("ix_core_customer_merged_into_id"),
+        "core_customer",
+        ["merged_into_id"],
+        unique=False,
+        sqlite_where=sa.text("merged_into_id IS NOT NULL"),
+        postgresql_where=sa.text("merged_into_id IS NOT NULL"),
     )
     op.create_index(op.f("ix_core_customer_name_id"), "core_customer", ["name", "id"], unique=False)
     op.create_index(
@@ -510,6 +564,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("role_id", "right", name=op.f("pk_core_role_right")),
     )
     op.create_table(
+        "core_sync_alert",
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("mail_to", sa.Text(), nullable=True),
+        sa.Column("webhook_url", sa.Text(), nullable=True),
+        sa.Column("webhook_secret_ref", sa.Text(), nullable=True),
+        sa.Column("conflicts", sa.Integer(), nullable=True),
+        sa.Column("set_aside", sa.Integer(), nullable=True),
+        sa.Column("standing", types.JsonValue, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_sync_alert_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_sync_alert")),
+    )
+    op.create_table(
         "core_sync_cursor",
         sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("entity", sa.Text(), nullable=False),
@@ -518,6 +589,8 @@ def upgrade() -> None:
         sa.Column("sweep_after", sa.Text(), nullable=True),
         sa.Column("mapping_digest", sa.Text(), nullable=True),
         sa.Column("refreshed_at", types.UtcDateTime(), nullable=True),
+        sa.Column("began_at", types.UtcDateTime(), nullable=True),
+        sa.Column("swept_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -563,6 +636,22 @@ def upgrade() -> None:
         "core_sync_run",
         ["backend_id", "started_at"],
         unique=False,
+    )
+    op.create_table(
+        "core_sync_schedule",
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("every_seconds", sa.Integer(), nullable=True),
+        sa.Column("entities", types.JsonValue, nullable=False),
+        sa.Column("sweep_seconds", sa.Integer(), nullable=True),
+        sa.Column("heavy_hours", sa.Text(), nullable=True),
+        sa.Column("is_paused", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_sync_schedule_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_sync_schedule")),
     )
     op.create_table(
         "core_team_member",
@@ -767,6 +856,45 @@ def upgrade() -> None:
         op.f("ix_core_contact_point_normalized"), "core_contact_point", ["normalized"], unique=False
     )
     op.create_table(
+        "core_customer_merge",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("keep_id", types.Key(), nullable=False),
+        sa.Column("drop_id", types.Key(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("choices", types.JsonValue, nullable=False),
+        sa.Column("summary", types.JsonValue, nullable=False),
+        sa.Column("merged_at", types.UtcDateTime(), nullable=False),
+        sa.Column("merged_by", sa.Text(), nullable=False),
+        sa.Column("undone_at", types.UtcDateTime(), nullable=True),
+        sa.Column("undone_by", sa.Text(), nullable=True),
+        sa.Column("left", types.JsonValue, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["drop_id"],
+            ["core_customer.id"],
+            name=op.f("fk_core_customer_merge_drop_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["keep_id"],
+            ["core_customer.id"],
+            name=op.f("fk_core_customer_merge_keep_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_customer_merge")),
+    )
+    op.create_index(
+        op.f("ix_core_customer_merge_drop_id_id"),
+        "core_customer_merge",
+        ["drop_id", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_core_customer_merge_keep_id_id"),
+        "core_customer_merge",
+        ["keep_id", "id"],
+        unique=False,
+    )
+    op.create_table(
         "core_customer_tag",
         sa.Column("customer_id", types.Key(), nullable=False),
         sa.Column("tag_id", types.Key(), nullable=False),
@@ -786,6 +914,32 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "tag_id", "customer_id", name=op.f("uq_core_customer_tag_tag_id_customer_id")
         ),
+    )
+    op.create_table(
+        "core_distinct_customers",
+        sa.Column("customer_id", types.Key(), nullable=False),
+        sa.Column("other_id", types.Key(), nullable=False),
+        sa.Column("said_at", types.UtcDateTime(), nullable=False),
+        sa.Column("said_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["core_customer.id"],
+            name=op.f("fk_core_distinct_customers_customer_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["other_id"],
+            ["core_customer.id"],
+            name=op.f("fk_core_distinct_customers_other_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "other_id", name=op.f("pk_core_distinct_customers")),
+    )
+    op.create_index(
+        op.f("ix_core_distinct_customers_other_id"),
+        "core_distinct_customers",
+        ["other_id"],
+        unique=False,
     )
     op.create_table(
         "core_interaction",
@@ -965,6 +1119,33 @@ def upgrade() -> None:
         op.f("ix_core_transaction_number"), "core_transaction", ["number"], unique=False
     )
     op.create_table(
+        "core_merge_change",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("merge_id", types.Key(), nullable=False),
+        sa.Column("table_name", sa.Text(), nullable=False),
+        sa.Column("key", types.JsonValue, nullable=False),
+        sa.Column("before", types.JsonValue, nullable=True),
+        sa.Column("after", types.JsonValue, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["merge_id"],
+            ["core_customer_merge.id"],
+            name=op.f("fk_core_merge_change_merge_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_merge_change")),
+    )
+    op.create_index(
+        op.f("ix_core_merge_change_merge_id_id"),
+        "core_merge_change",
+        ["merge_id", "id"],
+        unique=False,
+    )
+    op.create_table(
         "core_transaction_line",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("transaction_id", types.Key(), nullable=False),
@@ -1063,6 +1244,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_core_transaction_line_product_id"), table_name="core_transaction_line")
     op.drop_table("core_transaction_line")
+    op.drop_index(op.f("ix_core_merge_change_merge_id_id"), table_name="core_merge_change")
+    op.drop_table("core_merge_change")
     op.drop_index(op.f("ix_core_transaction_number"), table_name="core_transaction")
     op.drop_index(
         op.f("ix_core_transaction_customer_id_kind_issued_on_id"), table_name="core_transaction"
@@ -1084,7 +1267,12 @@ def downgrade() -> None:
     op.drop_table("core_ownership")
     op.drop_index("ix_core_interaction_timeline", table_name="core_interaction")
     op.drop_table("core_interaction")
+    op.drop_index(op.f("ix_core_distinct_customers_other_id"), table_name="core_distinct_customers")
+    op.drop_table("core_distinct_customers")
     op.drop_table("core_customer_tag")
+    op.drop_index(op.f("ix_core_customer_merge_keep_id_id"), table_name="core_customer_merge")
+    op.drop_index(op.f("ix_core_customer_merge_drop_id_id"), table_name="core_customer_merge")
+    op.drop_table("core_customer_merge")
     op.drop_index(op.f("ix_core_contact_point_normalized"), table_name="core_contact_point")
     op.drop_index(
         op.f("ix_core_contact_point_customer_id_position"), table_name="core_contact_point"
@@ -1104,10 +1292,12 @@ def downgrade() -> None:
     op.drop_table("core_user_role")
     op.drop_index(op.f("ix_core_team_member_user_id"), table_name="core_team_member")
     op.drop_table("core_team_member")
+    op.drop_table("core_sync_schedule")
     op.drop_index(op.f("ix_core_sync_run_backend_id_started_at"), table_name="core_sync_run")
     op.drop_table("core_sync_run")
     op.drop_table("core_sync_lock")
     op.drop_table("core_sync_cursor")
+    op.drop_table("core_sync_alert")
     op.drop_table("core_role_right")
     op.drop_index(
         op.f("ix_core_push_item_backend_id_is_set_aside_entity_id"), table_name="core_push_item"
@@ -1146,13 +1336,27 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_core_customer_reference"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_owner_id_name_id"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_name_id"), table_name="core_customer")
+    op.drop_index(
+        op.f("ix_core_customer_merged_into_id"),
+        table_name="core_customer",
+        sqlite_where=sa.text("merged_into_id IS NOT NULL"),
+        postgresql_where=sa.text("merged_into_id IS NOT NULL"),
+    )
     op.drop_table("core_customer")
     op.drop_table("core_currency_rate")
+    op.drop_index(
+        "uq_core_conflict_pending",
+        table_name="core_conflict",
+        sqlite_where=sa.text("state IN ('open', 'resolved')"),
+        postgresql_where=sa.text("state IN ('open', 'resolved')"),
+    )
     op.drop_index(op.f("ix_core_conflict_local_id"), table_name="core_conflict")
-    op.drop_index(op.f("ix_core_conflict_backend_id_id"), table_name="core_conflict")
+    op.drop_index(op.f("ix_core_conflict_backend_id_state_id"), table_name="core_conflict")
     op.drop_table("core_conflict")
     op.drop_index(op.f("ix_core_binding_local_id"), table_name="core_binding")
     op.drop_table("core_binding")
+    op.drop_index(op.f("ix_core_alert_notice_next_at"), table_name="core_alert_notice")
+    op.drop_table("core_alert_notice")
     op.drop_table("core_user")
     op.drop_table("core_team")
     op.drop_table("core_tag")

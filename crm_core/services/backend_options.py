@@ -1,0 +1,92 @@
+"""What can be set of every backend, whatever its kind, and changing what was set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crm_core.entities.sync import Backend
+from crm_core.errors import InputError
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.backends import MANAGE, backend_named
+from crm_hooks.contributions import BackendOption
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard a backend may be worked.
+
+    Attributes:
+        calls_per_second: Most calls a second; None for as many as it answers.
+        connections: How many it may be given at once.
+        page_size: Records read at a time.
+        batch_size: Records written at a time.
+    """
+
+    calls_per_second: float | None = None
+    connections: int = 1
+    page_size: int = 500
+    batch_size: int = 500
+
+
+GENERAL_OPTIONS = (
+    BackendOption("calls_per_second", "Most calls a second (0.1 to 1000)", required=False),
+    BackendOption("connections", "Connections used at once (1 to 16)", required=False),
+    BackendOption("page_size", "Records read at a time (10 to 5000), else 500", required=False),
+    BackendOption("batch_size", "Records written at a time (10 to 2000), else 500", required=False),
+)
+"""Options of every backend beside those of its type; its factory finds them in ``config`` too."""
+_READ: Mapping[str, tuple[Callable[[str], float], float, float]] = {
+    "calls_per_second": (float, 0.1, 1_000),
+    "connections": (int, 1, 16),
+    "page_size": (int, 10, 5_000),
+    "batch_size": (int, 10, 2_000),
+}
+
+
+def limits_of(config: Mapping[str, str]) -> Limits:
+    """Return how hard a backend may be worked; raises InputError for what makes no sense."""
+    found: dict[str, Any] = {}
+    for name, (read, least, most) in _READ.items():
+        text = config.get(name)
+        if not text:
+            continue
+        try:
+            found[name] = read(text)
+        except ValueError:
+            found[name] = None
+        if found[name] is None or not least <= found[name] <= most:
+            raise InputError(
+                f"{name.replace('_', '-')}: {text!r} is no number from {least:g} to {most:g}.",
+                code="core.backend.limit",
+                details={"option": name},
+            )
+    return Limits(**found)
+
+
+def set_backend(
+    uow: UnitOfWork, name: str, config: Mapping[str, str], secret_ref: str | None
+) -> Backend:
+    """Replace a backend's options, and where its secret is kept.
+
+    Raises:
+        NotFoundError: There is none of that name.
+        InputError: A general option makes no sense; those of its type are checked by its factory.
+    """
+    uow.actor.require(MANAGE)
+    backend = backend_named(uow, name)
+    limits_of(config)
+    backend.config, backend.secret_ref = dict(config), secret_ref
+    backend.updated_at = uow.now
+    uow.flush()
+    return backend
+
+
+def switch_backend(uow: UnitOfWork, name: str, *, on: bool) -> Backend:
+    """Let a backend be synced, or not; what changes here meanwhile waits in its queue."""
+    uow.actor.require(MANAGE)
+    backend = backend_named(uow, name)
+    backend.is_enabled, backend.updated_at = on, uow.now
+    uow.flush()
+    return backend

@@ -1,0 +1,162 @@
+"""What is known of fields at odds: who changed them when, which are pending, what is suggested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+
+from crm_core.entities.conflict import PENDING, Conflict, ConflictState
+from crm_core.entities.system import AuditEntry
+from crm_core.entities.user import User
+from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.search.fold import fold
+from crm_core.sync.bindings import local_ids
+from crm_core.sync.context import SyncContext
+from crm_core.sync.masters import CRM, ERP, default_master
+
+SAME_TIME = timedelta(seconds=2)
+"""Edits closer than this are not told apart: remotes round to seconds, and clocks differ."""
+_COLUMNS = {"archived": "archived_at", "owner_ref": "owner_id", "parent_ref": "to_customer_id"}
+"""How the audit names what the neutral record calls otherwise."""
+
+
+class Edited(NamedTuple):
+    """When a field was last changed, by our clock, and by whom; None where it is not known."""
+
+    at: datetime | None = None
+    by: str | None = None
+
+
+def pending_conflicts(
+    uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]
+) -> dict[UUID, dict[str, Conflict]]:
+    """Return the conflicts that hold fields back: by local id, then by field."""
+    found: dict[UUID, dict[str, Conflict]] = {}
+    for chunk in chunked(sorted(set(ids)), PARAMETERS):
+        for conflict in uow.scalars(
+            select(Conflict).where(
+                Conflict.backend_id == backend_id,
+                Conflict.entity == entity,
+                Conflict.local_id.in_(chunk),
+                Conflict.state.in_(PENDING),
+            )
+        ):
+            found.setdefault(conflict.local_id, {})[conflict.field] = conflict
+    return found
+
+
+def forget_conflicts(uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]) -> None:
+    """End the pending conflicts of records that are not in step with the backend any more."""
+    for chunk in chunked(sorted(set(ids)), PARAMETERS):
+        uow.execute(
+            update(Conflict)
+            .where(
+                Conflict.backend_id == backend_id,
+                Conflict.entity == entity,
+                Conflict.local_id.in_(chunk),
+                Conflict.state.in_(PENDING),
+            )
+            .values(state=ConflictState.GONE.value, decided_at=uow.now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def edited_here(
+    context: SyncContext, uow: UnitOfWork, entity: str, ids: Sequence[UUID]
+) -> dict[tuple[UUID, str], Edited]:
+    """Return who last changed what here, by local id and field as the audit names it.
+
+    What this backend's own sync wrote is left out; ``""`` stands for any field of the record.
+    """
+    found: dict[tuple[UUID, str], Edited] = {}
+    keys = {str(each): each for each in ids}
+    for chunk in chunked(sorted(keys), PARAMETERS):
+        own = AuditEntry.entity_id.in_(chunk)
+        of_customer = AuditEntry.customer_id.in_([keys[key] for key in chunk])
+        rows = uow.execute(
+            select(
+                AuditEntry.entity_id,
+                AuditEntry.customer_id,
+                AuditEntry.at,
+                AuditEntry.actor_login,
+                AuditEntry.changes,
+            )
+            .where(
+                or_(own & (AuditEntry.entity_type == entity), of_customer),
+                AuditEntry.origin != context.actor.origin,
+            )
+            .order_by(AuditEntry.id)
+        )
+        for row in rows:
+            local_id = keys.get(row.entity_id) or row.customer_id
+            told = Edited(row.at, row.actor_login)
+            for name in ("", *(row.changes or ())):
+                found[local_id, name] = told
+    return found
+
+
+def edit_of(edits: Mapping[tuple[UUID, str], Edited], local_id: UUID, path: str) -> Edited:
+    """Return who last changed a field such as ``name`` or ``address.city``."""
+    field, _, part = path.partition(".")
+    for name in (part or _COLUMNS.get(field, field), field, "addresses" if part else ""):
+        if (local_id, name) in edits:
+            return edits[local_id, name]
+    return edits.get((local_id, ""), Edited())
+
+
+def edited_there(
+    context: SyncContext, uow: UnitOfWork, found: Mapping[UUID, tuple[datetime | None, str | None]]
+) -> dict[UUID, Edited]:
+    """Return who last changed remote records, by our clock and with our logins where known.
+
+    Args:
+        context: The run, which knows how far the remote's clock is ahead of ours.
+        uow: The unit of work.
+        found: Local id to what the remote tells of its record.
+    """
+    users = local_ids(uow, context.backend_id, "user", (by for _, by in found.values()))
+    ids = sorted(set(users.values()))
+    rows = uow.execute(select(User.id, User.login).where(User.id.in_(ids)))
+    logins = {row.id: row.login for row in rows}
+    told = {}
+    for key, (at, by) in found.items():
+        user_id = users.get(by) if by else None
+        login = logins.get(user_id) if user_id else None
+        told[key] = Edited(at - context.clock_ahead if at else None, login or by)
+    return told
+
+
+def later(ours: Edited, theirs: Edited) -> str | None:
+    """Return which edit is the newer: ``erp``, ``crm``, or None where it cannot be told."""
+    if ours.at is None or theirs.at is None or abs(ours.at - theirs.at) < SAME_TIME:
+        return None
+    return CRM if ours.at > theirs.at else ERP
+
+
+def suggestion(conflict: Conflict) -> tuple[str, str]:
+    """Return ``erp`` or ``crm`` and why, in words, for a person who has to decide."""
+    ours, theirs = conflict.ours, conflict.theirs
+    if not ours or not theirs:
+        side = CRM if ours else ERP
+        return side, "the other side cleared it"
+    if isinstance(ours, str) and isinstance(theirs, str):
+        one, other = fold(ours), fold(theirs)
+        if one == other:
+            return default_master(conflict.entity, conflict.field.partition(".")[0]), (
+                "both say the same but for capitals or accents"
+            )
+        if one in other or other in one:
+            return (CRM if len(ours) > len(theirs) else ERP), "it says the same and more"
+    newer = later(
+        Edited(conflict.ours_at, conflict.ours_by), Edited(conflict.theirs_at, conflict.theirs_by)
+    )
+    if newer is not None:
+        return newer, "it was changed last"
+    return default_master(conflict.entity, conflict.field.partition(".")[0]), (
+        "it is this side's field where nothing else is chosen"
+    )

@@ -1,0 +1,82 @@
+"""Cursors that cannot be trusted: found before anything is read, set back on request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NoReturn
+
+from sqlalchemy import Update, select, update
+from sqlalchemy.exc import DataError
+
+from crm_core.entities.sync import SyncCursor
+from crm_core.errors import FatalSyncError
+from crm_core.sync.context import SyncContext
+
+CURSOR = "core.sync.cursor"
+"""Code of the refusal to go on from a cursor that is damaged or lies in the future."""
+
+
+def check_cursors(context: SyncContext, entities: Collection[str], latest: datetime) -> None:
+    """Refuse to read on from a cursor that cannot be right.
+
+    Args:
+        context: The run.
+        entities: Those that it reads.
+        latest: No mark may lie behind this moment of the remote's clock.
+
+    Raises:
+        FatalSyncError: A cursor cannot be read, or lies in the future: whatever changed before that
+            moment would never be read.
+    """
+    columns = (SyncCursor.mark, SyncCursor.sweep_mark, SyncCursor.refreshed_at)
+    for entity in sorted(entities):
+        statement = select(*columns).where(*_of(context, entity))
+        try:
+            with context.reading() as uow:
+                found = uow.execute(statement).first()
+        except (ValueError, DataError):
+            _refuse(context, entity, "cannot be read: it is no moment")
+        for mark in (found.mark, found.sweep_mark) if found else ():
+            if mark is not None and mark > latest:
+                _refuse(
+                    context,
+                    entity,
+                    f"stands at {mark:%Y-%m-%d %H:%M} UTC, and the clock over there at "
+                    f"{latest:%Y-%m-%d %H:%M}: one of its clocks is or was wrong",
+                )
+
+
+def reset_cursors(context: SyncContext, entities: Collection[str]) -> None:
+    """Forget how far entities were read, whatever stands there, so that all is read again."""
+    if context.dry_run:
+        return
+    with context.writing() as uow:
+        for entity in entities:
+            uow.execute(
+                moved(context, entity, mark=None, sweep_mark=None, sweep_after=None).values(
+                    refreshed_at=None, began_at=None, swept_at=None
+                )
+            )
+        uow.commit()
+
+
+def moved(context: SyncContext, entity: str, **values: Any) -> Update:
+    """Return the statement that sets columns of one entity's cursor."""
+    statement = update(SyncCursor).where(*_of(context, entity)).values(**values)
+    return statement.execution_options(synchronize_session=False)
+
+
+def _of(context: SyncContext, entity: str) -> tuple[Any, ...]:
+    return SyncCursor.backend_id == context.backend_id, SyncCursor.entity == entity
+
+
+def _refuse(context: SyncContext, entity: str, why: str) -> NoReturn:
+    name = context.backend_name
+    raise FatalSyncError(
+        f"The mark up to which {entity} records of {name} were read {why}. Nothing was read or "
+        f"written. Look at both clocks, then read all of them again: crm sync run {name} --full "
+        f"--entity {entity}",
+        code=CURSOR,
+        details={"entity": entity},
+    )

@@ -1,0 +1,208 @@
+"""The conflict desk: what both sides changed, and what people decide about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities.conflict import PENDING, Conflict, ConflictState
+from crm_core.entities.customer import Address
+from crm_core.entities.sync import SYNC_VIEW, Backend
+from crm_core.errors import InputError, NotFoundError
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.contact_details import add_address, change_address, main_address
+from crm_core.services.customers import edit_customer
+from crm_core.services.lookup import key_condition
+from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
+from crm_core.sync.apply.customer import PLAIN_FIELDS
+from crm_core.sync.conflicts import suggestion
+from crm_core.sync.masters import CRM, ERP
+from crm_core.sync.push_queue import enqueue
+
+RESOLVE = "core.sync.resolve"
+VALUE = "value"
+TAKES = (ERP, CRM, VALUE)
+
+
+class Chosen(NamedTuple):
+    """Conflicts that are waiting: of one backend, of one field such as ``customer.name``."""
+
+    backend_id: UUID
+    field: str | None = None
+
+
+def list_conflicts(
+    uow: UnitOfWork,
+    backend_id: UUID,
+    *,
+    pending: bool = True,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return fields that both sides changed, the latest first, with what each had and who won.
+
+    Args:
+        uow: The unit of work.
+        backend_id: Of which backend.
+        pending: Only those that wait for a person or for the next run.
+        limit: Items a page.
+        cursor: Where the page before ended.
+    """
+    uow.actor.require(SYNC_VIEW)
+    columns = [getattr(Conflict, name) for name in _TOLD]
+    statement: Any = select(*columns).where(Conflict.backend_id == backend_id)
+    if pending:
+        statement = statement.where(Conflict.state.in_(PENDING))
+    keys = (Conflict.id,)
+    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+
+
+def show_conflict(uow: UnitOfWork, text: str) -> dict[str, Any]:
+    """Return one conflict by its id or the first digits of it.
+
+    Besides what a list tells: ``backend``, and where it is pending ``suggestion`` (``erp`` or
+    ``crm``) and ``because``, else None.
+
+    Raises:
+        NotFoundError: There is none.
+        InputError: Several begin like that.
+    """
+    uow.actor.require(SYNC_VIEW)
+    conflict = _named(uow, text)
+    take, because = suggestion(conflict) if conflict.state in PENDING else (None, None)
+    told = {name: getattr(conflict, name) for name in _TOLD}
+    backend = uow.scalar(select(Backend.name).where(Backend.id == conflict.backend_id))
+    return {**told, "backend": backend, "suggestion": take, "because": because}
+
+
+def resolve_conflicts(
+    uow: UnitOfWork,
+    conflicts: Sequence[str] | Chosen,
+    take: str,
+    *,
+    value: str | None = None,
+) -> list[UUID]:
+    """Decide conflicts; the next run carries it out.
+
+    What is decided holds as long as the side that loses stays as it was shown: where it moved
+    meanwhile, the next run opens the conflict again.
+
+    Args:
+        uow: A writing unit of work.
+        conflicts: Ids, or the first digits of ids; or which of a backend's.
+        take: ``erp`` or ``crm``: whose value counts; ``value``: another one.
+        value: That other one; it is set here at once.
+
+    Returns:
+        The ids of those decided.
+
+    Raises:
+        NotFoundError: There is no such conflict.
+        InputError: One was decided already, or its field cannot be given as text.
+    """
+    uow.actor.require(RESOLVE)
+    if (take == VALUE) != (value is not None):
+        raise InputError("Give the value with --value, and only with --take value.")
+    found = _chosen(uow, conflicts) if isinstance(conflicts, Chosen) else _each(uow, conflicts)
+    for conflict in found:
+        if value is not None:
+            _set(uow, conflict, value)
+        conflict.state = ConflictState.RESOLVED.value
+        conflict.winner = CRM if take == VALUE else take
+        conflict.decided_at, conflict.decided_by = uow.now, uow.actor.login
+        _have_replayed(uow, conflict)
+    return [conflict.id for conflict in found]
+
+
+def _each(uow: UnitOfWork, texts: Sequence[str]) -> list[Conflict]:
+    found = [_named(uow, text) for text in dict.fromkeys(texts)]
+    for conflict in found:
+        if conflict.state not in PENDING:
+            raise InputError(
+                f"The conflict {conflict.id} over {conflict.field} of {conflict.label} is "
+                f"{conflict.state} already; there is nothing to decide.",
+                code="core.conflict.decided",
+            )
+    return found
+
+
+def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
+    statement = select(Conflict).where(
+        Conflict.backend_id == chosen.backend_id, Conflict.state == ConflictState.OPEN.value
+    )
+    if chosen.field is not None:
+        entity, _, field = chosen.field.partition(".")
+        statement = statement.where(Conflict.entity == entity, Conflict.field == field)
+    return list(uow.scalars(statement.order_by(Conflict.id)))
+
+
+def _named(uow: UnitOfWork, text: str) -> Conflict:
+    condition = key_condition(Conflict.id, text)
+    found = []
+    if condition is not None:
+        found = list(uow.scalars(select(Conflict).where(condition).limit(2)))
+    if not found:
+        raise NotFoundError(
+            f"There is no conflict {text!r}: see crm sync conflicts list.",
+            code="core.conflict.not_found",
+        )
+    if len(found) > 1:
+        raise InputError(f"{text!r} fits several conflicts: give more of the id.")
+    conflict: Conflict = found[0]
+    return conflict
+
+
+def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
+    """Set the field here, as whoever decides."""
+    field, _, part = conflict.field.partition(".")
+    if conflict.entity == "customer" and field in PLAIN_FIELDS:
+        edit_customer(uow, conflict.local_id, {field: value})
+    elif conflict.entity == "customer" and field == "address" and part:
+        address_id = main_address(uow, conflict.local_id)
+        if address_id is None:
+            add_address(uow, conflict.local_id, {part: value})
+        else:
+            change_address(uow, address_id, {part: value})
+    elif conflict.entity == "address" and field in ADDRESS_FIELDS:
+        change_address(uow, conflict.local_id, {field: value})
+    else:
+        raise InputError(
+            f"{conflict.entity}.{conflict.field} cannot be given as text: take erp or crm.",
+            code="core.conflict.no_text",
+        )
+
+
+def _have_replayed(uow: UnitOfWork, conflict: Conflict) -> None:
+    entity, local_id = conflict.entity, conflict.local_id
+    if entity == "address":
+        customer_id = uow.scalar(select(Address.customer_id).where(Address.id == local_id))
+        if customer_id is None:
+            return
+        entity, local_id = "customer", customer_id
+    enqueue(uow, conflict.backend_id, entity, [local_id])
+
+
+_TOLD = (
+    "id",
+    "entity",
+    "local_id",
+    "remote_id",
+    "label",
+    "field",
+    "base",
+    "ours",
+    "ours_at",
+    "ours_by",
+    "theirs",
+    "theirs_at",
+    "theirs_by",
+    "state",
+    "winner",
+    "opened_at",
+    "decided_at",
+    "decided_by",
+)

@@ -1,0 +1,61 @@
+"""The record of a run: opened when it begins, closed with what it did."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, update
+
+from crm_core.entities.sync import SyncRun
+from crm_core.ids import new_id
+from crm_core.sync.context import SyncContext
+
+RUNS_KEPT = timedelta(days=90)
+"""Older records of runs are dropped; a run every few minutes makes 100,000 a year."""
+
+
+def open_run(context: SyncContext) -> UUID:
+    """Write a run's record; runs that never ended are closed, since their lease is gone."""
+    with context.writing() as uow:
+        uow.execute(
+            update(SyncRun)
+            .where(SyncRun.backend_id == context.backend_id, SyncRun.state == "running")
+            .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
+            .execution_options(synchronize_session=False)
+        )
+        uow.execute(
+            delete(SyncRun)
+            .where(
+                SyncRun.backend_id == context.backend_id,
+                SyncRun.started_at < uow.now - RUNS_KEPT,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        run_id = new_id()
+        uow.add(
+            SyncRun(id=run_id, backend_id=context.backend_id, state="running", started_at=uow.now)
+        )
+        uow.commit()
+    return run_id
+
+
+def close_run(
+    context: SyncContext, run_id: UUID, state: str, message: str | None, counts: dict[str, Any]
+) -> None:
+    """Write how a run ended and what it did."""
+    with context.writing() as uow:
+        uow.execute(
+            update(SyncRun)
+            .where(SyncRun.id == run_id)
+            .values(
+                state=state,
+                finished_at=uow.now,
+                message=message,
+                counts=counts,
+                remote_calls=context.remote.calls,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        uow.commit()

@@ -1,0 +1,231 @@
+"""When the worker runs which backend, which of its entities, and whether it looks for what is gone.
+
+All is told by how long ago something was, in either direction: a clock that jumps back leaves
+moments in the future behind, and none of them may stop a schedule.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from crm_core.entities.schedule import SyncSchedule
+from crm_core.entities.sync import SYNC_VIEW, Backend, SyncCursor, SyncRun
+from crm_core.errors import InputError
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.backends import MANAGE, backend_named, enabled_backends
+from crm_core.services.settings import load_settings
+from crm_core.sync.apply import APPLIERS
+
+JITTER = 0.2
+"""Part of an interval by which runs are spread, so that many workers do not ask at once."""
+DEFAULT = "default"
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LEAST, _MOST = 15, 30 * 86_400
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A backend whose turn it is.
+
+    Attributes:
+        backend: Which.
+        left_out: Entities whose turn it is not.
+        sweep: Whether to look for records that are gone.
+    """
+
+    backend: Backend
+    left_out: frozenset[str]
+    sweep: bool
+
+
+def due_turns(uow: UnitOfWork, default: timedelta, *, everything: bool = False) -> list[Turn]:
+    """Return the backends that are to be run now, by name.
+
+    Args:
+        uow: A unit of work of the system.
+        default: Between two runs of a backend that has no schedule of its own.
+        everything: Also those that are not due; not those that are paused.
+    """
+    zone = ZoneInfo(load_settings(uow).time_zone)
+    plans = {each.backend_id: each for each in uow.scalars(select(SyncSchedule))}
+    turns = []
+    for backend in enabled_backends(uow):
+        plan = plans.get(backend.id) or SyncSchedule(entities={}, is_paused=False)
+        if plan.is_paused:
+            continue
+        turn = _turn(uow, backend, plan, default, zone, everything)
+        if turn is not None:
+            turns.append(turn)
+    return turns
+
+
+def _turn(
+    uow: UnitOfWork,
+    backend: Backend,
+    plan: SyncSchedule,
+    default: timedelta,
+    zone: ZoneInfo,
+    everything: bool,
+) -> Turn | None:
+    now, spread = uow.now, random.uniform(1 - JITTER / 2, 1 + JITTER / 2)  # noqa: S311
+    usual = timedelta(seconds=plan.every_seconds) if plan.every_seconds else default
+    each = {name: timedelta(seconds=seconds) for name, seconds in plan.entities.items()}
+    if not (everything or _may_run(uow, backend, min([usual, *each.values()]) * spread)):
+        return None
+    cursors = _cursors(uow, backend)
+    late = {
+        row.entity
+        for row in cursors
+        if everything
+        or row.sweep_mark is not None  # it was stopped half-way
+        or is_past(row.began_at, each.get(row.entity, usual) * spread, now)
+    }
+    if cursors and not late:
+        return None
+    sweep = plan.heavy_hours is None or is_within(plan.heavy_hours, now.astimezone(zone).time())
+    if plan.sweep_seconds and cursors:
+        wait = timedelta(seconds=plan.sweep_seconds) * spread
+        sweep &= any(is_past(row.swept_at, wait, now) for row in cursors if row.entity in late)
+    return Turn(backend, frozenset(row.entity for row in cursors) - late, sweep)
+
+
+def _may_run(uow: UnitOfWork, backend: Backend, wait: timedelta) -> bool:
+    latest = uow.execute(
+        select(SyncRun.started_at, SyncRun.state)
+        .where(SyncRun.backend_id == backend.id)
+        .order_by(SyncRun.started_at.desc(), SyncRun.id.desc())
+        .limit(1)
+    ).first()
+    return latest is None or latest.state == "stopped" or is_past(latest.started_at, wait, uow.now)
+
+
+def _cursors(uow: UnitOfWork, backend: Backend) -> Sequence[Any]:
+    columns = (SyncCursor.entity, SyncCursor.began_at, SyncCursor.swept_at)
+    # Whether there is one is all that counts: a damaged mark is told by the run.
+    under_way = SyncCursor.sweep_mark.is_not(None).label("sweep_mark")
+    return uow.execute(select(*columns, under_way).where(SyncCursor.backend_id == backend.id)).all()
+
+
+def is_past(moment: datetime | None, interval: timedelta, now: datetime) -> bool:
+    """Return whether a moment is that far away, in the past or, by a wrong clock, in the future."""
+    return moment is None or abs(now - moment) >= interval
+
+
+def is_within(hours: str, moment: time) -> bool:
+    """Return whether a time of day lies within ``22:00-06:00``."""
+    begin, end = (time.fromisoformat(text) for text in hours.split("-"))
+    if begin < end:
+        return begin <= moment < end
+    return moment >= begin or moment < end
+
+
+def seconds_of(text: str) -> int | None:
+    """Return the seconds of ``90s``, ``5m``, ``1h`` or ``1d``; None for ``default``."""
+    if text == DEFAULT:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not _LEAST <= seconds <= _MOST:
+        raise InputError(
+            f"{text!r} will not do: write a time from 15s to 30d, such as 90s, 5m, 1h or 1d, or "
+            f"{DEFAULT}.",
+            code="core.sync.schedule",
+        )
+    return seconds
+
+
+def told(seconds: int | None) -> str:
+    """Return seconds as they are typed: ``5m``; empty for None."""
+    if seconds is None:
+        return ""
+    unit = max((u for u, n in _UNITS.items() if seconds % n == 0), key=_UNITS.__getitem__)
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def set_schedule(uow: UnitOfWork, name: str, **changes: Any) -> SyncSchedule:
+    """Change when the worker runs a backend.
+
+    Args:
+        uow: The unit of work.
+        name: The backend's.
+        **changes: ``every`` and ``sweep`` as text for :func:`seconds_of`; ``entities``, texts such
+            as ``customer=1m``; ``heavy_hours`` or ``default``; ``is_paused``. What is None or left
+            out stays.
+
+    Raises:
+        NotFoundError: There is no such backend.
+        InputError: A value will not do.
+    """
+    uow.actor.require(MANAGE)
+    backend = backend_named(uow, name)
+    plan = uow.find(SyncSchedule, backend.id)
+    if plan is None:
+        plan = uow.add(SyncSchedule(backend_id=backend.id, entities={}, is_paused=False))
+    given = {key: value for key, value in changes.items() if value is not None}
+    if "every" in given:
+        plan.every_seconds = seconds_of(given["every"])
+    if "sweep" in given:
+        plan.sweep_seconds = seconds_of(given["sweep"])
+    if given.get("entities"):
+        plan.entities = _entities(uow, backend, plan.entities, given["entities"])
+    if "heavy_hours" in given:
+        plan.heavy_hours = _hours(given["heavy_hours"])
+    if "is_paused" in given:
+        plan.is_paused = given["is_paused"]
+    uow.flush()
+    return plan
+
+
+def schedule_of(uow: UnitOfWork, name: str, default: timedelta) -> dict[str, Any]:
+    """Return when a backend is run, with times as they are typed."""
+    uow.actor.require(SYNC_VIEW)
+    backend = backend_named(uow, name)
+    plan = uow.find(SyncSchedule, backend.id) or SyncSchedule(entities={}, is_paused=False)
+    return {
+        "id": backend.id,
+        "backend": name,
+        "is_enabled": backend.is_enabled,
+        "is_paused": plan.is_paused,
+        "every": told(plan.every_seconds or int(default.total_seconds())),
+        "entities": {entity: told(seconds) for entity, seconds in sorted(plan.entities.items())},
+        "sweep": told(plan.sweep_seconds) or None,
+        "heavy_hours": plan.heavy_hours,
+    }
+
+
+def _entities(
+    uow: UnitOfWork, backend: Backend, before: Mapping[str, int], texts: Sequence[str]
+) -> dict[str, int]:
+    known = {*APPLIERS, *(row.entity for row in _cursors(uow, backend))}
+    found: dict[str, int | None] = dict(before)
+    for text in texts:
+        entity, _, interval = text.partition("=")
+        if entity not in known:
+            raise InputError(
+                f"{text!r} will not do: write ENTITY=TIME, such as customer=1m, where ENTITY is "
+                f"one of {', '.join(sorted(known))}.",
+                code="core.sync.schedule",
+            )
+        found[entity] = seconds_of(interval)
+    return {entity: seconds for entity, seconds in found.items() if seconds is not None}
+
+
+def _hours(text: str) -> str | None:
+    if text == DEFAULT:
+        return None
+    match = _HOURS.fullmatch(text)
+    if match is None or match.group(1, 2) == match.group(3, 4):
+        raise InputError(
+            f"{text!r} will not do: write the hours for heavy work like 22:00-06:00, or {DEFAULT}.",
+            code="core.sync.schedule",
+        )
+    return text

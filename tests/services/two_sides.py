@@ -1,0 +1,539 @@
+"""A front office and a back office that people change at random, and what must hold at rest.
+
+Every record bears a token that begins its name, every edit writes a value of its own, and each edit
+remembers what its author saw in its place. So whatever is there in the end, it can be told for each
+value whether somebody knowingly replaced it, or a conflict names it; if neither, it was lost.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from crm_core.entities import AuditEntry, Binding, BindingState, Conflict, Customer
+from crm_core.entities.customer import Address, ContactPoint, CustomerTag, Tag
+from crm_core.entities.relationship import Relationship
+from crm_core.persistence.database import Database
+from crm_core.services.contact_details import (
+    add_address,
+    add_contact_point,
+    change_address,
+    change_contact_point,
+    first_contact_point,
+    main_address,
+)
+from crm_core.services.customers import archive_customer, restore_customer
+from crm_core.services.relationships import relate_customers
+from crm_core.services.tags import tag_customer, untag_customer
+from crm_core.sync import failpoints
+from crm_core.sync.permit import confirm_backend
+from crm_core.testing.front_office import BACKEND, FrontOffice
+
+PLAIN = ("name", "note", "job_title")
+LINES = ("city", "street")
+FIELDS = (*PLAIN, *(f"address.{line}" for line in LINES))
+RUNS_TO_REST = 6
+SUFFIXES = ("", " & Søn's", " Ελλάς", " زهرا", " 'x'")
+KEPT = {BindingState.ACTIVE.value, BindingState.ARCHIVED.value}
+
+
+class KilledError(BaseException):
+    """Stands for the process being gone."""
+
+
+class TwoSides:
+    """Both sides, and what was done on each.
+
+    Args:
+        front: A front office whose plan is accepted, empty.
+        office: The other side's hands and records (``MemoryOffice``).
+    """
+
+    def __init__(self, front: FrontOffice, office: Any) -> None:
+        self.front, self.office = front, office
+        self.numbers = count(1)
+        self.tokens: list[str] = []
+        self.seen: dict[tuple[str, str], dict[Any, set[Any]]] = defaultdict(dict)
+        """By token and field: each value written, and what its authors saw in its place."""
+        self.told: dict[tuple[str, str], set[Any]] = defaultdict(set)
+        """By token and field: values that a conflict names."""
+        self.points: dict[str, set[str]] = defaultdict(set)
+        self.tags: dict[str, set[str]] = defaultdict(set)
+        self.ended: set[str] = set()
+        """Tokens whose record somebody deleted or merged away."""
+        self.late: list[tuple[Any, str, str, Any]] = []
+        self.copies: list[tuple[Path, Any]] = []
+
+    def value(self) -> int:
+        return next(self.numbers)
+
+    # What stands where.
+
+    def here(self, token: str) -> Any | None:
+        """Return the customer of a token; an error when there are two in use."""
+        rows = self.front.all(select(Customer).where(Customer.name.startswith(f"{token} ")))
+        found = [row[0] for row in rows]
+        in_use = [each for each in found if each.archived_at is None]
+        assert len(in_use) <= 1, f"{token} is here {len(in_use)} times"
+        return (in_use or found or [None])[0]
+
+    def there(self, token: str) -> str | None:
+        """Return the remote id of a token."""
+        rows = self.office.rows["customer"]
+        found = [key for key, row in rows.items() if row.values["name"].startswith(f"{token} ")]
+        assert len(found) <= 1, f"{token} is there {len(found)} times: {found}"
+        return str(found[0]) if found else None
+
+    def of(self, remote_id: str) -> dict[str, Any]:
+        return self.office.rows["customer"][int(remote_id)].values
+
+    def value_here(self, customer: Any, field: str) -> Any:
+        if field in PLAIN:
+            return getattr(customer, field)
+        line = getattr(Address, field.partition(".")[2])
+        rows = self.front.all(
+            select(line).where(
+                Address.customer_id == customer.id,
+                Address.use == "main",
+                Address.archived_at.is_(None),
+            )
+        )
+        return rows[0][0] if rows else None
+
+    def value_there(self, remote_id: str, field: str) -> Any:
+        values = self.of(remote_id)
+        if field in PLAIN:
+            return values[field]
+        return (values["address"] or {}).get(field.partition(".")[2])
+
+    def tags_here(self, customer_id: UUID) -> set[str]:
+        names = select(Tag.name).join(CustomerTag, CustomerTag.tag_id == Tag.id)
+        return {row[0] for row in self.front.all(names.where(CustomerTag.customer_id == customer_id))}
+
+    def tags_there(self, remote_id: str) -> set[str]:
+        tags = self.office.rows["tag"]
+        return {tags[int(ref)].values["name"] for ref in self.of(remote_id)["tag_refs"]}
+
+    def emails_here(self, customer_id: UUID) -> set[str]:
+        rows = self.front.all(
+            select(ContactPoint.value).where(ContactPoint.customer_id == customer_id)
+        )
+        return {row[0] for row in rows}
+
+    # What people do here.
+
+    def _token(self) -> str:
+        self.tokens.append(f"T{self.value()}")
+        return self.tokens[-1]
+
+    def _wrote(self, token: str, field: str, value: Any, saw: Any) -> None:
+        self.seen[token, field].setdefault(value, set()).add(saw)
+
+    def new_value(self, token: str, field: str) -> str:
+        number = self.value()
+        suffix = SUFFIXES[number % len(SUFFIXES)]
+        return f"{token} v{number}{suffix}" if field == "name" else f"{field} v{number}{suffix}"
+
+    def make_here(self, **values: Any) -> str:
+        token = self._token()
+        name = self.new_value(token, "name")
+        self._wrote(token, "name", name, None)
+        kind = ("person", "company")[self.value() % 2]
+        self.front.create(name, **{"kind": kind, **values})
+        return token
+
+    def edit_here(self, token: str, field: str) -> None:
+        customer = self.here(token)
+        if customer is None or customer.archived_at is not None:
+            return
+        value, line = self.new_value(token, field), field.partition(".")[2]
+        if field in PLAIN:
+            self._wrote(token, field, value, self.value_here(customer, field))
+            self.front.edit(customer.id, **{field: value})
+        elif not self._has_company(customer.id):
+            self._wrote(token, field, value, self.value_here(customer, field))
+            self.front.change(lambda uow: _set_line(uow, customer.id, line, value))
+
+    def archive_here(self, token: str) -> None:
+        """Archive, or bring back."""
+        customer = self.here(token)
+        if customer is None:
+            return
+        act = archive_customer if customer.archived_at is None else restore_customer
+        self.front.change(lambda uow: act(uow, customer.id))
+
+    def tag_here(self, token: str) -> None:
+        """Put a tag on, or take one off."""
+        customer = self.here(token)
+        if customer is None or customer.archived_at is not None:
+            return
+        name = f"tag {self.value() % 4}"
+        if name in self.tags_here(customer.id):
+            self.tags[token].discard(name)
+            self.front.change(lambda uow: untag_customer(uow, customer.id, [name]))
+        else:
+            self.tags[token].add(name)
+            self.front.change(lambda uow: tag_customer(uow, customer.id, [name]))
+
+    def point_here(self, token: str) -> None:
+        """Add an e-mail address, or put another in the first's place."""
+        customer = self.here(token)
+        if customer is None or customer.archived_at is not None:
+            return
+        value = f"v{self.value()}@example.org"
+
+        def put(uow: Any) -> None:
+            first = first_contact_point(uow, customer.id, "email")
+            if first is None or self.value() % 2:
+                add_contact_point(uow, customer.id, "email", value)
+                return
+            old = uow.get(ContactPoint, first).value
+            change_contact_point(uow, first, {"value": value})
+            self.points[token].discard(old)
+
+        self.front.change(put)
+        self.points[token].add(value)
+
+    def tie_here(self, token: str, other: str) -> None:
+        """Say that one is the contact of the other."""
+        one, two = self.here(token), self.here(other)
+        pair = [each for each in (one, two) if each and each.archived_at is None]
+        if len(pair) < 2 or (one.kind, two.kind) != ("person", "company"):
+            return
+        if not self._has_company(one.id) and self.value_here(one, "address.city") is None:
+            if self.value_here(one, "address.street") is None:
+                self.front.change(lambda uow: relate_customers(uow, one.id, "contact_of", two.id))
+
+    # What people do there.
+
+    def make_there(self, **values: Any) -> str:
+        token = self._token()
+        name = self.new_value(token, "name")
+        self._wrote(token, "name", name, None)
+        kind = ("person", "company")[self.value() % 2]
+        self.office.make("customer", {"kind": kind, "name": name, **values})
+        return token
+
+    def make_many_there(self, number: int) -> None:
+        """Make records of one moment."""
+        rows = []
+        for _ in range(number):
+            token = self._token()
+            rows.append({"name": self.new_value(token, "name")})
+            self._wrote(token, "name", rows[-1]["name"], None)
+        self.office.make_many("customer", rows)
+
+    def make_on_both(self) -> None:
+        """Both sides add the same customer on their own, told by its reference."""
+        token = self.make_here(kind="person", reference=f"R{self.value()}")
+        customer = self.here(token)
+        note = self.new_value(token, "note")
+        self._wrote(token, "note", note, None)
+        row = {"name": customer.name, "reference": customer.reference, "note": note}
+        self.office.make("customer", row)
+
+    def edit_there(self, token: str, field: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is None or (field not in PLAIN and self.of(remote_id)["parent_ref"]):
+            return
+        value = self.new_value(token, field)
+        self._put_there(token, remote_id, field, value)
+
+    def _put_there(self, token: str, remote_id: str, field: str, value: Any) -> None:
+        self._wrote(token, field, value, self.value_there(remote_id, field))
+        change: dict[str, Any] = {field: value}
+        if field not in PLAIN:
+            lines = self.of(remote_id)["address"] or {}
+            change = {"address": {**lines, field.partition(".")[2]: value}}
+        self.office.change("customer", remote_id, change)
+
+    def begin_late(self, token: str) -> None:
+        """Begin an edit, to be committed later."""
+        remote_id = self.there(token)
+        if remote_id is not None:
+            work = self.office.begin()
+            value = self.new_value(token, "note")
+            self.office.change("customer", remote_id, {"note": value}, work)
+            self.late.append((work, token, remote_id, value))
+
+    def commit_late(self) -> None:
+        """Commit what was begun first."""
+        if self.late:
+            work, token, remote_id, value = self.late.pop(0)
+            if int(remote_id) in self.office.rows["customer"]:
+                self._wrote(token, "note", value, self.value_there(remote_id, "note"))
+            self.office.commit(work)
+
+    def archive_there(self, token: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is not None:
+            archived = self.of(remote_id)["archived"]
+            self.office.change("customer", remote_id, {"archived": not archived})
+
+    def tag_there(self, token: str, *, from_tag: bool) -> None:
+        """Put a tag on, or take one off, from the customer's side or the tag's."""
+        remote_id = self.there(token)
+        if remote_id is None:
+            return
+        name = f"tag {self.value() % 4}"
+        tags = {row.values["name"]: str(key) for key, row in self.office.rows["tag"].items()}
+        tag_id = tags.get(name) or self.office.make("tag", {"name": name})
+        refs = set(self.of(remote_id)["tag_refs"])
+        (self.tags[token].discard if tag_id in refs else self.tags[token].add)(name)
+        if not from_tag:
+            self.office.change("customer", remote_id, {"tag_refs": sorted(refs ^ {tag_id})})
+            return
+        rows = self.office.rows["customer"].items()
+        carriers = {str(key) for key, row in rows if tag_id in row.values["tag_refs"]}
+        self.office.tag(tag_id, sorted(carriers ^ {remote_id}))
+
+    def point_there(self, token: str) -> None:
+        """Put another e-mail address in the place of the one there is."""
+        remote_id = self.there(token)
+        if remote_id is None:
+            return
+        value = f"v{self.value()}@example.org"
+        points = self.of(remote_id)["contact_points"]
+        self.points[token] -= {each["value"] for each in points}
+        self.points[token].add(value)
+        points = [{"kind": "email", "value": value}]
+        self.office.change("customer", remote_id, {"contact_points": points})
+
+    def tie_there(self, token: str, other: str) -> None:
+        """Make one the contact of the other, or of none."""
+        remote_id, company = self.there(token), self.there(other)
+        if remote_id is None or company is None:
+            return
+        values, others = self.of(remote_id), self.of(company)
+        if (values["kind"], others["kind"]) == ("person", "company") and not values["address"]:
+            ref = None if values["parent_ref"] else company
+            self.office.change("customer", remote_id, {"parent_ref": ref})
+
+    def delete_there(self, token: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is not None:
+            self.office.delete("customer", remote_id)
+            self.ended.add(token)
+
+    def merge_there(self, token: str, other: str) -> None:
+        """Let one take in the other."""
+        keep, gone = self.there(token), self.there(other)
+        if keep and gone and keep != gone and not self._is_tied(keep, gone):
+            saw = {field: self.value_there(keep, field) for field in FIELDS}
+            self.office.merge("customer", keep, gone)
+            self.ended.add(other)
+            for field, value in saw.items():
+                if self.value_there(keep, field) != value:
+                    self._wrote(token, field, self.value_there(keep, field), value)
+
+    def order_there(self, token: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is not None:
+            self.office.make("order", {"number": f"S{self.value()}", "customer_ref": remote_id})
+
+    def hide_there(self, token: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is not None:
+            hidden = self.office.rows["customer"][int(remote_id)].is_hidden
+            self.office.hide("customer", remote_id, hidden=not hidden)
+
+    def put_outside(self, token: str) -> None:
+        remote_id = self.there(token)
+        if remote_id is not None:
+            outside = self.office.rows["customer"][int(remote_id)].is_outside
+            self.office.put_outside("customer", remote_id, outside=not outside)
+
+    # The link.
+
+    def run(self, **options: Any) -> Any:
+        """Run once, and note what conflicts it tells of."""
+        try:
+            return self.front.run(**options)
+        finally:
+            self.hear_conflicts()
+
+    def run_killed(self, point: str, at: int, **options: Any) -> bool:
+        """Run and die at the ``at``-th time that a point is reached; return whether it was."""
+        left = at
+
+        def die(name: str) -> None:
+            nonlocal left
+            left -= name == point
+            if left == 0 and name == point:
+                raise KilledError
+
+        try:
+            with failpoints.armed(die):
+                self.run(**options)
+        except KilledError:
+            return True
+        return False
+
+    def hear_conflicts(self) -> None:
+        for row in self.front.all(select(Conflict, Customer.name).join(
+            Customer, Customer.id == Conflict.local_id
+        )):
+            conflict, name = row
+            told = self.told[name.partition(" ")[0], conflict.field]
+            told |= {conflict.base, conflict.ours, conflict.theirs}
+
+    def copy(self, path: Path) -> None:
+        """Keep a copy of the front office as it stands."""
+        assert self.front.database.path is not None
+        self.front.database.dispose()
+        shutil.copyfile(self.front.database.path, path)
+        values = {key: set(found) for key, found in self.seen.items()}
+        self.copies.append((path, values))
+
+    def restore(self, path: Path) -> None:
+        """Go on from the last copy; what was done here since and never sent is lost with it."""
+        source, known = self.copies[-1]
+        since = {key: set(found) - known.get(key, set()) for key, found in self.seen.items()}
+        self.front.database.dispose()
+        shutil.copyfile(source, path)
+        self.front.database = Database(f"sqlite:///{path}")
+        for (token, field), values in since.items():
+            remote_id = self.there(token)
+            there = self.value_there(remote_id, field) if remote_id else None
+            reached = self.ancestors(token, field, {there})
+            self.told[token, field] |= values - reached  # the copy's own loss, by the restore
+        for token in self.tokens:
+            remote_id, customer = self.there(token), self.here(token)
+            kept = self.tags_there(remote_id) if remote_id else set()
+            self.tags[token] &= kept | (self.tags_here(customer.id) if customer else set())
+            self.points[token] &= {
+                *(each["value"] for each in (self.of(remote_id)["contact_points"] if remote_id else ())),
+                *(self.emails_here(customer.id) if customer else ()),
+            }
+        before = self.office.writes
+        self.run()
+        assert self.office.writes == before, "a copy wrote before it was confirmed"
+        self.front.change(lambda uow: confirm_backend(uow, BACKEND))
+
+    # At rest.
+
+    def come_to_rest(self) -> None:
+        """End all trouble, run until nothing moves, and check all that must hold then."""
+        self.office.on_call = None
+        while self.late:
+            self.commit_late()
+        for key, row in self.office.rows["customer"].items():
+            if row.is_hidden:
+                self.office.hide("customer", str(key), hidden=False)
+            if row.is_outside:
+                self.office.put_outside("customer", str(key), outside=False)
+        for _ in range(RUNS_TO_REST):
+            if self._is_quiet(self.run(retry=True)):
+                break
+        else:
+            raise AssertionError(f"it never comes to rest: {self.run(retry=True)}")
+        self.check()
+        before, audited = self.office.content(), self.front.count(AuditEntry)
+        report = self.run(full=True)
+        assert self._is_quiet(report), f"a further run is not idle: {report}"
+        assert self.office.content() == before
+        assert self.front.count(AuditEntry) == audited, "a further run changed rows"
+
+    def _is_quiet(self, report: Any) -> bool:
+        pushed = {
+            name: n
+            for counts in report.pushed.values()
+            for name, n in counts.items()
+            if name in ("created", "updated", "linked") and n
+        }
+        pulled = [
+            n
+            for counts in report.counts.values()
+            for name, n in counts.items()
+            if name in ("created", "updated", "deleted") and n
+        ]
+        return not pushed and not pulled
+
+    def check(self) -> None:
+        """Nothing is doubled, nothing is lost without a word, and both sides agree."""
+        self._check_bindings()
+        for token in self.tokens:
+            customer, remote_id = self.here(token), self.there(token)
+            if token in self.ended:
+                assert remote_id is None, f"{token} was deleted there and came back"
+                continue
+            if customer is None and remote_id is None:
+                assert self.copies, f"{token} is on neither side"
+                continue
+            if remote_id is None:
+                assert customer is not None
+                assert customer.archived_at is not None, f"{token} never arrived there"
+                continue
+            assert customer is not None, f"{token} never arrived here"
+            self._check_pair(token, customer, remote_id)
+
+    def _check_pair(self, token: str, customer: Any, remote_id: str) -> None:
+        values = self.of(remote_id)
+        for field in FIELDS:
+            ours, theirs = self.value_here(customer, field), self.value_there(remote_id, field)
+            undecided = self._is_undecided(customer.id, field)
+            if not undecided and not (field not in PLAIN and values["parent_ref"]):
+                assert ours == theirs, f"{token}.{field}: {ours!r} here, {theirs!r} there"
+            known = self.ancestors(token, field, {ours, theirs, *self.told[token, field]})
+            lost = self.seen[token, field].keys() - known
+            assert not lost, f"{token}.{field}: {lost} lost, {ours!r} and {theirs!r} in the end"
+        tags = self.tags_here(customer.id)
+        assert tags == self.tags_there(remote_id), f"{token}: tags differ"
+        assert self.tags[token] <= tags, f"{token}: tags {self.tags[token] - tags} lost"
+        emails = self.emails_here(customer.id)
+        assert {each["value"] for each in values["contact_points"]} <= emails
+        assert self.points[token] <= emails, f"{token}: {self.points[token] - emails} lost"
+        if not self._is_undecided(customer.id, "archived"):
+            archived = customer.archived_at is not None
+            assert archived == values["archived"], f"{token}: archived {archived} here"
+
+    def _check_bindings(self) -> None:
+        rows = self.front.all(select(Binding.remote_id, Binding.local_id, Binding.state).where(
+            Binding.entity == "customer"
+        ))
+        held = [row.local_id for row in rows if row.state in KEPT]
+        assert len(held) == len(set(held)), "a customer is bound to two records in use"
+        there = self.office.rows["customer"]
+        stale = [row.remote_id for row in rows if row.state in KEPT and int(row.remote_id) not in there]
+        assert not stale, f"bound to records that are gone: {stale}"
+
+    def _is_undecided(self, customer_id: UUID, field: str) -> bool:
+        return bool(
+            self.front.count(
+                Conflict,
+                Conflict.local_id == customer_id,
+                Conflict.field == field,
+                Conflict.state == "open",
+            )
+        )
+
+    def ancestors(self, token: str, field: str, values: set[Any]) -> set[Any]:
+        """Return these values with all that they knowingly replaced."""
+        found, left = set(values), list(values)
+        while left:
+            for saw in self.seen[token, field].get(left.pop(), ()):
+                if saw not in found:
+                    found.add(saw)
+                    left.append(saw)
+        return found
+
+    def _has_company(self, customer_id: UUID) -> bool:
+        return bool(self.front.count(Relationship, Relationship.from_customer_id == customer_id))
+
+    def _is_tied(self, one: str, other: str) -> bool:
+        return self.of(one)["parent_ref"] == other or self.of(other)["parent_ref"] == one
+
+
+def _set_line(uow: Any, customer_id: UUID, line: str, value: str) -> None:
+    address_id = main_address(uow, customer_id)
+    if address_id is None:
+        add_address(uow, customer_id, {"use": "main", line: value})
+    else:
+        change_address(uow, address_id, {line: value})
