@@ -274,7 +274,12 @@ class Application:
         from crm_core.sync.engine import run
 
         if not options.get("dry_run"):
-            relay(self.database, self.event_handlers(), limit_seconds=RELAY_SECONDS)
+            relay(
+                self.database,
+                self.event_handlers(),
+                limit_seconds=RELAY_SECONDS,
+                is_stopped=options.get("is_stopped", lambda: False),
+            )
         limits = limits_of(backend.config)
         options = {"page_size": limits.page_size, "batch_size": limits.batch_size, **options}
         remote = self.open_backend(backend)

@@ -234,6 +234,8 @@ def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
     if customer_id is not None:
         for hook in ("crm_collect_card_panels", "crm_check_customer_archive"):
             failing |= host.rehearse(hook, uow=uow, customer_id=customer_id)
+        both = {"keep_id": customer_id, "drop_id": customer_id}
+        failing |= host.rehearse("crm_check_customer_merge", uow=uow, **both)
     return failing
 
 

@@ -88,6 +88,38 @@ class CustomersChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CustomersMerged(Event):
+    """A customer went into another; all that hung on ``drop_id`` hangs on ``keep_id`` now."""
+
+    name: ClassVar[str] = "core.customer.merged"
+
+    keep_id: UUID
+    drop_id: UUID
+    merge_id: UUID
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """The survivor."""
+        return "customer", self.keep_id
+
+
+@dataclass(frozen=True, slots=True)
+class CustomersUnmerged(Event):
+    """A merge was undone: ``drop_id`` is a customer of its own again."""
+
+    name: ClassVar[str] = "core.customer.unmerged"
+
+    keep_id: UUID
+    drop_id: UUID
+    merge_id: UUID
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """Who was the survivor."""
+        return "customer", self.keep_id
+
+
+@dataclass(frozen=True, slots=True)
 class TagsChanged(Event):
     """Tags were made or renamed."""
 

@@ -29,8 +29,7 @@ MANAGE = "core.backend.manage"
 @click.option("--batch-size", help="Records written at a time (10 to 2000), else 500.")
 @click.option("--unset", multiple=True, metavar="OPTION", help="Back to the default; repeatable.")
 @pass_context
-@click.pass_context
-def set_(click_context: click.Context, context: Context, name: str, **given: Any) -> None:
+def set_(context: Context, /, name: str, **given: Any) -> None:
     """Change the options of a back office; without any, show them.
 
     The options of its type are taken too, as crm backend add TYPE --help lists them.
@@ -44,7 +43,7 @@ def set_(click_context: click.Context, context: Context, name: str, **given: Any
         found = backend_named(uow, name)
     kind = context.application.backend_type(found.type)
     unset, general = given.pop("unset"), {f"option_{k}": v for k, v in given.items()}
-    typed = _typed(kind, click_context.args)
+    typed = _typed(kind, click.get_current_context().args)
     secret_file = typed.pop("secret_file", None)
     changed = chosen(kind, {**typed, **{k: v for k, v in general.items() if v is not None}})
     config = {**_without(kind, found.config, unset), **changed}

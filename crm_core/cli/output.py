@@ -23,6 +23,8 @@ from uuid import UUID
 
 import click
 
+from crm_core.cli.pace import Pace
+
 LIVE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control and escape characters, and marks that reorder the text around them."""
 LIVE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -225,24 +227,28 @@ def _bar(title: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(escape(inert(title)), total=None)
+    more = (TextColumn("{task.fields[pace]}"), TimeElapsedColumn())
+    pace = Pace()
+    with Progress(*columns, *more, console=Console(stderr=True)) as progress:
+        task = progress.add_task(escape(inert(title)), total=None, pace="")
 
         def advance(done: int, total: int | None, stage: str = "") -> None:
             label = escape(inert(f"{title} {stage}".strip()))
-            progress.update(task, description=label, completed=done, total=total)
+            words = pace.words(done, total, stage)
+            progress.update(task, description=label, completed=done, total=total, pace=words)
 
         yield advance
 
 
 def _plain_progress(title: str, note: Callable[[str], None]) -> Advance:
-    told_at = time.monotonic()
+    told_at, pace = time.monotonic(), Pace()
 
     def advance(done: int, total: int | None, stage: str = "") -> None:
         nonlocal told_at
+        words = pace.words(done, total, stage)
         if time.monotonic() - told_at >= PLAIN_PROGRESS_SECONDS:
             told_at = time.monotonic()
             of = f" of {total}" if total is not None else ""
-            note(f"{f'{title} {stage}'.strip()}: {done}{of}")
+            note(f"{f'{title} {stage}'.strip()}: {done}{of}{words and f', {words}'}")
 
     return advance

@@ -12,6 +12,7 @@ from crm_core.cli.sync_conflicts import conflicts, mapping
 from crm_core.cli.sync_plan import plan
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
 from crm_core.cli.sync_status import history, show, status
+from crm_core.cli.sync_watch import alert, schedule
 
 
 @click.group(cls=CrmGroup)
@@ -32,6 +33,9 @@ def run(context: Context, /, name: str, *, accept_plan: bool, **options: Any) ->
 
     Nothing is written to a back office before its plan was shown (crm sync plan) and accepted with
     --accept-plan.
+
+    SIGTERM and SIGINT end it after the page under way, with all that was done kept; the next run
+    goes on there.
 
     Exit 3 when records were set aside, 4 when the back office is not reachable or refused us, 5
     when another run of it is under way.
@@ -73,5 +77,5 @@ def retry(context: Context, name: str) -> None:
     out.data("sync.run/1", data, lambda: out.line(f"Nothing of {name} is set aside."))
 
 
-for _command in (plan, mapping, conflicts, status, history, show):
+for _command in (plan, mapping, conflicts, status, history, show, schedule, alert):
     sync.add_command(_command)

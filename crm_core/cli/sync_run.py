@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from crm_core.cli.context import Context
-from crm_core.errors import RuleViolationError
+from crm_core.cli.failures import EXIT_INTERRUPTED
+from crm_core.cli.stopping import stop_on_signals
+from crm_core.errors import RetryableSyncError, RuleViolationError
 
 if TYPE_CHECKING:
     from crm_core.entities.sync import Backend
@@ -35,14 +40,46 @@ def permitted(context: Context, name: str) -> Backend:
 
 
 def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:
-    """Run a sync and show how far it is."""
+    """Run a sync and show how far it is.
+
+    SIGTERM or SIGINT end it after the page under way, and the command with it: the former with 0.
+    """
+    from crm_core.sync.context import STOPPED
+
     options["entities"] = list(options["entities"]) or None
-    with context.output.progress(f"Syncing {backend.name}") as advance:
-        return context.application.run_sync(
-            backend,
-            on_progress=lambda entity, done, total: advance(done, total, entity),
-            **options,
-        )
+    with (
+        stop_on_signals() as stop,
+        context.output.progress(f"Syncing {backend.name}") as advance,
+    ):
+        try:
+            return context.application.run_sync(
+                backend,
+                on_progress=lambda entity, done, total: advance(done, total, entity),
+                is_stopped=stop.is_set,
+                **options,
+            )
+        except RetryableSyncError as error:
+            if error.code != STOPPED:
+                raise
+            reason = error.message
+    _tell_stopped(context, backend, reason)
+    raise click.exceptions.Exit(0 if stop.number == signal.SIGTERM else EXIT_INTERRUPTED)
+
+
+def _tell_stopped(context: Context, backend: Backend, reason: str) -> None:
+    from crm_core.services.sync_status import left_by_stop
+
+    with context.unit_of_work() as uow:
+        left = left_by_stop(uow, backend.id)
+    out = context.output
+
+    def draw() -> None:
+        out.line(f"{backend.name}: stopped")
+        half = ", ".join(left["entities"]) or "none"
+        out.fields([("Read half-way", half), ("Waits to be written there", left["waiting"])])
+
+    out.data("sync.run/1", {"backend": backend.name, "state": "stopped", "left": left}, draw)
+    out.note(reason)
 
 
 def tell_run(context: Context, schema: str, name: str, report: RunReport) -> None:

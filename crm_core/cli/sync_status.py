@@ -9,49 +9,48 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
+from crm_core.cli.pace import left
 from crm_core.cli.sync_run import draw_counts, draw_pushed
 
 SHOWN_SET_ASIDE = 20
+STATES = ("running", "done", "partly", "stopped", "failed")
 
 
 @click.command(cls=CrmCommand)
 @click.argument("name", required=False)
 @pass_context
 def status(context: Context, name: str | None) -> None:
-    """Show how each back office stands; with NAME also what is set aside and why."""
+    """Show how each back office stands; with NAME also its entities and what is set aside."""
+    if name is not None:
+        _status_of(context, name)
+        return
+    from crm_core.services.backends import list_backends
+
+    with context.unit_of_work() as uow:
+        items = list_backends(uow)
+    context.output.page("sync.status/1", items, None, _COLUMNS)
+
+
+def _status_of(context: Context, name: str) -> None:
     from crm_core.services.backends import (
         backend_named,
         list_backends,
-        list_freshness,
         list_set_aside,
         list_unwritten,
     )
+    from crm_core.services.sync_status import list_entities
     from crm_core.sync.permit import permit_of
 
     with context.unit_of_work() as uow:
-        if name is None:
-            items = list_backends(uow)
-        else:
-            backend_id = backend_named(uow, name).id
-            items = [item for item in list_backends(uow) if item["id"] == backend_id]
-            entities = list_freshness(uow, backend_id)
-            set_aside = list_set_aside(uow, backend_id, limit=SHOWN_SET_ASIDE)
-            unwritten = list_unwritten(uow, backend_id, limit=SHOWN_SET_ASIDE)
-            refusal = permit_of(uow, backend_named(uow, name)).refusal
+        backend = backend_named(uow, name)
+        (item,) = (each for each in list_backends(uow) if each["id"] == backend.id)
+        entities = list_entities(uow, backend.id)
+        set_aside = list_set_aside(uow, backend.id, limit=SHOWN_SET_ASIDE)
+        unwritten = list_unwritten(uow, backend.id, limit=SHOWN_SET_ASIDE)
+        refusal = permit_of(uow, backend).refusal
     out = context.output
-    columns = {
-        "name": "Name",
-        "run_state": "Last run",
-        "finished_at": "Ended",
-        "succeeded_at": "Last success",
-        "set_aside": "Set aside",
-        "running_by": "Running",
-    }
-    if name is None:
-        out.page("sync.status/1", items, None, columns)
-        return
     data = {
-        **items[0],
+        **item,
         "entities": entities,
         "set_aside_records": set_aside.items,
         "unwritten_records": unwritten.items,
@@ -59,16 +58,50 @@ def status(context: Context, name: str | None) -> None:
     }
 
     def draw() -> None:
-        out.fields([(title, items[0][key]) for key, title in columns.items()])
-        out.fields([("Message", items[0]["message"]), ("Writes", refusal or items[0]["writes"])])
-        _draw_table(context, "Entities", entities, _ENTITY_COLUMNS)
+        out.fields([(title, item[key]) for key, title in _COLUMNS.items()])
+        if not item["is_enabled"]:
+            out.fields([("Switched off", f"crm backend enable {name}")])
+        out.fields([("Message", item["message"]), ("Writes", refusal or item["writes"])])
+        _draw_table(context, "Entities", [_shown(each) for each in entities], _ENTITY_COLUMNS)
         _draw_table(context, "Set aside", set_aside.items, _SET_ASIDE_COLUMNS)
         _draw_table(context, "Could not be written there", unwritten.items, _UNWRITTEN_COLUMNS)
 
     out.data("sync.status.backend/1", data, draw)
 
 
-_ENTITY_COLUMNS = {"entity": "Entity", "refreshed_at": "Read at"}
+def _shown(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entity as a line of the table."""
+    bound, run = entity["bound"], entity["last_run"] or {}
+    age = entity["age_seconds"]
+    return {
+        **entity,
+        "age": None if age is None else left(age),
+        "bound": bound.get("active", 0) + bound.get("archived", 0),
+        "gone": sum(bound.get(state, 0) for state in ("deleted", "unreadable", "outside")),
+        "rate": f"{run['rate']}/s" if run.get("rate") else None,
+        "aside": entity["set_aside"] + entity["unwritten"],
+    }
+
+
+_COLUMNS = {
+    "name": "Name",
+    "run_state": "Last run",
+    "finished_at": "Ended",
+    "succeeded_at": "Last success",
+    "set_aside": "Set aside",
+    "running_by": "Running",
+}
+_ENTITY_COLUMNS = {
+    "entity": "Entity",
+    "refreshed_at": "Read at",
+    "age": "Ago",
+    "bound": "Tied",
+    "gone": "Gone",
+    "rate": "Rate",
+    "waiting": "Waiting",
+    "conflicts": "Conflicts",
+    "aside": "Set aside",
+}
 _SET_ASIDE_COLUMNS = {
     "entity": "Entity",
     "remote_id": "Id there",
@@ -96,26 +129,33 @@ def _draw_table(
 
 @click.command(cls=CrmCommand)
 @click.argument("name", required=False)
+@click.option("--state", type=click.Choice(STATES), help="Only runs that ended so.")
 @click.option("--limit", default=20, show_default=True, help="Runs a page.")
 @click.option("--cursor", help="Where the page before ended.")
 @pass_context
-def history(context: Context, name: str | None, limit: int, cursor: str | None) -> None:
+def history(
+    context: Context, name: str | None, state: str | None, limit: int, cursor: str | None
+) -> None:
     """List the runs of one back office, or of all, the latest first."""
     from crm_core.services.backends import backend_named, list_runs
+    from crm_core.services.sync_status import told_run
 
     with context.unit_of_work() as uow:
         backend_id = backend_named(uow, name).id if name else None
-        page = list_runs(uow, backend_id, limit=limit, cursor=cursor)
+        page = list_runs(uow, backend_id, state=state, limit=limit, cursor=cursor)
     columns = {
         "id": "Run",
         "backend": "Back office",
         "state": "State",
         "started_at": "Began",
-        "finished_at": "Ended",
+        "seconds": "Seconds",
+        "records": "Records",
+        "rate": "A second",
         "remote_calls": "Calls",
         "message": "Message",
     }
-    context.output.page("sync.history/1", page.items, page.next_cursor, columns)
+    items = [told_run(run) for run in page.items]
+    context.output.page("sync.history/1", items, page.next_cursor, columns)
 
 
 @click.command(cls=CrmCommand)
@@ -124,17 +164,23 @@ def history(context: Context, name: str | None, limit: int, cursor: str | None) 
 def show(context: Context, run_id: str) -> None:
     """Show one run: its counts and warnings. RUN is its id or the first eight digits of it."""
     from crm_core.services.backends import run_named
+    from crm_core.services.sync_status import conflicts_of_run, entities_of_run, told_run
 
     with context.unit_of_work() as uow:
-        found = run_named(uow, run_id)
+        run = run_named(uow, run_id)
+        found = {**told_run(run), "conflicts": conflicts_of_run(uow, run)}
+    found["entities"] = entities_of_run(run["counts"])
     out = context.output
-    labels = ("id", "backend", "state", "started_at", "finished_at", "remote_calls", "message")
+    labels = ("id", "backend", "state", "started_at", "finished_at", "seconds", "records", "rate")
 
     def draw() -> None:
-        out.fields([(label.replace("_", " ").capitalize(), found[label]) for label in labels])
-        draw_counts(context, found["counts"].get("entities", {}))
-        draw_pushed(context, found["counts"].get("pushed", {}))
-        for warning in found["counts"].get("warnings", ()):
+        shown = (*labels, "remote_calls", "conflicts", "message")
+        out.fields([(label.replace("_", " ").capitalize(), found[label]) for label in shown])
+        draw_counts(context, run["counts"].get("entities", {}))
+        columns = {"entity": "Entity", "records": "Read", "seconds": "Seconds", "rate": "A second"}
+        _draw_table(context, "Reading", found["entities"], columns)
+        draw_pushed(context, run["counts"].get("pushed", {}))
+        for warning in run["counts"].get("warnings", ()):
             out.line(f"Warning: {warning}")
 
     out.data("sync.show/1", found, draw)

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import logging
 import math
-import random
-import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from types import FrameType
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
-from crm_core.errors import CrmError, FatalSyncError, RetryableSyncError
+from crm_core.cli.stopping import stop_on_signals
+from crm_core.errors import CrmError
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from crm_core.bootstrap import Application
     from crm_core.entities.sync import Backend
+    from crm_core.sync.engine import RunReport
+    from crm_core.sync.metrics import Metrics
+    from crm_core.sync.schedule import Turn
 
 ROUND_SECONDS = 15.0
-JITTER = 0.2
-"""Part of an interval by which runs are spread, so that many workers do not ask at once."""
+ALERT_SECONDS = 30.0
+"""How long an ending worker waits for alerts that are being sent."""
 RELAY_SECONDS = 300.0
 """Events that lead to ever more events must not keep the syncs waiting."""
 TIDY_SECONDS = 3_600.0
@@ -39,33 +40,25 @@ LOGIN_REFUSED = "core.sync.login_refused"
 
 @click.command(cls=CrmCommand)
 @click.option("--once", is_flag=True, help="Do every job once, now, and end.")
+@click.option("--metrics-port", type=int, help="Tell Prometheus the figures at this port.")
 @pass_context
-def worker(context: Context, *, once: bool) -> None:
+def worker(context: Context, *, once: bool, metrics_port: int | None) -> None:
     """Run syncs and upkeep, unattended.
 
-    Every sync_minutes (crm.toml) each enabled back office is synced; what happened is handed to
-    the plugins that want to hear of it; audit entries are sealed. A job that fails is logged and
-    tried again at its next turn. SIGTERM ends the worker after the batch under way.
+    Each enabled back office is synced by its schedule (crm sync schedule NAME), else every
+    sync_minutes (crm.toml); what happened is handed to the plugins that want to hear of it; audit
+    entries are sealed. A job that fails is logged and tried again at its next turn. SIGTERM ends
+    the worker after the batch under way, a second one at once.
     """
+    if metrics_port is not None:
+        context.set_flag("metrics_port", metrics_port)
     context.actor.require("core.sync.run")
     context.log_from(logging.INFO)
-    loop = Worker(context.application, _stop_on_signals())
-    if once:
-        context.exit(loop.round(everything=True))
-    loop.run()
-
-
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, ask)
-    return stop
+    with stop_on_signals() as stop:
+        loop = Worker(context.application, stop)
+        if once:
+            context.exit(loop.once())
+        loop.run()
 
 
 class Worker:
@@ -84,15 +77,31 @@ class Worker:
         self._refused: dict[UUID, tuple[int, str | None]] = {}
         self._unwritten: dict[UUID, str | None] = {}
         self._tidied_at = -math.inf
+        self._alerting: threading.Thread | None = None
+        self._metrics: Metrics | None = None
         self.log = structlog.get_logger(__name__)
 
     def run(self) -> None:
         """Do rounds until asked to stop."""
-        self.log.info("worker started", database=self.application.config.shown_database_url)
+        config = self.application.config
+        self.log.info("worker started", database=config.shown_database_url)
+        if config.metrics_port is not None:
+            from crm_core.sync.metrics import Metrics
+
+            self._metrics = Metrics(self.application.database)
+            port = self._metrics.serve(config.metrics_host, config.metrics_port)
+            self.log.info("figures told", address=f"http://{config.metrics_host}:{port}/metrics")
         while not self.stop.is_set():
             self.round(everything=False)
             self.stop.wait(ROUND_SECONDS)
+        self._await_alerts()
         self.log.info("worker stopped")
+
+    def once(self) -> int:
+        """Do every job once and return the exit code of the worst that happened."""
+        code = self.round(everything=True)
+        self._await_alerts()
+        return code
 
     def round(self, *, everything: bool) -> int:
         """Do each job that is due, or every job.
@@ -100,15 +109,16 @@ class Worker:
         Returns:
             The exit code of the worst that happened; 0 when all went well.
         """
-        backends: list[Backend] = []
+        turns: list[Turn] = []
         codes = [
             self._job("looking for plugins", self._refresh),
-            self._job("looking for work", lambda: self._due(backends, everything)),
+            self._job("looking for work", lambda: self._due(turns, everything)),
         ]
-        for backend in backends:
+        for turn in turns:
             if not self.stop.is_set():
-                job = lambda backend=backend: self._sync(backend)  # noqa: E731
-                codes.append(self._job(f"sync of {backend.name}", job))
+                job = lambda turn=turn: self._sync(turn)  # noqa: E731
+                codes.append(self._job(f"sync of {turn.backend.name}", job))
+        self._job("alerts", self._send_alerts)
         codes.append(self._job("events", self._relay))
         codes.append(self._job("plugins' jobs", lambda: self._plugin_jobs(everything)))
         codes.append(self._job("audit sealing", self._seal))
@@ -175,42 +185,53 @@ class Worker:
             self.log.info("audit sealed", entries=sealed)
         return 0
 
-    def _due(self, into: list[Backend], everything: bool) -> int:
+    def _due(self, into: list[Turn], everything: bool) -> int:
         from crm_core.access import system_actor
-        from crm_core.services.backends import enabled_backends, list_backends
+        from crm_core.sync.schedule import due_turns
 
         interval = timedelta(minutes=self.application.config.sync_minutes)
         with self.application.unit_of_work(system_actor("worker")) as uow:
-            started = {item["id"]: item["started_at"] for item in list_backends(uow)}
-            for backend in enabled_backends(uow):
-                spread = interval * random.uniform(1 - JITTER / 2, 1 + JITTER / 2)  # noqa: S311
-                last = started[backend.id]
-                if everything or last is None or datetime.now(UTC) - last >= spread:
-                    into.append(backend)
+            into += due_turns(uow, interval, everything=everything)
         return 0
 
-    def _sync(self, backend: Backend) -> int:
+    def _sync(self, turn: Turn) -> int:
+        """Run a backend whose turn it is; whatever happens, those who want to know are told."""
         from crm_core.secret_refs import read_secret
+        from crm_core.sync.context import STOPPED
+        from crm_core.sync.lock import LOCKED
 
-        def watch(_entity: str, _done: int, _total: int | None) -> None:
-            if self.stop.is_set():
-                raise RetryableSyncError(
-                    "The worker was asked to stop; the next run goes on where this one ended.",
-                    code="core.sync.stopped",
-                )
-
-        access = (backend.version, read_secret(backend.secret_ref, backend.name))
-        if self._refused.get(backend.id) == access:
-            return 0  # said once; asking again and again would lock the account
+        backend, began = turn.backend, time.monotonic()
+        access: tuple[int, str | None] | None = None
         try:
-            report = self.application.run_sync(backend, on_progress=watch)
-        except FatalSyncError as error:
-            if error.code == LOGIN_REFUSED:
+            access = (backend.version, read_secret(backend.secret_ref, backend.name))
+            if self._refused.get(backend.id) == access:
+                return 0  # said once; asking again and again would lock the account
+            report = self.application.run_sync(
+                backend, left_out=turn.left_out, sweep=turn.sweep, is_stopped=self.stop.is_set
+            )
+        except Exception as error:
+            code = error.code if isinstance(error, CrmError) else "core.unexpected"
+            if code == LOCKED:  # another worker, or a person, is at it
+                raise
+            if code == STOPPED:
+                self._count(backend, "stopped", began)
+                self.log.info("sync stopped", backend=backend.name)
+                return 0
+            if code == LOGIN_REFUSED and access is not None:
                 self._refused[backend.id] = access
+            self._count(backend, "failed", began)
+            self._note(backend, code)
             raise
+        self._count(backend, report.state, began, report)
+        self._note(backend, None)
+        self._tell(backend, report)
+        return EXIT_PARTLY if report.state == "partly" else 0
+
+    def _tell(self, backend: Backend, report: RunReport) -> None:
         self.log.info(
             "synced",
             backend=backend.name,
+            run=str(report.run_id),
             state=report.state,
             counts=report.counts,
             written={
@@ -226,4 +247,48 @@ class Worker:
                 self.log.warning("not written", backend=backend.name, reason=report.push_refusal)
         for warning in report.warnings:
             self.log.warning("sync warning", backend=backend.name, reason=warning)
-        return EXIT_PARTLY if report.state == "partly" else 0
+
+    def _count(
+        self, backend: Backend, state: str, began: float, report: RunReport | None = None
+    ) -> None:
+        if self._metrics is not None:
+            self._metrics.count_run(backend.name, state, time.monotonic() - began, report)
+
+    def _note(self, backend: Backend, failure: str | None) -> None:
+        """Queue alerts of what changed; a fault of theirs is not the sync's."""
+        self._job(f"alerts of {backend.name}", lambda: self._note_troubles(backend, failure))
+
+    def _note_troubles(self, backend: Backend, failure: str | None) -> int:
+        from crm_core.access import system_actor
+        from crm_core.sync.alerts import note_troubles
+
+        with self.application.unit_of_work(system_actor("alerts"), write=True) as uow:
+            changes = note_troubles(uow, backend.id, backend.name, failure)
+            uow.commit()
+        for change in changes:
+            self.log.warning("trouble", backend=backend.name, change=change)
+        return 0
+
+    def _send_alerts(self) -> int:
+        """Send what waits, in a thread of its own: a mail server that hangs holds up no sync."""
+        if self._alerting is not None and self._alerting.is_alive():
+            return 0
+        from crm_core.sync.alerts import send_notices
+        from crm_core.sync.channels import mail_server
+
+        database, server = self.application.database, mail_server(self.application.config)
+
+        def send() -> None:
+            def act() -> int:
+                send_notices(database, server)
+                return 0
+
+            self._job("sending alerts", act)
+
+        self._alerting = threading.Thread(target=send, name="alerts", daemon=True)
+        self._alerting.start()
+        return 0
+
+    def _await_alerts(self) -> None:
+        if self._alerting is not None:
+            self._alerting.join(ALERT_SECONDS)

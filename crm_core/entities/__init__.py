@@ -30,6 +30,7 @@ from crm_core.entities.customer import (
     CustomerTag,
     Tag,
 )
+from crm_core.entities.hold import HoldReason, HoldSide, SyncHold
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
 from crm_core.entities.merge import CustomerMerge, DistinctCustomers, MergeChange
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
@@ -87,6 +88,8 @@ __all__ = [
     "DeliveryState",
     "Direction",
     "DistinctCustomers",
+    "HoldReason",
+    "HoldSide",
     "Interaction",
     "JobRun",
     "MergeChange",
@@ -109,6 +112,7 @@ __all__ = [
     "Subscription",
     "SyncAlert",
     "SyncCursor",
+    "SyncHold",
     "SyncLock",
     "SyncRun",
     "SyncSchedule",

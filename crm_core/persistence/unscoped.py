@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, func, literal, select
 
 from crm_core.persistence.bulk import table_of
 
@@ -33,6 +33,16 @@ def bound_ids(uow: UnitOfWork, backend_name: str, remote_id: str) -> Sequence[tu
         )
     )
     return [(row.entity, row.local_id) for row in uow.connection().execute(statement)]
+
+
+def survivors_of(uow: UnitOfWork, condition: ColumnElement[bool]) -> list[UUID]:
+    """Return the ids of those customers into whom customers that meet a condition were merged."""
+    from crm_core.entities.customer import Customer
+
+    uow.flush()
+    into = table_of(Customer).c.merged_into_id
+    statement = select(into).where(condition, into.is_not(None)).distinct()
+    return list(uow.connection().scalars(statement))
 
 
 def leads_to(uow: UnitOfWork, type_id: UUID, start: UUID, goal: UUID) -> bool:

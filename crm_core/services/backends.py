@@ -16,7 +16,6 @@ from crm_core.entities.sync import (
     Binding,
     DeadLetter,
     PushItem,
-    SyncCursor,
     SyncLock,
     SyncRun,
 )
@@ -174,14 +173,17 @@ def list_runs(
     uow: UnitOfWork,
     backend_id: UUID | None = None,
     *,
+    state: str | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[dict[str, Any]]:
-    """Return sync runs, the latest first, of one backend or of all."""
+    """Return sync runs, the latest first, of one backend or of all, in one state or in any."""
     uow.actor.require(SYNC_VIEW)
     statement = _runs()
     if backend_id is not None:
         statement = statement.where(SyncRun.backend_id == backend_id)
+    if state is not None:
+        statement = statement.where(SyncRun.state == state)
     keys = (SyncRun.started_at, SyncRun.id)
     return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
 
@@ -258,24 +260,6 @@ def list_unwritten(
     return page_of(uow, statement, keys=(PushItem.id,), limit=limit, cursor=cursor)
 
 
-def list_freshness(uow: UnitOfWork, backend_id: UUID) -> list[dict[str, Any]]:
-    """Return how far each entity of a backend was read, by the remote's clock.
-
-    ``entity``, ``refreshed_at`` (our clock), ``mark``, ``is_under_way``.
-    """
-    statement = (
-        select(
-            SyncCursor.entity,
-            SyncCursor.refreshed_at,
-            SyncCursor.mark,
-            SyncCursor.sweep_mark.is_not(None).label("is_under_way"),
-        )
-        .where(SyncCursor.backend_id == backend_id)
-        .order_by(SyncCursor.entity)
-    )
-    return [dict(row._mapping) for row in uow.execute(statement)]
-
-
 def _writes(backend: Backend) -> str:
     if backend.plan_accepted_at is None:
         return "not before its plan was accepted"
@@ -315,6 +299,7 @@ def _by_backend(uow: UnitOfWork, statement: Any) -> dict[UUID, Any]:
 def _runs() -> Any:
     return select(
         SyncRun.id,
+        SyncRun.backend_id,
         Backend.name.label("backend"),
         SyncRun.state,
         SyncRun.started_at,

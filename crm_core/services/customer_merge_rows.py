@@ -133,10 +133,8 @@ def _profile(union: Union) -> None:
     """An attribute has one value: the survivor's, unless the other's was chosen."""
     source = union.rows(ProfileValue.__tablename__)
     ours, theirs = union.both(source)
-    codes = dict(
-        union.uow.execute(select(ProfileAttribute.id, ProfileAttribute.code)).tuples().all()
-    )
-    taken = {key for key, code in codes.items() if PROFILE + code in union.takes}
+    codes = union.uow.execute(select(ProfileAttribute.id, ProfileAttribute.code))
+    taken = {row.id for row in codes if PROFILE + row.code in union.takes}
     known = {row["attribute_id"]: row for row in ours}
     beaten = [row for row in theirs if row["attribute_id"] in known.keys() - taken]
     winning = [row for row in theirs if row not in beaten]
@@ -241,8 +239,10 @@ def _polymorphic(union: Union) -> None:
     """Rows that name a customer by kind and id, which no foreign key tells."""
     ledger = union.ledger
     said = union.rows(Interaction.__tablename__)
-    about = ledger.where(said, about_type=Customer.__entity__, about_id=union.drop_id)
-    ledger.update(said, [(row, {"about_id": union.keep_id}) for row in about])
+    about = {"about_type": Customer.__entity__, "about_id": union.drop_id}
+    # Only within one timeline is there an index; elsewhere the old id leads to the survivor.
+    own = ledger.where(said, customer_id=union.keep_id, **about)
+    ledger.update(said, [(row, {"about_id": union.keep_id}) for row in own])
     bindings = union.rows(Binding.__tablename__)
     bound = ledger.where(bindings, entity=Customer.__entity__, local_id=union.drop_id)
     # A later key stands after the survivor's own bindings, which are its first choice.

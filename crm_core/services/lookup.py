@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.entities.customer import Address, Customer
-from crm_core.errors import InputError, NotFoundError
+from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.persistence.unscoped import bound_ids
+from crm_core.persistence.unscoped import bound_ids, survivors_of
 
 SHOWN_CANDIDATES = 10
 SHORTEST_PREFIX = 8
@@ -22,8 +23,20 @@ KEY_DIGITS = 32
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
+class Resolved(NamedTuple):
+    """The customer that a text means; ``is_merged`` when it names one that went into it."""
+
+    customer_id: UUID
+    is_merged: bool
+
+
 def resolve_customer_id(uow: UnitOfWork, text: str) -> UUID:
-    """Return the id of the customer that ``text`` names.
+    """Return the id of the customer that ``text`` names, as :func:`resolve_customer` does."""
+    return resolve_customer(uow, text).customer_id
+
+
+def resolve_customer(uow: UnitOfWork, text: str) -> Resolved:
+    """Return the customer that ``text`` names; one that was merged leads to the survivor.
 
     Tried in this order: the whole id, the exact reference, ``BACKEND:remote_id`` (the id of a
     remote address leads to its customer), and the first eight or more digits of the id.
@@ -40,12 +53,16 @@ def resolve_customer_id(uow: UnitOfWork, text: str) -> UUID:
         _remote(uow, text),
         key_condition(Customer.id, text),
     ):
-        found = [] if condition is None else _matching(uow, condition)
-        if len(found) == 1:
-            customer_id: UUID = found[0].id
-            return customer_id
-        if found:
-            raise _ambiguous(text, found)
+        if condition is None:
+            continue
+        found = _matching(uow, condition & Customer.merged_into_id.is_(None))
+        known = {row.id for row in found}
+        led = [key for key in survivors_of(uow, condition) if key not in known]
+        merged = _matching(uow, Customer.id.in_(led)) if led else []
+        if len(found) + len(merged) > 1:
+            raise _ambiguous(text, [*found, *merged])
+        for row in (*found, *merged):
+            return Resolved(row.id, is_merged=not known)
     raise NotFoundError(
         f"There is no customer {text!r} that {uow.actor.login} may see. Look for it with "
         "crm customer search.",
@@ -60,11 +77,32 @@ def permitted_customer(uow: UnitOfWork, customer_id: UUID, right: str) -> Custom
     Raises:
         NotFoundError: There is none that the actor may see.
         PermissionDeniedError: The right is missing or does not reach this customer.
+        RuleViolationError: It was merged into another.
     """
     uow.actor.require(right)
     customer = uow.get(Customer, customer_id)
     uow.actor.require_for_owner(right, customer.owner_id, f"customer {customer.name}")
+    if customer.merged_into_id is not None:
+        raise RuleViolationError(
+            f"{customer.name} ({customer.id}) was merged into {customer.merged_into_id}: use that "
+            "one, or undo the merge (crm customer merges).",
+            code="core.customer.merged",
+            details={"id": str(customer.id), "merged_into": str(customer.merged_into_id)},
+        )
     return customer
+
+
+def survivors(uow: UnitOfWork, customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Return, of these customers, those that were merged, each with the one it went into."""
+    found: dict[UUID, UUID] = {}
+    for some in chunked(customer_ids, PARAMETERS):
+        rows = uow.execute(
+            select(Customer.id, Customer.merged_into_id).where(
+                Customer.id.in_(some), Customer.merged_into_id.is_not(None)
+            )
+        )
+        found.update({row.id: row.merged_into_id for row in rows})
+    return found
 
 
 def _matching(uow: UnitOfWork, condition: ColumnElement[bool]) -> Sequence[Any]:

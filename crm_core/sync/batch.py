@@ -24,6 +24,7 @@ from crm_core.sync.bindings import (
 )
 from crm_core.sync.context import GONE, Applied, Change, SyncContext
 from crm_core.sync.failpoints import reach
+from crm_core.sync.holding import held_back
 from crm_core.sync.merge import decide
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
 from crm_core.sync.push_queue import enqueue_carriers
@@ -96,6 +97,7 @@ def _changed(
     times = Counter(record.remote_id for record in records)
     with context.reading() as uow:
         bound = bound_records(uow, context.backend_id, entity, times)
+        held = held_back(uow, context.backend_id, entity, records)
     changes, unchanged = [], []
     for record in records:
         known = bound.get(record.remote_id)
@@ -112,7 +114,8 @@ def _changed(
             continue
         mark = digest(record.values)
         same = known is not None and known.digest == mark and known.state not in GONE
-        if same and not force:
+        is_held = known is None and record.remote_id in held
+        if is_held or (same and not force):
             unchanged.append(record.remote_id)
         else:
             changes.append(Change(record, mark, known))

@@ -21,6 +21,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from crm_core.config import Config
 from crm_core.errors import ConfigurationError, InputError
 from crm_core.secret_refs import is_reference, read_secret
 
@@ -41,6 +42,18 @@ class MailServer:
     secret_ref: str | None
     tls: str
     sender: str | None
+
+
+def mail_server(config: Config) -> MailServer:
+    """Return where mail goes out."""
+    return MailServer(
+        config.smtp_host,
+        config.smtp_port,
+        config.smtp_user,
+        config.smtp_secret_ref,
+        config.smtp_tls,
+        config.mail_from,
+    )
 
 
 def send_mail(server: MailServer, to: str, notice_id: str, content: dict[str, Any]) -> None:

@@ -179,6 +179,8 @@ class SyncContext:
     is_reconciling: bool = False
     """Whether this database was restored or copied and has not been in step since: what it holds
     may be older than what it last agreed on."""
+    apart: frozenset[UUID] = frozenset()
+    """Local records that a person said are none of those over there, however much alike."""
     dry_run: bool = False
     on_progress: Progress | None = None
     is_stopped: Callable[[], bool] = lambda: False

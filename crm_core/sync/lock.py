@@ -19,6 +19,8 @@ from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 
 LEASE = timedelta(minutes=10)
 """Longer than any single step between two renewals."""
+LOCKED = "core.sync.locked"
+"""Code of the refusal to run a backend that another run holds."""
 
 
 def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: str) -> UUID:
@@ -40,7 +42,7 @@ def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: st
             raise LockedError(
                 f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
                 f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
-                code="core.sync.locked",
+                code=LOCKED,
                 details={"holder": held.holder},
             )
         uow.execute(delete(SyncLock).where(SyncLock.backend_id == backend_id))

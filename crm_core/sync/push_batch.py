@@ -25,6 +25,7 @@ from crm_core.sync.batch import apply_page
 from crm_core.sync.conflicts import pending_conflicts
 from crm_core.sync.context import GONE, SyncContext
 from crm_core.sync.failpoints import reach
+from crm_core.sync.holding import held_here, held_there
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_queue import Waiting
 from crm_core.sync.sweep import follow_gone
@@ -92,6 +93,7 @@ class PushBatch:
         self.shaped: dict[UUID, Mapping[str, Any]] = {}
         self.pending: dict[UUID, dict[str, Conflict]] = {}
         self.failed: dict[UUID, tuple[str, str, str]] = {}
+        self.held: set[UUID] = set()
         self.stirred: set[UUID] = set()
         """Records with a conflict that was resolved, or that moved here since."""
 
@@ -130,6 +132,7 @@ class PushBatch:
         """Tell the records as they are here, and as they would be over there."""
         with self.context.reading() as uow:
             self.told = tell(self.context, uow, self.entity, list(self.items))
+            self.held = held_here(self.context, uow, self.entity, self.told)
             bound = [key for key, told in self.told.items() if told.bound]
             self.pending = pending_conflicts(uow, self.context.backend_id, self.entity, bound)
         self.stirred = {key for key, held in self.pending.items() if self._hold_back(key, held)}
@@ -147,7 +150,8 @@ class PushBatch:
         return [
             key
             for key, told in self.told.items()
-            if (told.bound or not told.is_archived) and not self._is_gone(told)
+            if (told.bound or not (told.is_archived or key in self.held))
+            and not self._is_gone(told)
         ]
 
     def _unbound(self) -> list[UUID]:
@@ -275,7 +279,12 @@ class PushBatch:
     def matches(self, keys: Sequence[UUID]) -> dict[UUID, Sequence[Match]]:
         """Return what is over there already for each of these."""
         probes = [
-            Probe(str(key), self._external_id(key), self.told[key].values, self.items[key].was_sent)
+            Probe(
+                str(key),
+                self._external_id(key),
+                {} if key in self.context.apart else self.told[key].values,
+                self.items[key].was_sent,
+            )
             for key in keys
         ]
         found = self.remote.find(self.entity, probes) if probes else {}
@@ -304,7 +313,8 @@ class PushBatch:
                 self.counts.add("linked", label)
             else:
                 new.append(key)
-        alike = twins_within({key: self.told[key].values for key in new})
+        by_likeness = [key for key in new if key not in self.context.apart]
+        alike = twins_within({key: self.told[key].values for key in by_likeness})
         for key, (other, by) in alike.items():
             self._set_aside(key, AMBIGUOUS, _TAKEN.format(by=by, name=self.told[other].label))
         new = [key for key in new if key not in alike]
@@ -329,7 +339,7 @@ class PushBatch:
                     )
                 )
                 taken.update(rows)
-        return taken
+            return taken | held_there(self.context, uow, self.entity, matches)
 
     def _without_renamed(
         self, matches: Mapping[UUID, Sequence[Match]], taken: set[str]

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Select, select
 
+from crm_core.entities.hold import HoldSide
 from crm_core.entities.sync import Binding, BindingState, DeadLetter, PendingReference
 from crm_core.errors import FatalSyncError
 from crm_core.persistence.bulk import chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.holds import all_held
 from crm_core.sync import lock
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import (
@@ -114,6 +116,7 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     with context.reading() as uow:
         left = followed_ids(uow, context.backend_id, entity)
         aside = set(uow.scalars(_set_aside(context, entity)))
+        aside.update(all_held(uow, context.backend_id, entity, HoldSide.REMOTE))
     followed = len(left)
     missed: set[str] = set()
     # One set is worn down batch by batch, since there may be millions.

@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from crm_core.entities import AuditEntry, Binding, BindingState, Conflict, Customer
 from crm_core.entities.customer import Address, ContactPoint, CustomerTag, Tag
 from crm_core.entities.relationship import Relationship
+from crm_core.errors import FatalSyncError
 from crm_core.persistence.database import Database
 from crm_core.services.contact_details import (
     add_address,
@@ -33,6 +34,7 @@ from crm_core.services.customers import archive_customer, restore_customer
 from crm_core.services.relationships import relate_customers
 from crm_core.services.tags import tag_customer, untag_customer
 from crm_core.sync import failpoints
+from crm_core.sync.cursors import CURSOR
 from crm_core.sync.permit import confirm_backend
 from crm_core.testing.front_office import BACKEND, FrontOffice
 
@@ -353,9 +355,13 @@ class TwoSides:
     # The link.
 
     def run(self, **options: Any) -> Any:
-        """Run once, and note what conflicts it tells of."""
+        """Run once, from the start where marks are refused, and note what conflicts it tells of."""
         try:
             return self.front.run(**options)
+        except FatalSyncError as error:
+            if error.code != CURSOR:
+                raise
+            return self.front.run(**{**options, "full": True})
         finally:
             self.hear_conflicts()
 

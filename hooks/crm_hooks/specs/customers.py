@@ -108,3 +108,41 @@ def crm_check_customer_archive(uow: Any, customer_id: UUID) -> Sequence[Objectio
         'Three'
     """
     raise NotImplementedError
+
+
+@hookspec
+def crm_check_customer_merge(uow: Any, keep_id: UUID, drop_id: UUID) -> Sequence[Objection]:
+    """Object to two customers becoming one.
+
+    Called before a customer goes into another, within the writing transaction, whether a person
+    asks for it or a back office did so. Afterwards rows of any table with a foreign key to
+    customers follow to the survivor by themselves, also those of plugins that are off, and go back
+    when the merge is undone; a row that a unique rule of its table forbids there stays where it
+    is. Object where that would be wrong. Who keeps customers' ids otherwise hears the events
+    ``core.customer.merged`` and ``core.customer.unmerged``.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``).
+        keep_id: Who survives.
+        drop_id: Who goes into it.
+
+    Returns:
+        A sequence of ``Objection``; empty or None for no objection.
+
+    Raises:
+        Anything raised counts as an objection that names the plugin.
+
+    Ordering: objections are shown by the position of their implementation, then by plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import Objection
+        >>> @hookimpl
+        ... def crm_check_customer_merge(keep_id, drop_id):
+        ...     return [Objection("Both have a key to the same locker: take one back first.")]
+        >>> crm_check_customer_merge(None, None)[0].message[:4]
+        'Both'
+    """
+    raise NotImplementedError

@@ -600,6 +600,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("backend_id", "entity", name=op.f("pk_core_sync_cursor")),
     )
     op.create_table(
+        "core_sync_hold",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_sync_hold_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_sync_hold")),
+        sa.UniqueConstraint(
+            "backend_id",
+            "entity",
+            "side",
+            "key",
+            name=op.f("uq_core_sync_hold_backend_id_entity_side_key"),
+        ),
+    )
+    op.create_table(
         "core_sync_lock",
         sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("token", types.Key(), nullable=False),
@@ -1296,6 +1320,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_core_sync_run_backend_id_started_at"), table_name="core_sync_run")
     op.drop_table("core_sync_run")
     op.drop_table("core_sync_lock")
+    op.drop_table("core_sync_hold")
     op.drop_table("core_sync_cursor")
     op.drop_table("core_sync_alert")
     op.drop_table("core_role_right")

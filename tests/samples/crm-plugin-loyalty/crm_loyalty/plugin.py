@@ -122,6 +122,28 @@ def crm_check_customer_archive(uow: Any, customer_id: UUID) -> Sequence[Objectio
     ]
 
 
+@hookimpl
+def crm_check_customer_merge(uow: Any, keep_id: UUID, drop_id: UUID) -> Sequence[Objection]:
+    """Object where both have a card that is good: nobody has two."""
+    from sqlalchemy import select
+
+    from crm_loyalty.models import LoyaltyCard
+
+    live = select(LoyaltyCard.number).where(
+        LoyaltyCard.customer_id.in_([keep_id, drop_id]), LoyaltyCard.ended_at.is_(None)
+    )
+    numbers = uow.scalars(live.order_by(LoyaltyCard.number)).all()
+    if len(numbers) <= 1:
+        return []
+    return [
+        Objection(
+            f"Both have a loyalty card ({' and '.join(numbers)}): end one first "
+            f"(crm loyalty end NUMBER).",
+            code="loyalty.card.both",
+        )
+    ]
+
+
 def _panel(card: dict[str, Any], entries: Sequence[dict[str, Any]]) -> CardPanel:
     return CardPanel(
         "Loyalty card",
