@@ -38,7 +38,9 @@ LAST = (
     "Dąbrowski Horvat Šimić Kovačević Иванов Петрова Смирнов Кузнецова احمدی حسینی کریمی Smith "
     "O'Neil Müller Weiß Dupont Lefèvre Sørensen Lindström Rossi Bianchi Novák Dvořáková"
 ).split()
-SYLLABLES = "ba be bi bo da de di do ka ke ki ko la le li lo ma me mi mo na ne no ra re ri ro".split()
+SYLLABLES = (
+    "ba be bi bo da de di do ka ke ki ko la le li lo ma me mi mo na ne no ra re ri ro".split()
+)
 TRADES = "Trans Bau Foods Medical Textil Optik Energy Print Marine Consult Garten Solar".split()
 FORMS = {
     "GR": ("Α.Ε.", "ΑΕ", "S.A."),

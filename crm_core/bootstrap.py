@@ -6,8 +6,9 @@ import getpass
 import importlib
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from crm_core.access import Actor, system_actor
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from crm_core.plugins.discovery import Installation, Loaded
     from crm_core.plugins.host import PluginHost
     from crm_core.sync.engine import RunReport
+    from crm_core.sync.planning.apply import PlanReport
+    from crm_core.sync.planning.plan import Plan
     from crm_core.sync.protocol import RemoteBackend
     from crm_hooks.contributions import BackendType, EventHandler
 
@@ -265,6 +268,7 @@ class Application:
         What was recorded until now is handed out first, so that it is pushed by this run.
 
         Raises:
+            InputError: There are customers here that no plan has matched with the backend's.
             ConfigurationError: As for :meth:`open_backend`.
             LockedError: Another run of this backend is under way.
             SyncError: It cannot be reached, or refused us.
@@ -272,7 +276,11 @@ class Application:
         from crm_core.outbox.relay import relay
         from crm_core.services.backend_options import limits_of
         from crm_core.sync.engine import run
+        from crm_core.sync.planning.run import check_planned
 
+        if not (options.pop("without_plan", False) or options.get("dry_run")):
+            with self.unit_of_work(system_actor("sync")) as uow:
+                check_planned(uow, backend, options.get("entities"))
         if not options.get("dry_run"):
             relay(
                 self.database,
@@ -289,6 +297,27 @@ class Application:
             return run(self.database, backend, remote, plugin_entities=entities, **options)
         finally:
             remote.close()
+
+    def plan_sync(self, backend: Backend, **options: Any) -> Plan:
+        """Match both sides' customers and propose what to do with each; write nothing.
+
+        ``options`` are those of ``crm_core.sync.planning.run.plan_sync``.
+        """
+        from crm_core.sync.planning.run import plan_sync
+
+        with closing(self.open_backend(backend)) as remote:
+            return plan_sync(self.database, backend, remote, **options)
+
+    def apply_plan(self, backend: Backend, path: Path | None, **options: Any) -> PlanReport:
+        """Do what a plan's file says, or what a plan made now proposes.
+
+        ``options`` are those of ``crm_core.sync.planning.run.apply_plan_file``.
+        """
+        from crm_core.sync.planning.run import apply_plan_file
+
+        options["masters"] = self.fixed_masters(backend.name)
+        with closing(self.open_backend(backend)) as remote:
+            return apply_plan_file(self.database, backend, remote, path, **options)
 
     def fixed_masters(self, name: str) -> dict[str, str]:
         """Return what the configuration says of who wins which field of a backend.

@@ -21,6 +21,7 @@ from crm_core.cli.customer_edit import (
     unrelate,
 )
 from crm_core.cli.customer_files import export, import_
+from crm_core.cli.customer_merge import distinct, duplicates, merge, merges, unmerge
 from crm_core.cli.grammar import CrmGroup
 
 LIMIT = click.option("--limit", default=50, show_default=True, help="Items a page, up to 1000.")
@@ -118,14 +119,17 @@ def show(context: Context, id_: str, timeline: int) -> None:
     """Show a customer whole: relations, timeline, documents, activities, consents, profile."""
     from crm_core.cli.place import place_of
     from crm_core.services.card import customer_card
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_customer
     from crm_core.services.settings import load_settings
 
     with context.unit_of_work() as uow:
         settings = load_settings(uow)
-        card = customer_card(uow, resolve_customer_id(uow, id_), settings, timeline_limit=timeline)
+        found = resolve_customer(uow, id_)
+        card = customer_card(uow, found.customer_id, settings, timeline_limit=timeline)
         place = place_of(uow, settings)
     out = context.output
+    if found.is_merged:
+        out.note(f"{id_} was merged into {card.customer['name']} ({found.customer_id}).")
 
     def draw() -> None:
         from crm_core.cli.customer_page import draw_card
@@ -142,5 +146,6 @@ def _fields(card: Any) -> dict[str, Any]:
 for _command in (
     *(add, edit, archive, restore, assign, relate, unrelate, log, set_, define, consent),
     *(import_, export),
+    *(duplicates, distinct, merge, unmerge, merges),
 ):
     customer.add_command(_command)

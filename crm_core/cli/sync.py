@@ -9,7 +9,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.cli.sync_conflicts import conflicts, mapping
-from crm_core.cli.sync_plan import plan
+from crm_core.cli.sync_plan import accept, apply_, plan
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
 from crm_core.cli.sync_status import history, show, status
 from crm_core.cli.sync_watch import alert, schedule
@@ -27,12 +27,13 @@ def sync() -> None:
 @click.option("--accept-vanished", is_flag=True, help="Go on although very many records are gone.")
 @click.option("--dry-run", is_flag=True, help="Only count what would change; write nothing.")
 @click.option("--accept-plan", is_flag=True, help="Write to it from now on, as its plan showed.")
+@click.option("--without-plan", is_flag=True, help="Take customers over unmatched the first time.")
 @pass_context
 def run(context: Context, /, name: str, *, accept_plan: bool, **options: Any) -> None:
     """Bring over what changed on both sides since the last run; safe to stop and run again.
 
-    Nothing is written to a back office before its plan was shown (crm sync plan) and accepted with
-    --accept-plan.
+    Nothing is written to a back office before its plan was shown (crm sync plan) and accepted: by
+    crm sync apply PLAN, or with --accept-plan just as it was shown.
 
     SIGTERM and SIGINT end it after the page under way, with all that was done kept; the next run
     goes on there.
@@ -42,11 +43,7 @@ def run(context: Context, /, name: str, *, accept_plan: bool, **options: Any) ->
     """
     backend = permitted(context, name)
     if accept_plan:
-        from crm_core.sync.permit import accept_plan as accept
-
-        with context.unit_of_work(write=True) as uow:
-            accept(uow, name)
-            uow.commit()
+        accept(context, backend)
     report = run_sync(context, backend, **options)
     tell_run(context, "sync.run/1", name, report)
 
@@ -77,5 +74,5 @@ def retry(context: Context, name: str) -> None:
     out.data("sync.run/1", data, lambda: out.line(f"Nothing of {name} is set aside."))
 
 
-for _command in (plan, mapping, conflicts, status, history, show, schedule, alert):
+for _command in (plan, apply_, mapping, conflicts, status, history, show, schedule, alert):
     sync.add_command(_command)

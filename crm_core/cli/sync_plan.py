@@ -1,8 +1,10 @@
-"""``crm sync plan``: what a run would do."""
+"""``crm sync plan`` and ``crm sync apply``: what a first sync would do, and doing just that."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,19 +12,177 @@ from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
 
+if TYPE_CHECKING:
+    from crm_core.cli.output import Output
+    from crm_core.entities.sync import Backend
+    from crm_core.sync.engine import RunReport
+    from crm_core.sync.planning.apply import PlanReport
+    from crm_core.sync.planning.plan import Plan
+
+EXIT_PARTLY = 3
+CUSTOMER = "customer"
+SHOWN = {
+    "in_step": "in step",
+    "linked": "would be linked",
+    "created_here": "would be created here",
+    "created_there": "would be created there",
+    "undecided_here": "left for a person, here",
+    "undecided_there": "left for a person, there",
+    "ignored": "ignored",
+    "only_here": "stay here only, since nothing can be written there",
+    "set_aside": "cannot be read there",
+}
+
 
 @click.command(cls=CrmCommand)
 @click.argument("name")
 @click.option("--entity", "entities", multiple=True, help="Only this entity; may be repeated.")
 @click.option("--full", is_flag=True, help="Read every record, not only what changed.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Write the customers' plan to this .xlsx or .json, for crm sync apply.",
+)
 @pass_context
-def plan(context: Context, /, name: str, **options: Any) -> None:
-    """Count what a run would change on both sides, with examples; write nothing."""
+def plan(context: Context, /, name: str, *, out: Path | None, **options: Any) -> None:
+    """Count what a run would change on both sides, with examples; write nothing.
+
+    Customers of both sides that look the same are matched, with a score and the reasons. Change
+    the decisions in the file (link, create, ignore; empty leaves it open), then crm sync apply.
+    """
     from crm_core.sync.permit import plan_was_shown
 
     backend = permitted(context, name)
     report = run_sync(context, backend, dry_run=True, **options)
+    entities = options["entities"]
+    summary = None
+    if out is not None or not entities or CUSTOMER in entities:
+        summary = _matched(context, backend, out, report)
     with context.unit_of_work(write=True) as uow:
         plan_was_shown(uow, name)
         uow.commit()
-    tell_run(context, "sync.plan/1", name, report)
+    tell_run(context, "sync.plan/1", name, report, plan=summary, draw_plan=_draw)
+
+
+def _matched(
+    context: Context, backend: Backend, out: Path | None, report: RunReport
+) -> dict[str, Any] | None:
+    """Match both sides' customers and put what that comes to into the report; None if not asked.
+
+    Where no customer here is without a partner, there is nothing to match.
+    """
+    from crm_core.access import system_actor
+    from crm_core.sync.planning.files import write_plan
+    from crm_core.sync.planning.run import has_unbound
+    from crm_core.sync.planning.summary import summary_of
+
+    with context.application.unit_of_work(system_actor("plan")) as uow:
+        if out is None and not has_unbound(uow, backend):
+            return None
+    with context.output.progress(f"Matching {backend.name}") as advance:
+        found: Plan = context.application.plan_sync(
+            backend, on_progress=lambda stage, done, total: advance(done, total, stage)
+        )
+    if out is not None:
+        write_plan(found, out)
+    summary = summary_of(found)
+    counts, examples = summary["counts"], summary["examples"]
+    read = report.counts.setdefault(CUSTOMER, {})
+    read["created"], read["linked"] = counts["created_here"], counts["linked"]
+    written = {"linked": counts["linked"], "created": counts["created_there"]}
+    names = {what: [each["ours"] for each in examples[at]] for what, at in _WRITTEN.items()}
+    before = report.pushed.pop(CUSTOMER, {})
+    kept: dict[str, Any] = {what: before[what] for what in _KEPT if what in before}
+    shown = {what: before["examples"][what] for what in kept if what in before["examples"]}
+    if any((*written.values(), *kept.values())) and not counts["only_here"]:
+        told = {what: names[what] for what in written if written[what]}
+        report.pushed[CUSTOMER] = {**kept, **written, "examples": {**shown, **told}}
+    return {**summary, "file": str(out) if out else None}
+
+
+_KEPT = ("updated", "gone")
+_WRITTEN = {"linked": "linked", "created": "created_there"}
+
+
+def _draw(out: Output, name: str, plan: Mapping[str, Any]) -> None:
+    counts = plan["counts"]
+    out.heading("Customers")
+    pairs = [(title, counts[key]) for key, title in SHOWN.items() if counts[key]]
+    out.fields([(title, f"{count:,}") for title, count in pairs])
+    if counts["linked"]:
+        out.line(f"Of the links {counts['sure']:,} are sure and {counts['likely']:,} likely.")
+    for what, rows in plan["examples"].items():
+        for row in rows:
+            names = " = ".join(filter(None, (row["ours"], row["theirs"])))
+            score = f" ({row['score']}, {row['reason']})" if row["score"] else ""
+            out.line(f"  {what.replace('_', ' ')}: {names}{score}")
+    if plan["left_out_count"]:
+        told = "; ".join(plan["left_out"])
+        out.line(f"Not compared, since too many share it: {told}")
+    if plan["file"]:
+        out.note(f"Change the decisions in {plan['file']}, then: crm sync apply {plan['file']}")
+    elif counts["linked"] or counts["undecided_here"]:
+        out.note(f"To decide on each: crm sync plan {name} --out PLAN.xlsx")
+
+
+@click.command(name="apply", cls=CrmCommand)
+@click.argument("file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only compare the plan with both sides.")
+@pass_context
+def apply_(context: Context, /, file: Path, *, dry_run: bool) -> None:
+    """Do exactly what PLAN says: link, create, ignore; then the back office is written to.
+
+    Records that moved on either side since the plan was made are refused one by one and wait for
+    a new plan; the exit code is then 3.
+    """
+    from crm_core.services.backends import MANAGE
+    from crm_core.sync.planning.files import read_plan
+
+    head, *_ = read_plan(file)
+    backend = permitted(context, head.backend)
+    context.actor.require(MANAGE)
+    with context.output.progress(f"Applying {file.name}") as advance:
+        report: PlanReport = context.application.apply_plan(
+            backend,
+            file,
+            dry_run=dry_run,
+            on_progress=lambda stage, done, total: advance(done, total, stage),
+        )
+    counts = {name: count for name, count in report.counts.items() if count}
+    data = {
+        "backend": backend.name,
+        "is_dry_run": report.is_dry_run,
+        "counts": counts,
+        "refused": [{"name": name, "reason": why} for name, why in report.refused],
+    }
+    out = context.output
+    out.data("sync.apply/1", data, lambda: _draw_applied(out, backend.name, report, counts))
+    for label, why in report.refused:
+        out.warn(f"{label}: {why}")
+    if report.counts["refused"]:
+        out.note(f"For what was refused, make a new plan: crm sync plan {backend.name}")
+    if report.counts["refused"] or report.counts["set_aside"]:
+        context.exit(EXIT_PARTLY)
+
+
+def _draw_applied(out: Output, name: str, report: PlanReport, counts: Mapping[str, int]) -> None:
+    out.line(f"{name}: {'would be done' if report.is_dry_run else 'done'}")
+    out.fields([(what.replace("_", " "), f"{count:,}") for what, count in counts.items()])
+
+
+def accept(context: Context, backend: Backend) -> None:
+    """Accept the plan of a backend; the first time also do what it proposes for customers."""
+    from crm_core.access import system_actor
+    from crm_core.services.backends import MANAGE
+    from crm_core.sync.permit import accept_plan
+    from crm_core.sync.planning.run import needs_plan
+
+    context.actor.require(MANAGE)
+    with context.application.unit_of_work(system_actor("plan")) as uow:
+        is_first = backend.plan_accepted_at is None and needs_plan(uow, backend)
+    if is_first and backend.plan_shown_at is not None:
+        context.application.apply_plan(backend, None)
+        return
+    with context.unit_of_work(write=True) as uow:
+        accept_plan(uow, backend.name)
+        uow.commit()

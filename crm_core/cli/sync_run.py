@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,7 @@ from crm_core.cli.stopping import stop_on_signals
 from crm_core.errors import RetryableSyncError, RuleViolationError
 
 if TYPE_CHECKING:
+    from crm_core.cli.output import Output
     from crm_core.entities.sync import Backend
     from crm_core.sync.engine import RunReport
 
@@ -82,8 +83,25 @@ def _tell_stopped(context: Context, backend: Backend, reason: str) -> None:
     out.note(reason)
 
 
-def tell_run(context: Context, schema: str, name: str, report: RunReport) -> None:
-    """Tell what a run did, and end with 3 where records were set aside."""
+def tell_run(
+    context: Context,
+    schema: str,
+    name: str,
+    report: RunReport,
+    *,
+    plan: Mapping[str, Any] | None = None,
+    draw_plan: Callable[[Output, str, Mapping[str, Any]], None] | None = None,
+) -> None:
+    """Tell what a run did, and end with 3 where records were set aside.
+
+    Args:
+        context: The command's.
+        schema: Name of the JSON form.
+        name: The backend.
+        report: What was done, or would be.
+        plan: Of a first sync, what its plan comes to.
+        draw_plan: Draws that for people.
+    """
     out = context.output
 
     def draw() -> None:
@@ -91,8 +109,11 @@ def tell_run(context: Context, schema: str, name: str, report: RunReport) -> Non
         out.line(f"{name}: {what}, {report.calls} calls, {report.seconds:.1f} s")
         draw_counts(context, report.counts)
         draw_pushed(context, report.pushed, report.run_id is None)
+        if plan is not None and draw_plan is not None:
+            draw_plan(out, name, plan)
 
-    out.data(schema, {"backend": name, **_plain(report)}, draw)
+    told = {"backend": name, **_plain(report)}
+    out.data(schema, told if plan is None else {**told, "plan": plan}, draw)
     for warning in report.warnings:
         out.warn(warning)
     if report.push_refusal:

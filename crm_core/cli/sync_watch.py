@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--pause/--resume", "is_paused", default=None, help="Leave it out, or not any more.")
 @pass_context
-def schedule(context: Context, name: str, **changes: Any) -> None:
+def schedule(context: Context, /, name: str, **changes: Any) -> None:
     """Show or set when the worker runs a back office.
 
     Times are 90s, 5m, 1h or 1d; the word default takes one back. Hours are those of the company's
@@ -72,7 +72,7 @@ def schedule(context: Context, name: str, **changes: Any) -> None:
 @click.option("--remove", is_flag=True, help="Tell nobody any more.")
 @click.option("--test", is_flag=True, help="Send a test now.")
 @pass_context
-def alert(context: Context, name: str, *, remove: bool, test: bool, **changes: Any) -> None:
+def alert(context: Context, /, name: str, *, remove: bool, test: bool, **changes: Any) -> None:
     """Show or set whom the worker tells when a back office's syncs get into trouble.
 
     That is: a run fails, or conflicts or records set aside reach a number. It is told once, and

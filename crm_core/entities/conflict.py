@@ -23,17 +23,23 @@ class ConflictState(StrEnum):
 
     ``open`` waits for a person, ``resolved`` was decided by one and is carried out by the next run,
     ``done`` was decided by the field's master or has been carried out, ``gone`` went away by itself
-    since the two sides came to agree.
+    since the two sides came to agree. ``suspected`` is no conflict yet: a customer was deleted there,
+    and where what hung on it is now tells whether it was merged.
     """
 
     OPEN = "open"
     RESOLVED = "resolved"
     DONE = "done"
     GONE = "gone"
+    SUSPECTED = "suspected"
 
 
 PENDING = (ConflictState.OPEN.value, ConflictState.RESOLVED.value)
 """While a conflict is in one of these, both sides keep the field as they have it."""
+
+
+MERGED = "merged"
+"""In the place of a field: whether two customers are one, as it seems to be over there."""
 
 
 class Conflict(Keyed):

@@ -1,4 +1,4 @@
-"""Customers that were two records for one: merges, all that each changed, and pairs that are two."""
+"""Customers that stood here twice: merges, all that each changed, and pairs that are two."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class MergeChange(Base):
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
-    merge_id: Mapped[UUID] = mapped_column(
-        ForeignKey("core_customer_merge.id", ondelete="CASCADE")
-    )
+    merge_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer_merge.id", ondelete="CASCADE"))
     table_name: Mapped[str]
     key: Mapped[dict[str, Any]] = mapped_column(JsonValue)
     before: Mapped[Any] = mapped_column(JsonValue, nullable=True)

@@ -41,6 +41,7 @@ class Backend(Versioned):
     plan_accepted_at: Mapped[datetime | None]
     writes_from: Mapped[str | None]
     confirmed_at: Mapped[datetime | None]
+    reconciled_at: Mapped[datetime | None]
 
 
 class BindingState(StrEnum):
@@ -51,6 +52,8 @@ class BindingState(StrEnum):
     DELETED = "deleted"
     UNREADABLE = "unreadable"
     OUTSIDE = "outside"
+    RESTORING = "restoring"
+    """It was deleted there, and is to be made again."""
 
 
 class Binding(Keyed):

@@ -136,6 +136,11 @@ def _place(left: Features, right: Features) -> str | None:
     return None if differ else "no address to compare"
 
 
+def same_place(left: Features, right: Features) -> bool:
+    """Return whether two postal addresses are the same, however written."""
+    return _place(left, right) == "same address"
+
+
 def _same_street(left: Features, right: Features) -> bool:
     same_house = left.house == right.house or not (left.house and right.house)
     return same_house and fuzz.ratio(left.street, right.street) >= SAME_STREET

@@ -127,9 +127,7 @@ class RowWriter:
             self.connection.execute(insert(source.table), list(rows))  # type: ignore[arg-type]
         self._audit(source, [(row, None, row) for row in rows])
 
-    def _audit(
-        self, source: Rows, changes: Iterable[tuple[Row, Row | None, Row | None]]
-    ) -> None:
+    def _audit(self, source: Rows, changes: Iterable[tuple[Row, Row | None, Row | None]]) -> None:
         if source.name in self._silent:
             return
         entity = self.entities.get(source.name, source.name)
@@ -137,7 +135,7 @@ class RowWriter:
         for row, before, after in changes:
             told = {
                 name: [plain_value((before or {}).get(name)), plain_value((after or {}).get(name))]
-                for name in (after if before is None else before)
+                for name in before or after or ()
             }
             told = {name: pair for name, pair in told.items() if pair[0] != pair[1]}
             told["merge_id"] = [None, str(self.merge_id)]
@@ -146,9 +144,7 @@ class RowWriter:
             if entity == "customer":
                 customer_id = row["id"]
             key = ":".join(str(now[name]) for name in source.keys)
-            rows.append(
-                audit_row(self.uow.actor, self.action, entity, key, customer_id, told)
-            )
+            rows.append(audit_row(self.uow.actor, self.action, entity, key, customer_id, told))
         insert_rows(self.connection, AuditEntry, rows)
 
 
@@ -223,9 +219,7 @@ class Ledger(RowWriter):
             except IntegrityError:
                 self.stuck[source.name] += 1
 
-    def _keep(
-        self, source: Rows, changes: Sequence[tuple[Row, Row | None, Row | None]]
-    ) -> None:
+    def _keep(self, source: Rows, changes: Sequence[tuple[Row, Row | None, Row | None]]) -> None:
         self.counts[source.name] += len(changes)
         insert_rows(
             self.connection,

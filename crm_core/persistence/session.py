@@ -127,6 +127,7 @@ def audit_row(
     entity_id: UUID | str,
     customer_id: UUID | None,
     changes: Mapping[str, list[Any]],
+    at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return one audit row (column values), for bulk writers that go past the session.
 
@@ -137,9 +138,10 @@ def audit_row(
         entity_id: Its key.
         customer_id: The customer it is or hangs on, if any.
         changes: Field to ``[old, new]``, in values that JSON can hold (``plain_value``).
+        at: When; now when None.
     """
     return {
-        "at": datetime.now(UTC),
+        "at": at or datetime.now(UTC),
         "actor_id": actor.user_id,
         "actor_login": actor.login,
         "origin": actor.origin,

@@ -21,6 +21,8 @@ _ALPHABETS = {0x00: (0x5F, 5), 0x03: (0x3AF, 5), 0x04: (0x42F, 6)}
 """By the block of 256 code points that a name begins in: the code before the first letter, and the
 bits a letter takes. Other scripts take 8."""
 _MOST_LETTERS = 6
+OWNERS = 4_096
+"""Owners whose word is remembered."""
 BEGINNINGS = 16_384
 """Beginnings of names whose place in the order is remembered."""
 
@@ -59,7 +61,9 @@ def spaced(words: Iterable[str]) -> str:
 
     The spaces tell a word's beginning, and make a trigram of even its first letter.
     """
-    return "".join(f"  {word}" for word in sorted(set(words)) if word)
+    distinct = {*words}
+    distinct.discard("")
+    return "  " + "  ".join(sorted(distinct)) if distinct else ""
 
 
 def _words(entry: Entry) -> Iterable[str]:
@@ -97,9 +101,11 @@ def owner_key(owner_id: UUID | None) -> str:
     Words of entries are ANDed with it, so that a user who sees few customers does not wade through
     all; what is found is scoped by the session all the same.
     """
-    if owner_id is None:
-        return ""
-    bits = owner_id.int
+    return "" if owner_id is None else _owner_word(owner_id.int)
+
+
+@lru_cache(maxsize=OWNERS)
+def _owner_word(bits: int) -> str:
     mask = (1 << _OWNER_BITS) - 1
     return "".join(
         chr(_FIRST_IDEOGRAPH + (bits >> shift & mask))

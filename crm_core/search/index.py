@@ -29,12 +29,12 @@ from sqlalchemy.exc import DBAPIError
 
 from crm_core.entities.customer import ContactPoint, Customer
 from crm_core.errors import ConfigurationError
-from crm_core.persistence.bulk import chunked, insert_rows, table_of
+from crm_core.persistence.bulk import among, chunked, insert_at_once, table_of
 from crm_core.search.entry import Entry, row_of
 
 __all__ = ["ENTRIES", "Entry", "create", "drop", "insert_new", "rebuild", "refresh"]
 
-CHUNK = 500
+CHUNK = 1_000
 PAGE = 1_000
 SORTED_RUN = 50_000
 
@@ -226,7 +226,7 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     _settle(connection, rows)
-    insert_rows(connection, ENTRIES, rows)
+    insert_at_once(connection, ENTRIES, rows)
 
 
 def _settle(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -235,7 +235,7 @@ def _settle(connection: Connection, rows: list[dict[str, Any]]) -> None:
     while moved:
         rows.sort(key=itemgetter("position"))
         wanted = [row["position"] for row in rows]
-        statement = select(ENTRIES.c.position).where(ENTRIES.c.position.in_(wanted))
+        statement = select(ENTRIES.c.position).where(among(ENTRIES.c.position, wanted))
         taken = set(connection.scalars(statement))
         moved = False
         for row in rows:

@@ -352,7 +352,15 @@ class _Batch:
 
     def _audit(self, action: str, customer_id: UUID, changes: Changes) -> None:
         self.inserts[AuditEntry].append(
-            audit_row(self.actor, action, Customer.__entity__, customer_id, customer_id, changes)
+            audit_row(
+                self.actor,
+                action,
+                Customer.__entity__,
+                customer_id,
+                customer_id,
+                changes,
+                at=self.now,
+            )
         )
 
     def _write(self) -> None:

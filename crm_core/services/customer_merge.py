@@ -28,7 +28,8 @@ from crm_core.services.lookup import permitted_customer
 
 MERGE = "core.customer.merge"
 KEEP, DROP = "keep", "drop"
-COLUMNS: Mapping[str, str] = {**{name: name for name in PLAIN_FIELDS}, "owner": "owner_id"}
+OWNER = "owner"
+COLUMNS: Mapping[str, str] = {**{name: name for name in PLAIN_FIELDS}, OWNER: "owner_id"}
 """Fields of which one value survives, with the columns they stand in."""
 GIVING_WAY: Mapping[str, frozenset[Any]] = {
     # Whoever has bought is no prospect any more, whichever record says so.

@@ -206,9 +206,7 @@ def _consents(union: Union) -> None:
     union.ledger.update(source, [(row, {"customer_id": union.keep_id}) for row in theirs])
     given, withdrawn = ConsentStatus.GIVEN.value, ConsentStatus.WITHDRAWN.value
     for first, *rest in latest.values():
-        stricter = [
-            row for row in rest if row["at"] == first["at"] and row["status"] == withdrawn
-        ]
+        stricter = [row for row in rest if row["at"] == first["at"] and row["status"] == withdrawn]
         if first["status"] == given and stricter:
             evidence = f"{stricter[0]['evidence']} (the stricter of two statements of one moment)"
             again = {"id": new_id(), "customer_id": union.keep_id, "evidence": evidence}
@@ -266,9 +264,7 @@ RULES: Mapping[str, Callable[[Union], None]] = {
     Attachment.__tablename__: _attachments,
 }
 """Tables that more has to be said about than that their rows follow."""
-FOLLOWING = frozenset(
-    {"core_customer", "core_interaction", "core_activity", "core_transaction"}
-)
+FOLLOWING = frozenset({"core_customer", "core_interaction", "core_activity", "core_transaction"})
 """The core's other tables whose rows follow, such as customers merged into the dropped one."""
 STAYING = frozenset({CustomerMerge.__tablename__, "core_search_entry"})
 """What is not moved: the record of merges, and the search index, which is made anew."""

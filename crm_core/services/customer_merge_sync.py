@@ -83,8 +83,7 @@ def _hanging(
             )
         )
         waiting += [
-            (binding["backend_id"], row.entity, row.remote_id, binding["remote_id"])
-            for row in rows
+            (binding["backend_id"], row.entity, row.remote_id, binding["remote_id"]) for row in rows
         ]
     return waiting
 

@@ -18,6 +18,7 @@ from crm_core.sync import lock
 from crm_core.sync.bindings import (
     bound_records,
     forget_waiting,
+    mark_further,
     read_again_later,
     set_state,
     write_bindings,
@@ -180,6 +181,8 @@ def _write(
     applier = context.appliers[entity]
     with context.writing() as uow:
         lock.renew(uow, context.backend_id, context.token)
+        if entity == "customer":
+            mark_further(uow, context.backend_id, changes)
         overruled = decide(context, uow, entity, changes)
         applied = applier.apply(context, uow, changes) if changes else Applied()
         reach("pull.rows_written")

@@ -15,7 +15,7 @@ from crm_core.entities.customer import Address
 from crm_core.entities.relationship import Relationship
 from crm_core.entities.sync import Binding, BindingState, PendingReference
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, update_rows
+from crm_core.persistence.bulk import AMONG, PARAMETERS, among, chunked, insert_rows, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync.context import Applied, Bound, Change, Pending
 from crm_core.sync.records import DOCUMENT_ENTITIES
@@ -39,7 +39,7 @@ def bound_records(
 ) -> dict[str, Bound]:
     """Return the bindings of these remote records, by remote id."""
     found = {}
-    for chunk in chunked(remote_ids, PARAMETERS):
+    for chunk in chunked(remote_ids, AMONG):
         rows = uow.execute(
             select(
                 Binding.remote_id,
@@ -51,7 +51,7 @@ def bound_records(
             ).where(
                 Binding.backend_id == backend_id,
                 Binding.entity == entity,
-                Binding.remote_id.in_(chunk),
+                among(Binding.remote_id, chunk),
             )
         )
         for row in rows:
@@ -65,12 +65,12 @@ def local_ids(
     """Return local ids by remote id, for those that are bound."""
     wanted = {remote_id for remote_id in remote_ids if remote_id}
     found: dict[str, UUID] = {}
-    for chunk in chunked(sorted(wanted), PARAMETERS):
+    for chunk in chunked(sorted(wanted), AMONG):
         rows = uow.execute(
             select(Binding.remote_id, Binding.local_id).where(
                 Binding.backend_id == backend_id,
                 Binding.entity == entity,
-                Binding.remote_id.in_(chunk),
+                among(Binding.remote_id, chunk),
             )
         )
         found.update({row.remote_id: row.local_id for row in rows})
@@ -105,6 +105,38 @@ def customer_targets(
     return found
 
 
+def mark_further(uow: UnitOfWork, backend_id: UUID, changes: Sequence[Change]) -> None:
+    """Mark what is told by records that are not their customer's first, as after a merge here.
+
+    What the first says is the customer's; the others are followed for what hangs on them.
+    """
+    known = [change.bound for change in changes if change.bound]
+    further = _further(uow, backend_id, (bound.local_id for bound in known))
+    for change in changes:
+        change.is_further = change.bound is not None and change.bound.binding_id in further
+
+
+def _further(uow: UnitOfWork, backend_id: UUID, customer_ids: Iterable[UUID]) -> set[UUID]:
+    in_use = case((Binding.state == BindingState.ACTIVE.value, 0), else_=1)
+    seen: set[UUID] = set()
+    further: set[UUID] = set()
+    for chunk in chunked(sorted(set(customer_ids)), PARAMETERS):
+        rows = uow.execute(
+            select(Binding.id, Binding.local_id)
+            .where(
+                Binding.backend_id == backend_id,
+                Binding.entity == "customer",
+                Binding.local_id.in_(chunk),
+            )
+            .order_by(in_use, Binding.id)
+        )
+        for row in rows:
+            if row.local_id in seen:
+                further.add(row.id)
+            seen.add(row.local_id)
+    return further
+
+
 def write_bindings(
     uow: UnitOfWork,
     backend_id: UUID,
@@ -119,19 +151,22 @@ def write_bindings(
     waiting = {
         (item.owner_remote_id, item.field, item.target_remote_id) for item in applied.pending
     }
+    owners = {item.owner_remote_id for item in applied.pending}
     new, known = [], []
     for change in changes:
         local_id = applied.local_ids.get(change.remote_id)
         if local_id is None:
             continue
         values = change.record.values
+        waits = change.remote_id in owners
+        snapshot = _agreed(change, waiting) if waits else change.agreed()
         row = {
             "local_id": local_id,
             "state": (
                 BindingState.ARCHIVED if values.get("archived") else BindingState.ACTIVE
             ).value,
             "digest": change.digest,
-            "snapshot": _agreed(change, waiting) if keeps_snapshot else None,
+            "snapshot": snapshot if keeps_snapshot else None,
             "synced_at": now,
         }
         if change.bound is not None:
@@ -187,13 +222,13 @@ def wait(uow: UnitOfWork, backend_id: UUID, waiting: Iterable[tuple[str, Pending
 
 def forget_waiting(uow: UnitOfWork, backend_id: UUID, entity: str, owners: Iterable[str]) -> None:
     """Forget what these records waited for."""
-    for chunk in chunked(owners, PARAMETERS):
+    for chunk in chunked(owners, AMONG):
         uow.execute(
             delete(PendingReference)
             .where(
                 PendingReference.backend_id == backend_id,
                 PendingReference.entity == entity,
-                PendingReference.owner_remote_id.in_(chunk),
+                among(PendingReference.owner_remote_id, chunk),
             )
             .execution_options(synchronize_session=False)
         )

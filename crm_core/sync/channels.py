@@ -22,13 +22,13 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from crm_core.config import Config
-from crm_core.errors import ConfigurationError, InputError
+from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_core.secret_refs import is_reference, read_secret
 
 SECONDS = 10.0
 SIGNATURE = "X-CRM-Signature"
 _PORTS = {"starttls": 587, "tls": 465, "off": 25}
-FAILURES = (OSError, smtplib.SMTPException, HTTPException, ConfigurationError, InputError)
+FAILURES = (OSError, ValueError, smtplib.SMTPException, HTTPException, CrmError)
 """All that may go wrong with sending; whatever it is, it is tried again later."""
 
 

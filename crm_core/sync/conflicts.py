@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import or_, select, update
 
-from crm_core.entities.conflict import PENDING, Conflict, ConflictState
+from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.system import AuditEntry
 from crm_core.entities.user import User
 from crm_core.persistence.bulk import PARAMETERS, chunked
@@ -44,6 +44,7 @@ def pending_conflicts(
                 Conflict.entity == entity,
                 Conflict.local_id.in_(chunk),
                 Conflict.state.in_(PENDING),
+                Conflict.field != MERGED,
             )
         ):
             found.setdefault(conflict.local_id, {})[conflict.field] = conflict
@@ -60,6 +61,7 @@ def forget_conflicts(uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterab
                 Conflict.entity == entity,
                 Conflict.local_id.in_(chunk),
                 Conflict.state.in_(PENDING),
+                Conflict.field != MERGED,
             )
             .values(state=ConflictState.GONE.value, decided_at=uow.now)
             .execution_options(synchronize_session=False)

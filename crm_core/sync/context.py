@@ -24,7 +24,12 @@ STOPPED = "core.sync.stopped"
 """Code of a run that ended because somebody asked it to."""
 
 
-GONE = {BindingState.DELETED.value, BindingState.UNREADABLE.value, BindingState.OUTSIDE.value}
+GONE = {
+    BindingState.DELETED.value,
+    BindingState.UNREADABLE.value,
+    BindingState.OUTSIDE.value,
+    BindingState.RESTORING.value,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ class Change:
 
     undecided: dict[str, set[str]] = field(default_factory=dict)
     """Of those, the ones that a person has to decide on: nothing new is agreed on for them."""
+    is_further: bool = False
+    """Another remote record is the customer's first (two were merged here): this one's fields are
+    left alone, and only what hangs on it follows."""
 
     def keep(self, name: str, part: str = "") -> None:
         """Leave a field, or a part of it, as it is here."""
@@ -95,7 +103,9 @@ class Change:
         archived here for being gone.
         """
         was_kept = self.bound is not None and self.bound.state == BindingState.UNREADABLE
-        return (self.has_arrived and not was_kept) or self.differs("archived")
+        return (self.has_arrived and not was_kept and not self.is_further) or self.differs(
+            "archived"
+        )
 
     def before(self, name: str) -> Any:
         """Return the field as last agreed on; None where nothing was."""
@@ -107,6 +117,8 @@ class Change:
         A field that the record does not have, such as one that the remote's new version lacks,
         is left as it is.
         """
+        if self.is_further:
+            return False
         if self.bound is None or self.bound.snapshot is None:
             return True
         if name in self.kept and not self.kept[name]:
@@ -174,6 +186,9 @@ class SyncContext:
     """Whether the remote is written to, so that both sides' changes are merged by field."""
     masters: Mapping[str, str] = field(default_factory=dict)
     """``entity.field`` to its master (``crm_core.sync.masters``), where it is not the default."""
+    prefix: str = ""
+    """What the names begin with that our records go by over there: ``crm_<installation>.``; empty
+    where nothing is written."""
     clock_ahead: timedelta = timedelta(0)
     """How far the remote's clock is ahead of ours."""
     is_reconciling: bool = False

@@ -26,12 +26,15 @@ from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync import lock
+from crm_core.sync.adopt import adopt, named_pages
 from crm_core.sync.apply import APPLIERS
 from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import BATCH_SIZE, STOPPED, Progress, SyncContext
 from crm_core.sync.cursors import check_cursors, moved, reset_cursors
 from crm_core.sync.failpoints import reach
+from crm_core.sync.gone import judge_suspicions, restore_deleted
+from crm_core.sync.permit import note_reconciled
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
 from crm_core.sync.push_queue import count_set_aside
@@ -194,9 +197,12 @@ class _Run:
             for step in (self._exchange, *unseen, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
             if not context.dry_run:
+                self._settle_gone(kept)
                 # What was decided while reading, and what has waited for a record just read.
                 kept = [entity for entity in kept if self._guarded(self._push, entity)]
             left = self._left_aside()
+            if wanted is None and not left_out and len(kept) == len(entities):
+                self._note_reconciled()
         except BaseException as error:
             is_asked = isinstance(error, CrmError) and error.code == STOPPED
             told = str(error) or type(error).__name__
@@ -310,15 +316,15 @@ class _Run:
         cursor = self._opened(entity)
         reach("pull.sweep_opened")
         since = cursor.mark - self.overlap if cursor.mark else None
-        pages = prefetched(
-            context.remote.pages(
-                entity.name, since=since, after=cursor.sweep_after, size=self.page_size
-            )
+        told = context.remote.pages(
+            entity.name, since=since, after=cursor.sweep_after, size=self.page_size
         )
+        pages = prefetched(named_pages(context, entity.name, told))
         done = 0
         with closing(pages):  # so that nothing is being fetched any more when this fails
-            for page in pages:
+            for named in pages:
                 reach("pull.page_fetched")
+                page = adopt(context, entity.name, named)
                 last_id = page.last_id
                 apply_page(
                     context,
@@ -392,6 +398,21 @@ class _Run:
     def _late(self, entity: RemoteEntity) -> None:
         if not self.context.dry_run:
             read_waiting(self.context, entity.name)
+
+    def _settle_gone(self, entities: Sequence[RemoteEntity]) -> None:
+        """Judge what the records that were read again tell of those that are gone."""
+        judge_suspicions(self.context)
+        if self.pushing is not None and self.pushing.permit.writes:
+            for entity in entities:
+                if entity.name in self.context.tellers:
+                    restore_deleted(self.context, entity.name)
+
+    def _note_reconciled(self) -> None:
+        context = self.context
+        if context.is_reconciling and self.pushing and self.pushing.permit.writes:
+            with context.writing() as uow:
+                note_reconciled(uow, context.backend_id)
+                uow.commit()
 
     # What goes the other way.
 

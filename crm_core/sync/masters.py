@@ -12,6 +12,10 @@ from crm_hooks.contributions import SyncableEntity
 
 ERP, CRM, NEWEST, ASK = "erp", "crm", "newest", "ask"
 CHOICES = (ERP, CRM, NEWEST, ASK)
+WHEN_DELETED = "when_deleted"
+"""In the place of a field: what to do here with a record that was deleted over there."""
+ARCHIVE, KEEP, UNLINK, RESTORE = "archive", "keep", "unlink", "restore"
+DEEDS = (ARCHIVE, KEEP, UNLINK, RESTORE)
 MERGED_AS_SETS = frozenset({"contact_points", "tag_refs"})
 MASTERS: Mapping[str, Mapping[str, str]] = {
     # What the back office invoices by is its own; how people are met is the front office's.
@@ -19,11 +23,13 @@ MASTERS: Mapping[str, Mapping[str, str]] = {
     "customer": {
         **dict.fromkeys(("kind", "name", "reference", "vat", "address", "archived"), ERP),
         **dict.fromkeys(("language", "job_title", "note", "owner_ref", "parent_ref"), CRM),
+        WHEN_DELETED: ARCHIVE,
     },
     "address": {
         **dict.fromkeys(("parent_ref", "use", "recipient", "archived"), ERP),
         **dict.fromkeys(("street", "street2", "postal_code", "city", "region"), ERP),
         **dict.fromkeys(("country_code", "email", "phone", "mobile", "note"), ERP),
+        WHEN_DELETED: ARCHIVE,
     },
 }
 """The master of each field where nothing else is chosen; of a plugin's fields it is ``erp``."""
@@ -31,18 +37,20 @@ MASTERS: Mapping[str, Mapping[str, str]] = {
 
 def default_master(entity: str, field: str) -> str:
     """Return who wins a field where nothing else is chosen: ``erp`` or ``crm``."""
-    return MASTERS.get(entity, {}).get(field, ERP)
+    return MASTERS.get(entity, {}).get(field, ARCHIVE if field == WHEN_DELETED else ERP)
 
 
 def master_of(chosen: Mapping[str, str], entity: str, field: str) -> str:
-    """Return the master of a field: one of ``CHOICES``."""
+    """Return the master of a field: one of ``CHOICES``; of ``WHEN_DELETED``: one of ``DEEDS``."""
     return chosen.get(f"{entity}.{field}", default_master(entity, field))
 
 
 def known_fields(plugins: Iterable[SyncableEntity]) -> dict[str, list[str]]:
     """Return the fields that have a master, by entity, plugins' entities after the core's."""
     own = {entity: list(fields) for entity, fields in MASTERS.items()}
-    return own | {each.name: [field.name for field in each.fields] for each in plugins}
+    for each in plugins:
+        own[each.name] = [*(field.name for field in each.fields), WHEN_DELETED]
+    return own
 
 
 def checked_masters(texts: Iterable[str], plugins: Iterable[SyncableEntity] = ()) -> dict[str, str]:
@@ -56,11 +64,12 @@ def checked_masters(texts: Iterable[str], plugins: Iterable[SyncableEntity] = ()
     for text in texts:
         path, _, master = text.partition("=")
         entity, _, field = path.partition(".")
-        if field not in known.get(entity, ()) or master not in CHOICES:
+        choices = DEEDS if field == WHEN_DELETED else CHOICES
+        if field not in known.get(entity, ()) or master not in choices:
             fields = ", ".join(f"{name}.{each}" for name, names in known.items() for each in names)
             raise InputError(
-                f"{text!r} will not do: write FIELD=MASTER, where MASTER is one of "
-                f"{', '.join(CHOICES)} and FIELD one of {fields}.",
+                f"{text!r} will not do: write FIELD=MASTER, where FIELD is one of {fields}, and "
+                f"MASTER one of {', '.join(CHOICES)}; of {WHEN_DELETED} one of {', '.join(DEEDS)}.",
                 code="core.sync.master",
             )
         chosen[path] = master

@@ -70,7 +70,7 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
         # A batch that failed is decided on anew, in parts.
         change.kept.clear()
         change.undecided.clear()
-        if change.bound is None or change.bound.snapshot is None:
+        if change.bound is None or change.bound.snapshot is None or change.is_further:
             continue
         bound[change.bound.local_id] = change
         if change.has_arrived:

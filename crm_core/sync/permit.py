@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import delete, select, text
 
@@ -27,11 +28,13 @@ class Permit:
     """Whether a run writes to its backend; ``refusal`` says why not and what to do, else None.
 
     ``is_accepted`` tells that the plan was accepted: both sides are then merged field by field,
-    even while a copy's writes are held back.
+    even while a copy's writes are held back. ``is_reconciling`` tells that this database was copied
+    or restored and no run has brought it in step since: what it holds may be older than it seems.
     """
 
     is_accepted: bool
     refusal: str | None
+    is_reconciling: bool = False
 
     @property
     def writes(self) -> bool:
@@ -57,8 +60,14 @@ def permit_of(uow: UnitOfWork, backend: Backend) -> Permit:
             is_accepted=True,
             refusal=f"This database {what}, so nothing is written to {name}. If it is the one that "
             f"shall write from now on, and no other does: crm backend confirm {name}.",
+            is_reconciling=True,
         )
-    return Permit(is_accepted=True, refusal=None)
+    return Permit(
+        is_accepted=True,
+        refusal=None,
+        is_reconciling=backend.reconciled_at is None
+        or (backend.confirmed_at is not None and backend.reconciled_at < backend.confirmed_at),
+    )
 
 
 def plan_was_shown(uow: UnitOfWork, name: str) -> None:
@@ -83,6 +92,7 @@ def accept_plan(uow: UnitOfWork, name: str) -> None:
     if backend.plan_accepted_at is None:
         backend.plan_accepted_at = uow.now
         _confirm(uow, backend)
+        backend.reconciled_at = backend.confirmed_at
         enqueue_everything(uow, backend.id)
         # Plugins' records are told anew to a backend that has no cursor of theirs.
         uow.execute(
@@ -107,6 +117,12 @@ def confirm_backend(uow: UnitOfWork, name: str) -> None:
             code="core.sync.plan_not_accepted",
         )
     _confirm(uow, backend)
+
+
+def note_reconciled(uow: UnitOfWork, backend_id: UUID) -> None:
+    """Remember that a database that was restored or copied is in step again."""
+    backend = uow.get(Backend, backend_id)
+    backend.reconciled_at = uow.now
 
 
 def _confirm(uow: UnitOfWork, backend: Backend) -> None:

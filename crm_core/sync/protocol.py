@@ -15,6 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 
 RIGHT_MISSING = "core.sync.right_missing"
 """Code of a FatalSyncError that concerns one entity only: the others go on."""
+BUSY = "core.sync.busy"
+"""Code of a RetryableSyncError that concerns some records only: others keep them busy over there,
+and nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

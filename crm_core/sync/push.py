@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from crm_core.persistence.bulk import chunked
 from crm_core.sync import push_queue
 from crm_core.sync.batch import STOPPING
 from crm_core.sync.context import SyncContext
-from crm_core.sync.protocol import WritableBackend
+from crm_core.sync.protocol import BUSY, WritableBackend
 from crm_core.sync.push_batch import PushBatch, PushCounts
 from crm_core.sync.push_queue import Waiting
 
@@ -24,7 +24,6 @@ class Push:
     Args:
         context: The run; a dry one writes nothing anywhere and only counts.
         remote: The backend, which can be written to.
-        installation: Our own id, part of the names our records get over there.
         everything: Look at all records instead of those that wait: for a plan not yet accepted.
     """
 
@@ -33,21 +32,24 @@ class Push:
         context: SyncContext,
         remote: WritableBackend,
         *,
-        installation: str,
         everything: bool = False,
     ) -> None:
         self.context = context
         self.remote = remote
         self.size = context.batch_size
-        self.prefix = f"crm_{installation.replace('-', '')}"
         self.everything = everything
         self.counts: dict[str, PushCounts] = {}
 
-    def push(self, entity: str) -> None:
-        """Write one entity: first what waits for nothing, then contacts of companies just made."""
+    def push(self, entity: str, items: Iterable[list[Waiting]] | None = None) -> None:
+        """Write one entity: first what waits for nothing, then contacts of companies just made.
+
+        Args:
+            entity: Of the records.
+            items: Which, in batches; None for all that wait.
+        """
         later: list[Waiting] = []
         done = 0
-        for chunk in self._chunks(entity):
+        for chunk in self._chunks(entity) if items is None else items:
             later += self._write(entity, chunk)
             done += len(chunk)
             self.context.progress(f"writing {entity}", done, None)
@@ -93,9 +95,9 @@ class Push:
             waiting = batch.run(last=last)
             if entity == "customer" and self.remote.writable("address"):
                 self._write_addresses(batch, waiting)
-        except (*STOPPING, RetryableSyncError):
-            raise
-        except Exception as error:  # noqa: BLE001  one record's fault; find which
+        except Exception as error:
+            if _concerns_the_run(error):
+                raise
             if len(items) > 1:
                 again = [item._replace(was_sent=True) for item in items]  # it may have been
                 middle = len(again) // 2
@@ -113,10 +115,16 @@ class Push:
         self._count(addresses)
 
     def _batch(self, entity: str, items: list[Waiting]) -> PushBatch:
-        return PushBatch(self.context, self.remote, entity, items, prefix=self.prefix)
+        return PushBatch(self.context, self.remote, entity, items)
 
     def _count(self, batch: PushBatch) -> None:
         self.counts.setdefault(batch.entity, PushCounts()).take(batch.counts)
+
+
+def _concerns_the_run(error: Exception) -> bool:
+    """Return whether an error is no one record's fault: else it has to be found whose."""
+    is_away = isinstance(error, RetryableSyncError) and error.code != BUSY
+    return is_away or isinstance(error, STOPPING)
 
 
 def _addresses_of(context: SyncContext, customer_ids: Sequence[UUID]) -> list[Waiting]:

@@ -25,10 +25,10 @@ from crm_core.sync.batch import apply_page
 from crm_core.sync.conflicts import pending_conflicts
 from crm_core.sync.context import GONE, SyncContext
 from crm_core.sync.failpoints import reach
+from crm_core.sync.gone import follow_gone
 from crm_core.sync.holding import held_here, held_there
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_queue import Waiting
-from crm_core.sync.sweep import follow_gone
 from crm_core.sync.tell import Told, tell
 from crm_core.sync.twins import twins_within
 
@@ -73,7 +73,6 @@ class PushBatch:
         remote: The backend.
         entity: Of the records.
         items: Which.
-        prefix: What the external ids of this installation begin with.
     """
 
     def __init__(
@@ -82,10 +81,8 @@ class PushBatch:
         remote: WritableBackend,
         entity: str,
         items: Sequence[Waiting],
-        *,
-        prefix: str,
     ) -> None:
-        self.context, self.remote, self.prefix = context, remote, prefix
+        self.context, self.remote = context, remote
         self.entity = entity
         self.items = {item.local_id: item for item in items}
         self.counts = PushCounts()
@@ -424,7 +421,7 @@ class PushBatch:
             uow.commit()
 
     def _external_id(self, key: UUID) -> str:
-        return f"{self.prefix}.{self.entity}_{key.hex}"
+        return f"{self.context.prefix}{self.entity}_{key.hex}"
 
     # What could not be done.
 

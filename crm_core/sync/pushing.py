@@ -74,14 +74,16 @@ def pushing_for(
         retry: Try all of them that was set aside again, however lately.
     """
     remote = context.remote
-    if not isinstance(remote, WritableBackend):
-        return None
     with context.reading() as uow:
         backend = uow.get(Backend, context.backend_id)
+        context.masters = {**backend.masters, **context.masters}
+        if not isinstance(remote, WritableBackend):
+            return None
         permit = permit_of(uow, backend)
         installation = load_settings(uow).installation_id or str(context.backend_id)
+        context.prefix = f"crm_{installation.replace('-', '')}."
         context.is_merging = permit.is_accepted
-        context.masters = {**backend.masters, **context.masters}
+        context.is_reconciling = permit.is_reconciling
     if permit.writes and not context.dry_run:
         with context.writing() as uow:
             before, limit = (None, None) if retry else (uow.now - RETRY_AFTER, RETRIES)
@@ -89,5 +91,5 @@ def pushing_for(
             push_queue.try_again(uow, backend_id, entities=entities, before=before, limit=limit)
             uow.commit()
     everything = context.dry_run and not permit.is_accepted
-    push = Push(context, remote, installation=installation, everything=everything)
+    push = Push(context, remote, everything=everything)
     return Pushing(context, permit, push)

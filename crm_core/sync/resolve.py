@@ -8,13 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from crm_core.entities.conflict import PENDING, Conflict, ConflictState
+from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.sync import SYNC_VIEW, Backend
 from crm_core.errors import InputError, NotFoundError
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.contact_details import add_address, change_address, main_address
+from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customers import edit_customer
 from crm_core.services.lookup import key_condition
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
@@ -54,7 +55,9 @@ def list_conflicts(
     """
     uow.actor.require(SYNC_VIEW)
     columns = [getattr(Conflict, name) for name in _TOLD]
-    statement: Any = select(*columns).where(Conflict.backend_id == backend_id)
+    statement: Any = select(*columns).where(
+        Conflict.backend_id == backend_id, Conflict.state != ConflictState.SUSPECTED.value
+    )
     if pending:
         statement = statement.where(Conflict.state.in_(PENDING))
     keys = (Conflict.id,)
@@ -73,7 +76,12 @@ def show_conflict(uow: UnitOfWork, text: str) -> dict[str, Any]:
     """
     uow.actor.require(SYNC_VIEW)
     conflict = _named(uow, text)
-    take, because = suggestion(conflict) if conflict.state in PENDING else (None, None)
+    take: str | None = None
+    because: str | None = None
+    if conflict.field == MERGED:
+        take, because = ERP, "its documents or contacts are the other's over there"
+    elif conflict.state in PENDING:
+        take, because = suggestion(conflict)
     told = {name: getattr(conflict, name) for name in _TOLD}
     backend = uow.scalar(select(Backend.name).where(Backend.id == conflict.backend_id))
     return {**told, "backend": backend, "suggestion": take, "because": because}
@@ -109,6 +117,9 @@ def resolve_conflicts(
         raise InputError("Give the value with --value, and only with --take value.")
     found = _chosen(uow, conflicts) if isinstance(conflicts, Chosen) else _each(uow, conflicts)
     for conflict in found:
+        if conflict.field == MERGED:
+            _merge(uow, conflict, take)
+            continue
         if value is not None:
             _set(uow, conflict, value)
         conflict.state = ConflictState.RESOLVED.value
@@ -174,6 +185,22 @@ def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
             f"{conflict.entity}.{conflict.field} cannot be given as text: take erp or crm.",
             code="core.conflict.no_text",
         )
+
+
+def _merge(uow: UnitOfWork, conflict: Conflict, take: str) -> None:
+    """Merge two customers here that were merged over there, or leave them as they are."""
+    if take == VALUE:
+        raise InputError(
+            f"Whether {conflict.label} was merged is no text: take erp to merge it here too, or "
+            "crm to leave both.",
+            code="core.conflict.no_text",
+        )
+    if take == ERP:
+        merge_customers(
+            uow, UUID(conflict.theirs["id"]), conflict.local_id, reason="merged over there"
+        )
+    conflict.state, conflict.winner = ConflictState.DONE.value, take
+    conflict.decided_at, conflict.decided_by = uow.now, uow.actor.login
 
 
 def _have_replayed(uow: UnitOfWork, conflict: Conflict) -> None:

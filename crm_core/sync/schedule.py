@@ -86,7 +86,7 @@ def _turn(
         row.entity
         for row in cursors
         if everything
-        or row.sweep_mark is not None  # it was stopped half-way
+        or row.is_under_way  # it was stopped half-way
         or is_past(row.began_at, each.get(row.entity, usual) * spread, now)
     }
     if cursors and not late:
@@ -111,7 +111,7 @@ def _may_run(uow: UnitOfWork, backend: Backend, wait: timedelta) -> bool:
 def _cursors(uow: UnitOfWork, backend: Backend) -> Sequence[Any]:
     columns = (SyncCursor.entity, SyncCursor.began_at, SyncCursor.swept_at)
     # Whether there is one is all that counts: a damaged mark is told by the run.
-    under_way = SyncCursor.sweep_mark.is_not(None).label("sweep_mark")
+    under_way = SyncCursor.sweep_mark.is_not(None).label("is_under_way")
     return uow.execute(select(*columns, under_way).where(SyncCursor.backend_id == backend.id)).all()
 
 
@@ -132,7 +132,7 @@ def seconds_of(text: str) -> int | None:
     """Return the seconds of ``90s``, ``5m``, ``1h`` or ``1d``; None for ``default``."""
     if text == DEFAULT:
         return None
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    found = re.fullmatch(r"(\d{1,7})([smhd])", text)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not _LEAST <= seconds <= _MOST:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import Select, select
 
@@ -13,18 +13,15 @@ from crm_core.errors import FatalSyncError
 from crm_core.persistence.bulk import chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
-from crm_core.sync import lock
+from crm_core.sync.adopt import adopt, named_page
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import (
-    bound_records,
     followed_ids,
     overdue,
-    read_again_later,
-    set_state,
 )
-from crm_core.sync.conflicts import forget_conflicts
 from crm_core.sync.context import SyncContext
 from crm_core.sync.failpoints import reach
+from crm_core.sync.gone import follow_gone
 
 READ_SIZE = 500
 RETRIES = 1_000
@@ -38,7 +35,8 @@ VANISH_COUNT = 20
 def read_again(context: SyncContext, entity: str, remote_ids: Iterable[str]) -> None:
     """Read these records now and apply those that changed."""
     for chunk in chunked(sorted(remote_ids), READ_SIZE):
-        apply_page(context, entity, context.remote.read(entity, chunk))
+        named = named_page(context, entity, context.remote.read(entity, chunk))
+        apply_page(context, entity, adopt(context, entity, named))
 
 
 def read_waiting(context: SyncContext, entity: str) -> None:
@@ -53,7 +51,8 @@ def _read_some(
 ) -> None:
     """Read these again, and forget those that are gone."""
     for chunk in chunked(sorted(remote_ids), READ_SIZE):
-        page = context.remote.read(entity, chunk)
+        named = named_page(context, entity, context.remote.read(entity, chunk))
+        page = adopt(context, entity, named)
         there = {record.remote_id for record in page.records}
         there.update(fault.remote_id for fault in page.faults)
         gone = [key for key in chunk if key not in there]
@@ -142,30 +141,6 @@ def _set_aside(context: SyncContext, entity: str) -> Select[str]:
     return select(DeadLetter.remote_id).where(
         DeadLetter.backend_id == context.backend_id, DeadLetter.entity == entity
     )
-
-
-def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> None:
-    """Ask what became of records that are not told any more, and follow them here."""
-    fates = context.remote.fates(entity, remote_ids)
-    reach("pull.fates_told")
-    context.counts[entity].update(fates.values())
-    if context.dry_run:
-        return
-    with context.writing() as uow:
-        lock.renew(uow, context.backend_id, context.token)
-        bound = bound_records(uow, context.backend_id, entity, remote_ids)
-        for fate in sorted(set(fates.values())):
-            gone = [key for key in remote_ids if fates.get(key) == fate and key in bound]
-            local = [bound[key].local_id for key in gone]
-            set_state(uow, context.backend_id, entity, gone, fate)
-            forget_conflicts(uow, context.backend_id, entity, local)
-            if entity == "customer" and fate == BindingState.DELETED:
-                # Merging partners in the ERP moves what hangs on them without touching it.
-                remote = {bound[key].local_id: key for key in gone}
-                read_again_later(uow, context.backend_id, remote)
-            context.appliers[entity].vanish(context, uow, local, fate)
-        uow.commit()
-        reach("pull.gone_followed")
 
 
 def retry_set_aside(context: SyncContext, entity: str) -> None:

@@ -89,8 +89,7 @@ class Answers:
         found = {}
         for probe in probes:
             wanted = [("external_id", probe.external_id), *marks(entity, probe.values)]
-            mark = next((each for each in wanted if each in index), None)
-            if mark is not None:
+            for mark in [each for each in wanted if each in index][:1]:
                 keys = dict.fromkeys(index[mark])
                 found[probe.key] = [
                     Match(str(key), self._label(entity, key), mark[0]) for key in keys

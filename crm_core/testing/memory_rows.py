@@ -91,7 +91,7 @@ class Transaction:
 
 def held(entity: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a record as this office holds them, and so tells them."""
-    row = {name: value if value != "" else None for name, value in values.items()}
+    row: dict[str, Any] = {name: None if value == "" else value for name, value in values.items()}
     if row.get("tag_refs") is not None:
         row["tag_refs"] = sorted(set(row["tag_refs"]))
     if row.get("contact_points") is not None:

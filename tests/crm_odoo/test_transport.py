@@ -6,10 +6,13 @@ import logging
 import socket
 import time
 import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
+from crm_odoo.transport.circuit import Circuit
 
 
 def test_a_call_goes_through_with_what_the_login_told(connect, fake_odoo):
@@ -140,7 +143,7 @@ def test_html_in_the_middle_is_told_too(connect, fake_odoo, misbehaviour):
 @pytest.mark.parametrize(("status", "code", "error"), [
     (404, "odoo.not_odoo", FatalSyncError),
     (403, "odoo.http_refused", FatalSyncError),
-    (429, "odoo.server_error", RetryableSyncError),
+    (429, "odoo.too_many_calls", RetryableSyncError),
     (502, "odoo.server_error", RetryableSyncError),
     (503, "odoo.server_error", RetryableSyncError),
 ])  # fmt: skip
@@ -150,6 +153,83 @@ def test_http_statuses(connect, fake_odoo, misbehaviour, status, code, error):
         connect().execute("res.partner", "search", [])
     assert caught.value.code == code
     assert str(status) in caught.value.message
+
+
+@pytest.mark.parametrize("method", ["search", "write"])
+def test_a_limit_on_calls_is_waited_out_as_long_as_it_says(
+    connect, fake_odoo, misbehaviour, method
+):
+    transport = connect()
+    fake_odoo.next.extend([misbehaviour.raw(429, headers={"Retry-After": "1"}), [9]])
+    begin = time.monotonic()
+    assert transport.execute("res.partner", method, []) == [9]
+    assert time.monotonic() - begin >= 1
+
+
+def test_a_limit_may_be_told_as_a_date(connect, fake_odoo, misbehaviour):
+    transport = connect(longest_wait_seconds=0)
+    when = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
+    fake_odoo.next.append(misbehaviour.raw(429, headers={"Retry-After": when}))
+    with pytest.raises(RetryableSyncError) as caught:
+        transport.execute("res.partner", "search", [])
+    assert 100 < caught.value.details["retry_after"] <= 120
+    assert len(fake_odoo.asked) == 1, "that long is not waited for"
+
+
+def test_half_an_answer_is_no_other_program(connect, fake_odoo, misbehaviour):
+    transport = connect()
+    half = misbehaviour.raw(200, '{"jsonrpc": "2.0", "id": 1, "result": [1, ')
+    fake_odoo.next.extend([half, [9]])
+    assert transport.execute("res.partner", "search", []) == [9]
+    fake_odoo.next.append(half)
+    with pytest.raises(RetryableSyncError) as caught:
+        transport.execute("res.partner", "write", [])
+    assert caught.value.details["outcome"] == "unknown"
+
+
+def test_a_server_that_keeps_failing_is_left_alone_for_a_while(connect, fake_odoo, misbehaviour):
+    transport = connect(attempts=1)
+    transport._circuit = Circuit("http://odoo", failures=2, rest_seconds=0.3)
+    fake_odoo.next.extend([misbehaviour.raw(502)] * 3)
+    for _ in range(2):
+        with pytest.raises(RetryableSyncError, match="502"):
+            transport.execute("res.partner", "search", [])
+    with pytest.raises(RetryableSyncError, match="left alone until ..:..:.. UTC") as caught:
+        transport.execute("res.partner", "search", [])
+    assert caught.value.code == "core.sync.circuit_open"
+    assert caught.value.details["until"]
+    assert len(fake_odoo.asked) == 2, "nothing was sent"
+    time.sleep(0.35)
+    with pytest.raises(RetryableSyncError, match="502"):
+        transport.execute("res.partner", "search", [])
+    time.sleep(0.35)
+    with pytest.raises(RetryableSyncError, match="left alone"):
+        transport.execute("res.partner", "search", [])  # it rests twice as long now
+    time.sleep(0.35)
+    assert transport.execute("res.partner", "search", []) == [1, 2, 3]
+    assert transport.execute("res.partner", "search", []) == [1, 2, 3]
+
+
+def test_refusals_leave_the_circuit_closed(connect, fake_odoo, misbehaviour):
+    transport = connect(attempts=1)
+    transport._circuit = Circuit("http://odoo", failures=2, rest_seconds=60)
+    fake_odoo.next.extend([misbehaviour.fault("odoo.exceptions.UserError")] * 5)
+    fake_odoo.next.extend([misbehaviour.fault("psycopg2.errors.SerializationFailure")] * 5)
+    for _ in range(10):
+        with pytest.raises(SyncError):
+            transport.execute("res.partner", "write", [])
+    assert transport.execute("res.partner", "search", []) == [1, 2, 3]
+
+
+def test_one_at_a_time_tries_whether_a_server_is_back():
+    circuit = Circuit("http://odoo", failures=1, rest_seconds=0.1)
+    circuit.failed()
+    time.sleep(0.12)
+    circuit.check()
+    with pytest.raises(RetryableSyncError, match="left alone"):
+        circuit.check()
+    circuit.answered()
+    circuit.check()
 
 
 @pytest.mark.parametrize("where", ["every_post", "every_get"])

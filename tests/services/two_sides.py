@@ -79,12 +79,19 @@ class TwoSides:
     # What stands where.
 
     def here(self, token: str) -> Any | None:
-        """Return the customer of a token; an error when there are two in use."""
-        rows = self.front.all(select(Customer).where(Customer.name.startswith(f"{token} ")))
-        found = [row[0] for row in rows]
-        in_use = [each for each in found if each.archived_at is None]
+        """Return the customer of a token; an error when there are two in use.
+
+        One that was archived here before it was ever written may stand beside theirs.
+        """
+        rows = self.front.all(
+            select(Customer, Binding.id)
+            .outerjoin(Binding, Binding.local_id == Customer.id)
+            .where(Customer.name.startswith(f"{token} "))
+        )
+        in_use = {row[0].id for row in rows if row[0].archived_at is None}
         assert len(in_use) <= 1, f"{token} is here {len(in_use)} times"
-        return (in_use or found or [None])[0]
+        rows.sort(key=lambda row: (row[0].archived_at is not None, row[1] is None))
+        return rows[0][0] if rows else None
 
     def there(self, token: str) -> str | None:
         """Return the remote id of a token."""
@@ -197,7 +204,7 @@ class TwoSides:
                 add_contact_point(uow, customer.id, "email", value)
                 return
             old = uow.get(ContactPoint, first).value
-            change_contact_point(uow, first, {"value": value})
+            change_contact_point(uow, first, value)
             self.points[token].discard(old)
 
         self.front.change(put)
@@ -391,7 +398,8 @@ class TwoSides:
             told |= {conflict.base, conflict.ours, conflict.theirs}
 
     def copy(self, path: Path) -> None:
-        """Keep a copy of the front office as it stands."""
+        """Keep a copy of the front office as it stands, once it knows what is on both sides."""
+        self.run()
         assert self.front.database.path is not None
         self.front.database.dispose()
         shutil.copyfile(self.front.database.path, path)

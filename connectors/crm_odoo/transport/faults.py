@@ -9,13 +9,15 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.error import HTTPError, URLError
 
 from odoorpc.error import RPCError
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
-from crm_core.sync.protocol import RIGHT_MISSING
+from crm_core.sync.protocol import BUSY, RIGHT_MISSING
 from crm_odoo.transport.opener import NotSentError, RedirectedError
 from crm_odoo.transport.protocol import ConnectionSettings
 
@@ -23,6 +25,7 @@ NOT_DONE = "not_done"
 """A retryable error's ``outcome`` when the call cannot have taken effect."""
 UNKNOWN = "unknown"
 
+TOO_MANY = "odoo.too_many_calls"
 ACCESS_ERROR = "odoo.exceptions.AccessError"
 ACCESS_DENIED = "odoo.exceptions.AccessDenied"
 DATABASE_ERROR = "psycopg2.OperationalError"
@@ -53,6 +56,8 @@ class Faults:
             return self._status(error)
         if isinstance(error, _NETWORK):
             return self._network(error)
+        if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("{"):
+            return self._network(http.client.IncompleteRead(b""))
         if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | KeyError | TypeError):
             return self.not_odoo("Its answer is not the JSON that Odoo sends")
         return FatalSyncError(
@@ -166,11 +171,21 @@ class Faults:
             )
         if error.code < 500 and error.code not in (408, 429):
             return self.not_odoo(f"It answers HTTP {error.code}")
+        pause = _pause_asked_for(error)
+        details = self._details(status=error.code, retry_after=pause)
+        if error.code == 429:
+            when = f"in {pause:g} seconds" if pause is not None else "later"
+            return RetryableSyncError(
+                f"{self._where} is called too often for its operator's limit (HTTP 429). Try again "
+                f"{when}, or lower the backend's calls-per-second.",
+                code=TOO_MANY,
+                details={**details, "outcome": NOT_DONE},
+            )
         return RetryableSyncError(
             f"Odoo at {self._where} answers HTTP {error.code}: it is starting, overloaded, or "
             "failed inside. Try again later; its log tells more.",
             code="odoo.server_error",
-            details=self._details(status=error.code, outcome=UNKNOWN),
+            details={**details, "outcome": UNKNOWN},
         )
 
     def _odoo(self, error: RPCError, model: str, method: str) -> SyncError:
@@ -190,7 +205,7 @@ class Faults:
         if name in _ROLLED_BACK:
             return RetryableSyncError(
                 f"Odoo at {self._where} was too busy with the same records ({model}). Run again.",
-                code="core.sync.busy",
+                code=BUSY,
                 details={**details, "outcome": NOT_DONE},
             )
         if name.startswith("psycopg2.") and name.endswith(("OperationalError", "InterfaceError")):
@@ -212,6 +227,17 @@ def error_name(error: RPCError) -> str | None:
     info = error.info
     data = info.get("data") if isinstance(info, dict) else None
     return str(data.get("name", "")) if isinstance(data, dict) else None
+
+
+def _pause_asked_for(error: HTTPError) -> float | None:
+    """Return how many seconds the server asks to be left alone: it tells a number or a date."""
+    told = (error.headers.get("Retry-After") or "").strip()
+    if told.isdecimal():
+        return float(told)
+    try:
+        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):  # nothing, nonsense, or a date without a zone
+        return None
 
 
 def _deed(method: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import odoorpc
 from odoorpc.error import RPCError
 from tenacity import (
+    RetryCallState,
     Retrying,
     retry_if_exception,
     stop_after_attempt,
@@ -20,7 +21,15 @@ from tenacity import (
 )
 
 from crm_core.errors import RetryableSyncError
-from crm_odoo.transport.faults import DATABASE_ERROR, NOT_DONE, Faults, error_name
+from crm_core.sync.protocol import BUSY
+from crm_odoo.transport.circuit import CIRCUIT_OPEN, circuit_of
+from crm_odoo.transport.faults import (
+    DATABASE_ERROR,
+    NOT_DONE,
+    TOO_MANY,
+    Faults,
+    error_name,
+)
 from crm_odoo.transport.opener import KeepAliveOpener
 from crm_odoo.transport.protocol import ConnectionSettings
 
@@ -68,6 +77,7 @@ class OdooRpcTransport:
         _keep_quiet()
         self._settings = settings
         self._faults = Faults(settings)
+        self._circuit = circuit_of(settings.url)
         self._opener = KeepAliveOpener(settings)
         self._client: odoorpc.ODOO | None = None
 
@@ -165,22 +175,41 @@ class OdooRpcTransport:
         """Run a call, again where that may help and can do no harm."""
 
         def attempt() -> T:
+            self._circuit.check()
             try:
-                return call()
+                found = call()
             except Exception as error:  # noqa: BLE001 - whatever it is, it gets a code and a message
                 # OdooRPC's errors hold the whole request; what they say is in ours.
-                raise self._faults.translate(error, model, method) from None
+                told = self._faults.translate(error, model, method)
+                is_down = isinstance(told, RetryableSyncError) and told.code not in (BUSY, TOO_MANY)
+                (self._circuit.failed if is_down else self._circuit.answered)()
+                raise told from None
+            self._circuit.answered()
+            return found
 
         def helps(error: BaseException) -> bool:
-            return isinstance(error, RetryableSyncError) and (
-                method in READ_METHODS or error.details.get("outcome") == NOT_DONE
-            )
+            if not isinstance(error, RetryableSyncError) or error.code == CIRCUIT_OPEN:
+                return False
+            if _pause_asked(error) > self._settings.longest_wait_seconds:
+                return False
+            return method in READ_METHODS or error.details.get("outcome") == NOT_DONE
+
+        jitter = wait_random_exponential(multiplier=0.3, max=self._settings.longest_pause_seconds)
+
+        def pause(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return max(jitter(state), _pause_asked(error))
 
         retrying = Retrying(
             retry=retry_if_exception(helps),
             stop=stop_after_attempt(self._settings.attempts),
-            wait=wait_random_exponential(multiplier=0.3, max=self._settings.longest_pause_seconds),
+            wait=pause,
             reraise=True,
         )
         found: T = retrying(attempt)
         return found
+
+
+def _pause_asked(error: BaseException | None) -> float:
+    details = error.details if isinstance(error, RetryableSyncError) else {}
+    return float(details.get("retry_after") or 0)

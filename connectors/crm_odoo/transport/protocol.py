@@ -24,6 +24,7 @@ class ConnectionSettings:
         read_seconds: How long an answer may take to go on.
         attempts: How often a call is tried in all.
         longest_pause_seconds: The longest wait between two tries.
+        longest_wait_seconds: The longest wait between two tries that a server may ask for.
         pace: How often it may be called, by all connections together; None for no limit.
         connections: How many connections may be open at once.
     """
@@ -37,6 +38,7 @@ class ConnectionSettings:
     read_seconds: float = 120.0
     attempts: int = 4
     longest_pause_seconds: float = 8.0
+    longest_wait_seconds: float = 60.0
     pace: Pace | None = None
     connections: int = 1
 

@@ -88,7 +88,10 @@ class CustomerApplier:
     ) -> CustomerDraft:
         values = change.record.values
         customer_id = change.bound.local_id if change.bound else None
-        columns = {name: values.get(name) for name in PLAIN_FIELDS if change.differs(name)}
+        is_new = change.bound is None
+        columns = {
+            name: values.get(name) for name in PLAIN_FIELDS if is_new or change.differs(name)
+        }
         archived = bool(values.get("archived"))
         was_archived = customer_id is not None and batch.archived.get(customer_id, False)
         if change.tells_archived and archived != was_archived:
@@ -201,6 +204,8 @@ def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
     kept = change.kept.get("address", ())
     if not theirs and not kept:
         return []
+    if not ours and not kept:
+        return [{**theirs, "use": "main"}]
     told = {
         name: value
         for name, value in theirs.items()
@@ -241,6 +246,8 @@ def _keys(points: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
 def _merged_tags(change: Change, batch: _Batch, applied: Applied) -> list[UUID]:
     """Return the tags here with what the remote added and dropped; one not here is waited for."""
     theirs = set(change.record.values.get("tag_refs") or ())
+    if change.bound is None and not theirs:
+        return []
     before = set(change.before("tag_refs") or ())
     for ref in sorted(theirs - batch.tags.keys()):
         applied.pending.append(Pending(change.remote_id, "tag_refs", "tag", ref))

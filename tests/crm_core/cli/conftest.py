@@ -183,3 +183,9 @@ def paper(monkeypatch: pytest.MonkeyPatch) -> type[Paper]:
     point = EntryPoint("paper", "paper_remote", PLUGIN_GROUP)
     monkeypatch.setattr(discovery, "installed_points", lambda: {"paper": [point]})
     return Paper
+
+
+@pytest.fixture
+def paper_remote(paper: type[Paper]) -> type[PaperRemote]:
+    """The class of paper remotes, for a test to change."""
+    return PaperRemote

@@ -81,14 +81,24 @@ def test_only_what_is_due_is_run(office, worker):
     assert runs(office, "desk") == ["done", "done"]
 
 
-def test_a_request_to_stop_ends_the_run_after_the_batch_and_the_next_goes_on(office, paper, worker):
-    asked = iter([False, True])  # first before the run, then after its first page
-    worker.stop.is_set = lambda: next(asked, True)
-    assert worker.round(everything=True) == 4
-    assert runs(office, "desk") == ["failed"]
+def test_a_request_to_stop_ends_the_run_after_the_batch_and_the_next_goes_on(
+    office, worker, monkeypatch, paper_remote
+):
+    pages = paper_remote.pages
+
+    def first_page(remote, *arguments, **options):
+        worker.stop.set()
+        yield from pages(remote, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paper_remote, "pages", first_page)
+        assert worker.round(everything=True) == 0
+    assert runs(office, "desk") == ["stopped"]
     assert runs(office, "shelf") == []
-    assert office("worker", "--once").exit_code == 0
-    assert runs(office, "desk") == ["done", "failed"]
+    assert office.json("sync", "status")["items"][0]["running_by"] is None
+    worker.stop.clear()
+    assert worker.round(everything=False) == 0, "no need to wait: it goes on where it was"
+    assert runs(office, "desk") == ["done", "stopped"]
 
 
 def test_a_refused_login_is_not_tried_again_before_something_changed(crm, paper, monkeypatch):

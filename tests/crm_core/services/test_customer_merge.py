@@ -85,15 +85,19 @@ def test_everything_follows(company):
     with company.writing("anna") as uow:
         log_interaction(uow, drop, channel="phone", direction="inbound", subject="Hello")
         add_activity(uow, drop, type="call", due_at=uow.now)
-        record_consent(
-            uow, drop, purpose="news", channel="email", status="given", evidence="form"
-        )
+        record_consent(uow, drop, purpose="news", channel="email", status="given", evidence="form")
         relate_customers(uow, drop, "subsidiary_of", third)
         make_invoice(uow, drop)
         uow.add(
             Attachment(
-                customer_id=drop, entity_type="customer", entity_id=str(drop), file_name="a.pdf",
-                content_type="x", size_bytes=1, sha256="0", created_at=uow.now,
+                customer_id=drop,
+                entity_type="customer",
+                entity_id=str(drop),
+                file_name="a.pdf",
+                content_type="x",
+                size_bytes=1,
+                sha256="0",
+                created_at=uow.now,
             )
         )
     merge(company, keep, drop)

@@ -74,6 +74,7 @@ def upgrade() -> None:
         sa.Column("plan_accepted_at", types.UtcDateTime(), nullable=True),
         sa.Column("writes_from", sa.Text(), nullable=True),
         sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
+        sa.Column("reconciled_at", types.UtcDateTime(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_backend")),

@@ -1,0 +1,276 @@
+"""Customers that may stand here twice: suggestions with reasons, and pairs that are two after all.
+
+Who is suggested, and to whom, is within the actor's scope: of a pair both must be visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.access import Actor
+from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer
+from crm_core.entities.merge import DistinctCustomers
+from crm_core.entities.relationship import Relationship, RelationshipType
+from crm_core.errors import InputError
+from crm_core.matching import LIKELY, Features, Pair, compare, features_of, verdict
+from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.database import Database
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.search.fold import tokens
+from crm_core.services.customer_merge import MERGE
+from crm_core.services.duplicate_spool import DuplicateSpool
+from crm_core.services.lookup import permitted_customer
+from crm_core.services.relationships import CONTACT_OF
+from crm_core.services.search import search_customers
+from crm_core.services.settings import load_settings
+
+DEFAULT_LIMIT = 50
+NEAR = 100
+"""Customers of one shared value, or one word of the name, that are compared with one customer."""
+WORD_BEGINS = 5
+"""Letters of a word of the name that are looked for: what follows may be spelt differently."""
+LEAST_LETTERS = 3
+PLACE = ("street", "street2", "postal_code", "city", "country_code")
+IN_USE = Customer.archived_at.is_(None)
+
+Told = Callable[[int], None]
+"""Called with how many customers, and then pairs, were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Two customers that may be one.
+
+    Attributes:
+        score: 0 to 100.
+        verdict: ``sure``, ``likely`` or ``unsure``.
+        reasons: What speaks for it, the strongest first, in words.
+    """
+
+    customer_id: UUID
+    name: str
+    other_id: UUID
+    other_name: str
+    score: int
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What a search for duplicates found.
+
+    Attributes:
+        suggestions: The most alike first, as many as were asked for.
+        customers: How many were looked at.
+        crowded: How many values so many share (a switchboard's number) that these customers were
+            not compared for their sake.
+    """
+
+    suggestions: list[Suggestion]
+    customers: int
+    crowded: int
+
+
+def find_duplicates(
+    database: Database,
+    actor: Actor,
+    *,
+    min_score: int = LIKELY,
+    limit: int = DEFAULT_LIMIT,
+    told: Told = lambda done: None,
+) -> Duplicates:
+    """Compare all customers in use that an actor may see with each other.
+
+    They are read a page at a time, each in a transaction of its own, and compared on disk: memory
+    is the same for any number.
+
+    Args:
+        database: Where.
+        actor: On whose behalf.
+        min_score: The least score, 55 to 100.
+        limit: How many pairs, at most.
+        told: Hears how far it is.
+
+    Raises:
+        InputError: The score or the limit is out of range.
+        PermissionDeniedError: The actor may not see customers.
+    """
+    actor.require(CUSTOMER_VIEW)
+    _check(min_score, limit)
+    with DuplicateSpool() as spool:
+        for page in _pages(database, actor):
+            spool.add(page)
+            told(spool.records)
+        for done in spool.judge(min_score):
+            told(done)
+        suggestions = list(islice(_named(database, actor, spool.pairs()), limit))
+        return Duplicates(suggestions, spool.records, spool.crowded)
+
+
+def duplicates_of(
+    uow: UnitOfWork, customer_id: UUID, *, min_score: int = LIKELY, limit: int = DEFAULT_LIMIT
+) -> list[Suggestion]:
+    """Return who may be the same as one customer, the most alike first.
+
+    Only customers that share an e-mail address, number, VAT number, reference or the beginning of a
+    word of the name are looked at, each found by an index.
+
+    Raises:
+        NotFoundError: There is no such customer that the actor may see.
+        InputError: The score or the limit is out of range.
+    """
+    uow.actor.require(CUSTOMER_VIEW)
+    _check(min_score, limit)
+    customer = uow.get(Customer, customer_id)
+    near = _near(uow, customer) - {customer_id}
+    statement = select(Customer.id).where(IN_USE)
+    ids = [
+        key
+        for some in chunked(sorted(near), PARAMETERS)
+        for key in uow.scalars(statement.where(Customer.id.in_(some)))
+    ]
+    [own, *others] = _features(uow, [customer_id, *ids])
+    pairs = [pair for other in others if (pair := compare(own, other)) is not None]
+    pairs.sort(key=lambda pair: (-pair.score, str(pair.right)))
+    wanted = [pair for pair in pairs if pair.score >= min_score]
+    return _suggestions(uow, wanted)[:limit]
+
+
+def say_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
+    """Remember that two customers are not the same; they are not suggested again."""
+    pair = _permitted_pair(uow, one_id, other_id)
+    if uow.find(DistinctCustomers, pair) is None:
+        uow.add(
+            DistinctCustomers(
+                customer_id=pair[0], other_id=pair[1], said_at=uow.now, said_by=uow.actor.login
+            )
+        )
+
+
+def unsay_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
+    """Forget that somebody said that two customers are not the same."""
+    uow.delete(uow.get(DistinctCustomers, _permitted_pair(uow, one_id, other_id)))
+
+
+def _permitted_pair(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> tuple[UUID, UUID]:
+    if one_id == other_id:
+        raise InputError("Name two customers.", code="core.customer.merge_same")
+    for customer_id in (one_id, other_id):
+        permitted_customer(uow, customer_id, MERGE)
+    return min(one_id, other_id), max(one_id, other_id)
+
+
+def _check(min_score: int, limit: int) -> None:
+    if not 0 <= min_score <= 100 or limit < 1:
+        raise InputError(
+            "A score is 0 to 100, and at least one pair has to be asked for.",
+            code="core.duplicates.range",
+        )
+
+
+def _near(uow: UnitOfWork, customer: Customer) -> set[UUID]:
+    """Return customers that share something with one that an index knows."""
+    own = select(ContactPoint.normalized).where(
+        ContactPoint.customer_id == customer.id, ContactPoint.normalized.is_not(None)
+    )
+    found: set[UUID] = set()
+    for value in uow.scalars(own).all():
+        same = select(ContactPoint.customer_id).where(ContactPoint.normalized == value)
+        found.update(uow.scalars(same.limit(NEAR)))
+    for column in (Customer.vat, Customer.reference):
+        value = getattr(customer, column.key)
+        if value:
+            found.update(uow.scalars(select(Customer.id).where(column == value).limit(NEAR)))
+    beginnings = {word[:WORD_BEGINS] for word in tokens(customer.name)}
+    for beginning in sorted(each for each in beginnings if len(each) >= LEAST_LETTERS):
+        hits = search_customers(uow, beginning, limit=NEAR)
+        found.update(hit.id for hit in hits.items)
+    return found
+
+
+def _pages(database: Database, actor: Actor) -> Iterator[list[Features]]:
+    after: UUID | None = None
+    statement = select(Customer.id).where(IN_USE).order_by(Customer.id).limit(PARAMETERS)
+    while True:
+        with unit_of_work(database, actor=actor) as uow:
+            later = statement if after is None else statement.where(Customer.id > after)
+            ids = uow.scalars(later).all()
+            page = _features(uow, ids)
+        if not ids:
+            return
+        yield page
+        after = ids[-1]
+
+
+def _features(uow: UnitOfWork, ids: Sequence[UUID]) -> list[Features]:
+    """Return what customers are compared by, in this order."""
+    records: dict[UUID, dict[str, Any]] = {}
+    columns = (Customer.id, Customer.kind, Customer.name, Customer.vat, Customer.reference)
+    for row in _of(uow, select(*columns), Customer.id, ids):
+        records[row.id] = {**row._mapping, "contact_points": [], "address": {}}
+    points = select(ContactPoint.customer_id, ContactPoint.kind, ContactPoint.value)
+    for row in _of(uow, points, ContactPoint.customer_id, ids):
+        records[row.customer_id]["contact_points"].append({"kind": row.kind, "value": row.value})
+    main = select(Address.customer_id, *(getattr(Address, name) for name in PLACE)).where(
+        Address.use == AddressUse.MAIN.value, Address.archived_at.is_(None)
+    )
+    for row in _of(uow, main, Address.customer_id, ids):
+        records[row.customer_id]["address"] = dict(row._mapping)
+    company = select(Relationship.from_customer_id, Customer.name)
+    company = (
+        company.join(Customer, Customer.id == Relationship.to_customer_id)
+        .join(RelationshipType, RelationshipType.id == Relationship.type_id)
+        .where(RelationshipType.code == CONTACT_OF, Relationship.ended_on.is_(None))
+    )
+    rows = _of(uow, company, Relationship.from_customer_id, ids)
+    parents = {row.from_customer_id: row.name for row in rows}
+    region = load_settings(uow).phone_region
+    return [
+        features_of(key, records[key], parent=parents.get(key), region=region)
+        for key in ids
+        if key in records
+    ]
+
+
+def _of(uow: UnitOfWork, statement: Any, column: Any, ids: Sequence[UUID]) -> Iterator[Any]:
+    for some in chunked(ids, PARAMETERS):
+        yield from uow.execute(statement.where(column.in_(some)))
+
+
+def _named(database: Database, actor: Actor, pairs: Iterable[Pair]) -> Iterator[Suggestion]:
+    for some in chunked(pairs, PARAMETERS // 2):
+        with unit_of_work(database, actor=actor) as uow:
+            found = _suggestions(uow, some)
+        yield from found
+
+
+def _suggestions(uow: UnitOfWork, pairs: Sequence[Pair]) -> list[Suggestion]:
+    """Return pairs with names, without those that are two, or were merged or archived meanwhile."""
+    ids: list[Any] = sorted({key for pair in pairs for key in (pair.left, pair.right)})
+    named = select(Customer.id, Customer.name).where(Customer.merged_into_id.is_(None))
+    names = {row.id: row.name for row in _of(uow, named, Customer.id, ids)}
+    said = select(DistinctCustomers.customer_id, DistinctCustomers.other_id)
+    distinct = {frozenset(row) for row in _of(uow, said, DistinctCustomers.customer_id, ids)}
+    return [
+        Suggestion(
+            pair.left,  # type: ignore[arg-type]
+            names[pair.left],
+            pair.right,  # type: ignore[arg-type]
+            names[pair.right],
+            pair.score,
+            verdict(pair.score),
+            pair.reasons,
+        )
+        for pair in pairs
+        if pair.left in names
+        and pair.right in names
+        and frozenset((pair.left, pair.right)) not in distinct
+    ]

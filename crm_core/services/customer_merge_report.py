@@ -1,0 +1,148 @@
+"""What a merge would come to, side by side, and the list of those that were done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import aliased
+
+from crm_core.entities.consent import ProfileAttribute, ProfileValue
+from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer, CustomerTag, Tag
+from crm_core.entities.merge import CustomerMerge
+from crm_core.entities.user import User
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.customer_merge import (
+    COLUMNS,
+    DROP,
+    KEEP,
+    MERGE,
+    OWNER,
+    checked_choices,
+    locked_pair,
+    surviving,
+)
+from crm_core.services.customer_merge_rows import ADDRESS, PROFILE
+
+BOTH = "both"
+PARTS = ("recipient", "street", "street2", "postal_code", "city", "country_code")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldComparison:
+    """One field of two customers, side by side.
+
+    Attributes:
+        survives: ``keep`` or ``drop``; ``both`` for what is put together.
+    """
+
+    field: str
+    keep: str | None
+    drop: str | None
+    survives: str
+
+
+def compare_customers(
+    uow: UnitOfWork, keep_id: UUID, drop_id: UUID, *, choices: Mapping[str, str] | None = None
+) -> list[FieldComparison]:
+    """Return two customers side by side, with what of each would survive a merge.
+
+    Raises:
+        NotFoundError: One of them is not there, or the actor may not see it.
+        PermissionDeniedError: The right is missing or does not reach one of them.
+        InputError: A choice names no field.
+    """
+    keep, drop = locked_pair(uow, keep_id, drop_id)
+    chosen = checked_choices(uow, choices or {})
+    values = surviving(keep, drop, chosen)
+    users = {row.id: row.name for row in uow.execute(select(User.id, User.name))}
+    told = []
+    for field, column in COLUMNS.items():
+        one, other = (getattr(each, column) for each in (keep, drop))
+        if field == OWNER:
+            one, other = users.get(one), users.get(other)
+        told.append(FieldComparison(field, one, other, DROP if column in values else KEEP))
+    ours, theirs = (_single(uow, each.id) for each in (keep, drop))
+    for field in sorted({*ours, *theirs}):
+        usual = KEEP if field in ours else DROP
+        sides = (ours.get(field), theirs.get(field))
+        told.append(FieldComparison(field, *sides, chosen.get(field, usual)))
+    ours, theirs = (_several(uow, each.id) for each in (keep, drop))
+    told += [FieldComparison(field, ours[field], theirs[field], BOTH) for field in ours]
+    return [each for each in told if each.keep or each.drop]
+
+
+def list_merges(
+    uow: UnitOfWork,
+    customer_id: UUID | None = None,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return merges, the latest first: all, or those a customer took part in.
+
+    A dict holds ``id, keep_id, keep_name, drop_id, drop_name, reason, choices, summary, merged_at,
+    merged_by, undone_at, undone_by, left``; a name is None where the actor may not see who it is.
+    """
+    uow.actor.require(MERGE)
+    keep, drop = aliased(Customer), aliased(Customer)
+    names = ("reason", "choices", "summary", "merged_at", "merged_by")
+    undone = ("undone_at", "undone_by", "left")
+    statement: Select[Any] = (
+        select(
+            CustomerMerge.id,
+            CustomerMerge.keep_id,
+            keep.name.label("keep_name"),
+            CustomerMerge.drop_id,
+            drop.name.label("drop_name"),
+            *(getattr(CustomerMerge, name) for name in (*names, *undone)),
+        )
+        .outerjoin(keep, keep.id == CustomerMerge.keep_id)
+        .outerjoin(drop, drop.id == CustomerMerge.drop_id)
+    )
+    if customer_id is not None:
+        sides = (CustomerMerge.keep_id, CustomerMerge.drop_id)
+        statement = statement.where(or_(*(side == customer_id for side in sides)))
+    keys = [CustomerMerge.id]
+    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+
+
+def _single(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
+    """Return the main address and profile values, of which one survives each."""
+    found = {}
+    parts = [getattr(Address, name) for name in PARTS]
+    main = select(*parts).where(
+        Address.customer_id == customer_id,
+        Address.use == AddressUse.MAIN.value,
+        Address.archived_at.is_(None),
+    )
+    for row in uow.execute(main):
+        found[ADDRESS] = ", ".join(part for part in row if part)
+    profile = (
+        select(ProfileAttribute.code, ProfileValue.value)
+        .join(ProfileValue, ProfileValue.attribute_id == ProfileAttribute.id)
+        .where(ProfileValue.customer_id == customer_id)
+    )
+    found.update({PROFILE + row.code: row.value for row in uow.execute(profile)})
+    return found
+
+
+def _several(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
+    """Return what is put together."""
+    points = (
+        select(ContactPoint.value)
+        .where(ContactPoint.customer_id == customer_id)
+        .order_by(ContactPoint.position, ContactPoint.id)
+    )
+    tags = (
+        select(Tag.name)
+        .join(CustomerTag, CustomerTag.tag_id == Tag.id)
+        .where(CustomerTag.customer_id == customer_id)
+        .order_by(Tag.name)
+    )
+    told = {"contact points": points, "tags": tags}
+    return {name: ", ".join(uow.scalars(statement)) for name, statement in told.items()}

@@ -1,0 +1,274 @@
+"""Plans as files: Excel, in which a person changes decisions, or JSON."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from crm_core.errors import ConfigurationError, InputError
+from crm_core.normalize import shortened
+from crm_core.services.table_files import SPREADSHEETS, read_table
+from crm_core.sync.planning.plan import (
+    Decision,
+    Plan,
+    PlanHead,
+    PlanRow,
+    Side,
+    check_of,
+    refused,
+)
+
+SCHEMA = "sync.plan_file/1"
+EXCEL_ROWS = 1_048_575
+"""Without the header."""
+SHEET = "Plan"
+LONGEST = 500
+"""Characters of a name."""
+LIVE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Signs that no cell may hold, or that reorder what stands around them."""
+COLUMNS = (
+    "decision",
+    "side",
+    "our name",
+    "their name",
+    "score",
+    "reason",
+    "entity",
+    "our id",
+    "their id",
+    "our state",
+    "their state",
+    "plan",
+    "check",
+)
+"""Of the Excel file; the last six are for us alone."""
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write a plan; a file that is there is replaced once the new one is complete.
+
+    Raises:
+        InputError: The ending is neither ``.xlsx`` nor ``.json``, or Excel cannot hold it.
+        ConfigurationError: The file cannot be written.
+    """
+    if path.suffix.lower() not in (".xlsx", ".json"):
+        raise InputError(
+            f"A plan is written as .xlsx or .json, not as {path.name}.", code="core.sync.plan_file"
+        )
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix.lower() == ".json":
+            draft.write_bytes(_json(plan))
+        else:
+            _write_excel(plan, draft)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror or error}. Check the folder, the rights on "
+            "it and the space left.",
+            code="core.sync.plan_file",
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_plan(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
+    """Return the head and rows of a plan's file, and each row's line in it.
+
+    Raises:
+        InputError: It is no plan, or more than its decisions was changed; says where.
+    """
+    if path.suffix.lower() == ".json":
+        return _read_json(path)
+    if path.suffix.lower() not in SPREADSHEETS:
+        raise InputError(
+            f"{path.name} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+            code="core.sync.plan_file",
+        )
+    return _read_excel(path)
+
+
+def _json(plan: Plan) -> bytes:
+    rows = [{**asdict(row), "check": check_of(plan.head, row)} for row in plan.rows]
+    return orjson.dumps(
+        {"schema": SCHEMA, "head": asdict(plan.head), "rows": rows}, option=orjson.OPT_INDENT_2
+    )
+
+
+def _write_excel(plan: Plan, path: Path) -> None:
+    from rustpy_xlsxwriter import write_worksheet
+
+    if len(plan.rows) > EXCEL_ROWS:
+        raise InputError(
+            f"Excel holds {EXCEL_ROWS:,} rows and the plan has {len(plan.rows):,}: write it as "
+            ".json.",
+            code="core.sync.plan_file",
+        )
+    records: Iterator[dict[str, str | None]] = (_cells(plan.head, row) for row in plan.rows)
+    if not plan.rows:
+        records = iter([dict.fromkeys(COLUMNS)])
+    try:
+        with path.open("wb") as handle:  # every value is text, so nothing in it is a formula
+            write_worksheet(records, handle, sheet_name=SHEET, freeze_row=1)
+    except RuntimeError as error:
+        raise InputError(
+            f"The plan does not fit an Excel file: {error} Write it as .json.",
+            code="core.sync.plan_file",
+        ) from error
+
+
+def _cells(head: PlanHead, row: PlanRow) -> dict[str, str | None]:
+    values = (
+        row.decision,
+        row.side,
+        _inert(row.local_name),
+        _inert(row.remote_name),
+        row.score,
+        _inert(row.reason),
+        row.entity,
+        row.local_id,
+        row.remote_id,
+        row.local_state,
+        row.remote_state,
+        head.mark,
+        check_of(head, row),
+    )
+    told = ("" if value is None else str(value) for value in values)
+    return {name: value or None for name, value in zip(COLUMNS, told, strict=True)}
+
+
+def _inert(text: str) -> str:
+    return shortened(LIVE.sub(" ", text), LONGEST)
+
+
+def _read_excel(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
+    lines = read_table(path)
+    _, header = next(lines)
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise refused(1, missing[0], "the column is missing; make the plan anew")
+    places = {name: header.index(name) for name in COLUMNS}
+    head: PlanHead | None = None
+    rows: list[PlanRow] = []
+    line_of: dict[int, int] = {}
+    for line, cells in lines:
+        told = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
+        of_line = _head(told["plan"], line)
+        if head is not None and of_line != head:
+            raise refused(line, "plan", "the row is of another plan; take it out")
+        head = of_line
+        line_of[len(rows)] = line
+        rows.append(_row(told, head, line))
+    if head is None:
+        raise refused(1, "plan", "there is no row")
+    return _whole(head, rows), rows, line_of
+
+
+def _whole(head: PlanHead, rows: Sequence[PlanRow]) -> PlanHead:
+    """Return the head; raises InputError where rows are missing: nobody would decide on those."""
+    if len(rows) != head.rows:
+        raise refused(
+            len(rows) + 1,
+            "plan",
+            f"the plan has {head.rows} rows and the file {len(rows)}; write ignore instead of "
+            "taking a row out, or make the plan anew",
+        )
+    return head
+
+
+def _head(mark: str, line: int) -> PlanHead:
+    parts = mark.split()
+    if len(parts) != 5 or not parts[2].isdecimal():
+        raise refused(line, "plan", "it does not say which plan this is; make the plan anew")
+    backend, made_at, rows, backend_id, database = parts
+    return PlanHead(backend, backend_id, database, made_at, int(rows))
+
+
+def _row(told: dict[str, str], head: PlanHead, line: int) -> PlanRow:
+    try:
+        side = Side(told["side"])
+    except ValueError:
+        raise refused(line, "side", "write both, here or there, as it was") from None
+    row = PlanRow(
+        told["entity"],
+        side,
+        _decision(told["decision"], line),
+        _local_id(told["our id"], line),
+        told["our name"],
+        told["their id"] or None,
+        told["their name"],
+        None,
+        told["reason"],
+        told["our state"],
+        told["their state"],
+    )
+    return _checked(row, head, told["check"], line)
+
+
+def _decision(text: Any, line: int) -> Decision:
+    try:
+        return Decision(str(text or "").strip().lower())
+    except ValueError:
+        raise refused(
+            line,
+            "decision",
+            f"{shortened(str(text))!r} is no decision; write link, create or ignore, or leave it "
+            "empty",
+        ) from None
+
+
+def _local_id(text: str, line: int) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise refused(line, "our id", "it is no id any more; make the plan anew") from None
+
+
+def _checked(row: PlanRow, head: PlanHead, check: str, line: int) -> PlanRow:
+    if check_of(head, row) != check:
+        raise refused(
+            line, "check", "more than the decision was changed in this row; make the plan anew"
+        )
+    return row
+
+
+def _read_json(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
+    try:
+        told = orjson.loads(path.read_bytes())
+        head = PlanHead(**told["head"])
+        items: Sequence[Any] = told["rows"]
+        is_known = told["schema"] == SCHEMA and isinstance(items, list)
+    except OSError as error:
+        raise InputError(
+            f"{path.name} cannot be read: {error.strerror}. Nothing was written.",
+            code="core.sync.plan_file",
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        is_known = False
+    if not is_known:
+        raise InputError(
+            f"{path.name} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+            code="core.sync.plan_file",
+        )
+    rows = [_from_json(item, head, number) for number, item in enumerate(items, 1)]
+    return _whole(head, rows), rows, {number: number + 1 for number in range(len(rows))}
+
+
+def _from_json(item: Any, head: PlanHead, line: int) -> PlanRow:
+    try:
+        values = dict(item)
+        check = values.pop("check")
+        values["decision"] = _decision(values["decision"], line)
+        values["side"] = Side(values["side"])
+        values["local_id"] = _local_id(values["local_id"] or "", line)
+        row = PlanRow(**values)
+    except (ValueError, KeyError, TypeError):
+        raise refused(line, "rows", "it is not as it was written; make the plan anew") from None
+    return _checked(row, head, check, line)

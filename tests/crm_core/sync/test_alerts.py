@@ -1,0 +1,433 @@
+"""Alerts against a real mail server and a real web server."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
+from aiosmtpd.smtp import AuthResult
+from sqlalchemy import select, update
+
+from crm_core.entities import AlertNotice, Conflict, PushItem, SyncAlert
+from crm_core.entities.conflict import ConflictState
+from crm_core.errors import InputError
+from crm_core.ids import new_id
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.sync import alerts, channels
+from crm_core.sync.alerts import Delivered, alert_of, note_troubles, send_notices, set_alert
+from crm_core.sync.channels import MailServer, post_webhook
+
+PASSWORD = "s3cret & long"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+class Mailbox(Message):
+    """What arrived."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[Any] = []
+
+    def handle_message(self, message: Any) -> None:
+        self.mails.append(message)
+
+
+class MailHost:
+    """A real mail server that asks for encryption and a password."""
+
+    def __init__(self, certificate: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        self.box = Mailbox()
+        self.signed_in: list[bytes] = []
+
+        def authenticate(_server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -> Any:
+            self.signed_in.append(data.login)
+            return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+        self._controller = Controller(
+            self.box,
+            hostname="127.0.0.1",
+            port=free_port(),
+            tls_context=context,
+            require_starttls=True,
+            authenticator=authenticate,
+            auth_required=True,
+        )
+        self._controller.start()
+        self.port = self._controller.port
+
+    def stop(self) -> None:
+        self._controller.stop()
+
+
+@pytest.fixture
+def mail_host(certificate: Path, monkeypatch: Any) -> Iterator[MailHost]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
+    host = MailHost(certificate)
+    yield host
+    host.stop()
+
+
+@pytest.fixture
+def mail(mail_host: MailHost) -> MailServer:
+    return MailServer(
+        "127.0.0.1", mail_host.port, "crm", "env:MAIL_PASSWORD", "starttls", "crm@example.com"
+    )
+
+
+class WebHost:
+    """A real web server that keeps what is posted and answers what a test wants."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        self.status, self.location = 204, ""
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                host.got.append((self.path, dict(self.headers), body))
+                self.send_response(host.status)
+                if host.location:
+                    self.send_header("Location", host.location)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def web() -> Iterator[WebHost]:
+    host = WebHost()
+    yield host
+    host.server.shutdown()
+    host.server.server_close()
+
+
+class Desk:
+    """A backend with an alert."""
+
+    def __init__(self, office: Any) -> None:
+        self.office = office
+
+    def set(self, **changes: Any) -> None:
+        with self._writing() as uow:
+            set_alert(uow, "main", **changes)
+            uow.commit()
+
+    def ended(self, failure: str | None = None) -> list[str]:
+        with self._writing() as uow:
+            changes = note_troubles(uow, self.office.backend.id, "main", failure)
+            uow.commit()
+        return changes
+
+    def told(self) -> dict[str, Any]:
+        with unit_of_work(self.office.database, actor=self.office.actor) as uow:
+            return alert_of(uow, "main")
+
+    def conflict(self, state: str = "open") -> None:
+        with self._writing() as uow:
+            row = {"entity": "customer", "remote_id": "1", "label": "Secret Name", "field": "name"}
+            uow.add(
+                Conflict(
+                    id=new_id(),
+                    backend_id=self.office.backend.id,
+                    local_id=uuid4(),
+                    **row,
+                    state=state,
+                    opened_at=uow.now,
+                )
+            )
+            uow.commit()
+
+    def set_aside(self) -> None:
+        with self._writing() as uow:
+            item = {"entity": "customer", "local_id": uuid4(), "label": "Secret Name"}
+            backend_id = self.office.backend.id
+            row = PushItem(
+                id=new_id(), backend_id=backend_id, **item, is_set_aside=True, queued_at=uow.now
+            )
+            uow.add(row)
+            uow.commit()
+
+    def write(self, statement: Any) -> None:
+        with self._writing() as uow:
+            uow.execute(statement.execution_options(synchronize_session=False))
+            uow.commit()
+
+    def notices(self) -> list[Any]:
+        return self.office.all(select(AlertNotice))
+
+    def send(self, server: MailServer) -> list[Delivered]:
+        return send_notices(self.office.database, server)
+
+    def _writing(self) -> Any:
+        return unit_of_work(self.office.database, actor=self.office.actor, write=True)
+
+
+@pytest.fixture
+def desk(office: Any) -> Desk:
+    return Desk(office)
+
+
+NO_MAIL = MailServer(None, None, None, None, "starttls", None)
+
+
+def test_a_failure_is_told_once_and_once_more_when_it_is_over(
+    desk: Desk, mail: MailServer, mail_host: MailHost
+) -> None:
+    desk.set(mail_to="ops@example.com, Boss@Example.com")
+    changes = [desk.ended(code) for code in ("odoo.away", "odoo.away", "core.sync.cursor")]
+    assert changes == [["failed began"], [], []]
+    assert desk.told()["standing"] == ["failed"]
+    assert desk.send(mail) == [Delivered("mail", None)]
+    assert desk.ended() == ["failed ended"]
+    assert desk.ended() == []
+    assert desk.send(mail) == [Delivered("mail", None)]
+    assert desk.notices() == []
+
+    first, second = mail_host.box.mails
+    assert first["Subject"] == "CRM: a sync failed with odoo.away (main)"
+    assert second["Subject"] == "CRM: main has recovered"
+    assert first["From"] == "crm@example.com"
+    assert first["To"] == "ops@example.com, Boss@example.com"
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert "crm sync status main" in first.get_payload()
+    assert first["Message-ID"] != second["Message-ID"]
+    assert mail_host.signed_in == [b"crm", b"crm"]
+
+
+def test_numbers_that_are_reached_are_trouble_and_hold_no_customers_data(
+    desk: Desk, web: WebHost
+) -> None:
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/hook?x=1", conflicts=2, set_aside=1)
+    desk.conflict()
+    desk.conflict(ConflictState.DONE)
+    assert desk.ended() == []
+    desk.conflict()
+    desk.set_aside()
+    assert desk.ended() == ["conflicts began", "set_aside began"]
+    desk.conflict()
+    assert desk.ended() == [], "more of the same is not told again"
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+    (path, headers, body) = web.got[0]
+    assert path == "/hook?x=1"
+    assert headers["Content-Type"] == "application/json"
+    content = json.loads(body)
+    assert content["schema"] == "sync.alert/1"
+    assert content["backend"] == "main"
+    assert content["began"] == [
+        {"trouble": "conflicts", "count": 2, "limit": 2},
+        {"trouble": "set_aside", "count": 1, "limit": 1},
+    ]
+    assert b"Secret" not in body
+    desk.write(update(Conflict).values(state="done"))
+    assert desk.ended() == ["conflicts ended"]
+    desk.send(NO_MAIL)
+    assert [each["trouble"] for each in json.loads(web.got[1][2])["standing"]] == ["set_aside"]
+
+
+def test_a_webhook_is_signed_over_its_body(desk: Desk, web: WebHost, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HOOK", PASSWORD)
+    desk.set(webhook_url=f"http://localhost:{web.port}/", webhook_secret_ref="env:HOOK")
+    desk.ended("x")
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+    _, headers, body = web.got[0]
+    expected = hmac.new(PASSWORD.encode(), body, hashlib.sha256).hexdigest()
+    assert headers["X-CRM-Signature"] == f"sha256={expected}"
+
+
+def test_an_encrypted_webhook_is_verified(
+    web: WebHost, certificate: Path, monkeypatch: Any
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    web.server.socket = context.wrap_socket(web.server.socket, server_side=True)
+    url = f"https://127.0.0.1:{web.port}/"
+    with pytest.raises(ssl.SSLCertVerificationError):
+        post_webhook(url, None, {"a": 1})
+    assert web.got == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+    post_webhook(url, None, {"a": 1})
+    assert web.got[0][2] == b'{"a": 1}'
+
+
+def test_no_redirect_is_followed(desk: Desk, web: WebHost) -> None:
+    web.status, web.location = 302, f"http://127.0.0.1:{web.port}/elsewhere"
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
+    desk.ended("x")
+    (sent,) = desk.send(NO_MAIL)
+    assert sent.error == "HTTPException: it answered 302"
+    assert [path for path, _, _ in web.got] == ["/"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/x",
+        "ftp://hooks.example.com/x",
+        "https://user:pass@hooks.example.com/",
+        "https:///x",
+        "https://hooks.example.com:99999/",
+        "hooks.example.com",
+    ],
+)
+def test_an_address_that_will_not_do_is_refused(desk: Desk, url: str) -> None:
+    with pytest.raises(InputError) as caught:
+        desk.set(webhook_url=url)
+    assert caught.value.code == "core.alert.webhook"
+    assert "pass@" not in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "[fe80::1]", "224.0.0.1"])
+def test_addresses_where_no_receiver_can_be_are_not_connected_to(address: str) -> None:
+    with pytest.raises(OSError, match="no address that may be connected to"):
+        post_webhook(f"https://{address}/latest/meta-data", None, {})
+
+
+def test_a_name_that_leads_there_is_not_connected_to_either(monkeypatch: Any) -> None:
+    found = [(2, 1, 6, "", ("169.254.169.254", 443))]
+    monkeypatch.setattr(channels.socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(OSError, match="no address"):
+        post_webhook("https://inside.example.com/", None, {})
+
+
+def test_the_address_may_be_kept_where_secrets_are(
+    desk: Desk, web: WebHost, tmp_path: Path
+) -> None:
+    place = tmp_path / "hook"
+    place.write_text(f"http://127.0.0.1:{web.port}/services/KEY\n")
+    place.chmod(0o600)
+    desk.set(webhook_url=f"file:{place}")
+    desk.ended("x")
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+    assert web.got[0][0] == "/services/KEY"
+    assert desk.told()["webhook"] == f"file:{place}"
+    desk.set(webhook_url="https://hooks.example.com/services/KEY")
+    assert desk.told()["webhook"] == "https://hooks.example.com/…"
+
+
+def test_what_does_not_arrive_is_tried_again_later_and_later_for_days(
+    desk: Desk, web: WebHost
+) -> None:
+    web.status = 500
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
+    desk.ended("x")
+    waits = []
+    for _ in range(9):
+        assert desk.send(NO_MAIL) == [Delivered("webhook", "HTTPException: it answered 500")]
+        assert desk.send(NO_MAIL) == [], "not before its time"
+        (notice,) = desk.notices()
+        waits.append(round((notice[0].next_at - datetime.now(UTC)).total_seconds() / 60))
+        desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert desk.told()["waiting"] == 1
+    assert len({body for _, _, body in web.got}) == 1, "the receiver can tell that it is the same"
+    old = datetime.now(UTC) - alerts.KEPT
+    desk.write(update(AlertNotice).values(made_at=old, next_at=old))
+    desk.send(NO_MAIL)
+    assert desk.notices() == [], "given up"
+
+
+def test_a_clock_that_was_ahead_does_not_hold_a_notice_back(desk: Desk, web: WebHost) -> None:
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
+    desk.ended("x")
+    desk.write(update(AlertNotice).values(next_at=datetime.now(UTC) + timedelta(days=300)))
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+
+
+def test_one_channel_that_fails_does_not_hold_up_the_other(desk: Desk, web: WebHost) -> None:
+    desk.set(mail_to="ops@example.com", webhook_url=f"http://127.0.0.1:{web.port}/")
+    desk.ended("x")
+    sent = {each.channel: each.error for each in desk.send(NO_MAIL)}
+    assert sent["webhook"] is None
+    assert "smtp_host" in (sent["mail"] or "")
+    assert [row[0].channel for row in desk.notices()] == ["mail"]
+
+
+def test_a_wrong_password_is_told_without_it(
+    desk: Desk, mail: MailServer, mail_host: MailHost, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "wr0ng-word")
+    desk.set(mail_to="ops@example.com")
+    desk.ended("x")
+    (sent,) = desk.send(mail)
+    assert "SMTPAuthenticationError" in (sent.error or "")
+    assert "wr0ng" not in (sent.error or "")
+    desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
+    monkeypatch.setenv("MAIL_PASSWORD", "κωδικός")  # of which SMTP knows nothing
+    (sent,) = desk.send(mail)
+    assert "UnicodeEncodeError" in (sent.error or "")
+    assert "κωδικός" not in (sent.error or "")
+    assert mail_host.box.mails == []
+
+
+def test_a_mail_server_without_encryption_gets_no_password(
+    desk: Desk, mail_host: MailHost, monkeypatch: Any
+) -> None:
+    box = Mailbox()
+    plain = Controller(box, hostname="127.0.0.1", port=free_port())
+    plain.start()
+    port = plain.port
+    server = MailServer("127.0.0.1", port, "crm", "env:MAIL_PASSWORD", "starttls", "a@example.com")
+    desk.set(mail_to="ops@example.com")
+    desk.ended("x")
+    (sent,) = desk.send(server)
+    assert "STARTTLS" in (sent.error or "")
+    assert box.mails == []
+    desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
+    assert desk.send(MailServer("127.0.0.1", port, None, None, "off", "a@example.com"))[0] == (
+        Delivered("mail", None)
+    )
+    plain.stop()
+    assert len(box.mails) == 1
+
+
+@pytest.mark.parametrize("text", ["ops", "ops@", "a@example.com, b", "a@example.com\nBcc: x@y.com"])
+def test_what_is_no_mail_address_is_refused(desk: Desk, text: str) -> None:
+    with pytest.raises(InputError):
+        desk.set(mail_to=text)
+
+
+def test_without_an_alert_nobody_is_told_and_what_is_taken_away_is_not_sent(
+    desk: Desk, web: WebHost
+) -> None:
+    assert desk.ended("x") == []
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/", conflicts=5)
+    desk.ended("x")
+    desk.set(webhook_url="off", conflicts=0)
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+    assert web.got == []
+    assert desk.notices() == []
+    (alert,) = desk.office.all(select(SyncAlert))
+    assert alert[0].conflicts is alert[0].webhook_url is None
+
+
+def test_what_is_no_reference_is_not_kept(desk: Desk) -> None:
+    with pytest.raises(InputError) as caught:
+        desk.set(webhook_secret_ref="hunter2")
+    assert "hunter2" not in caught.value.message

@@ -1,0 +1,146 @@
+"""Two customers of one back office merged here: both partners stay, and nothing is doubled."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from crm_core.entities import Binding, ContactPoint, Customer, Transaction
+from crm_core.services.customer_merge import merge_customers
+from crm_core.services.customer_unmerge import unmerge_customers
+from crm_core.services.lookup import resolve_customer_id
+from crm_core.testing.front_office import BACKEND, FrontOffice
+from crm_core.testing.memory_office import MemoryOffice
+
+EMAIL = {"kind": "email", "value": "info@acme.example"}
+
+
+@pytest.fixture
+def office() -> MemoryOffice:
+    return MemoryOffice()
+
+
+@pytest.fixture
+def front(database: Any, system: Any, office: MemoryOffice) -> FrontOffice:
+    """A front office in step with a back office that holds Acme twice, each with an order."""
+    one = office.make("customer", {"name": "Acme", "kind": "company", "vat": "EL094014201"})
+    two = office.make(
+        "customer", {"name": "ACME Ltd", "kind": "company", "contact_points": [EMAIL]}
+    )
+    for partner in (one, two):
+        order(office, partner)
+    front = FrontOffice(database, system, office.connect)
+    front.accept()
+    return front
+
+
+def order(office: MemoryOffice, partner: str) -> str:
+    issued_on = date(2026, 3, 1).isoformat()
+    values = {"customer_ref": partner, "number": f"SO{partner}", "issued_on": issued_on}
+    return office.make("order", {**values, "total_amount": "10.00"})
+
+
+def ids(front: FrontOffice) -> tuple[UUID, UUID]:
+    customers = front.customers()
+    return customers["Acme"].id, customers["ACME Ltd"].id
+
+
+def merged(front: FrontOffice, **options: Any) -> tuple[UUID, UUID, UUID]:
+    keep, drop = ids(front)
+    merge = front.change(lambda uow: merge_customers(uow, keep, drop, **options).id)
+    return merge, keep, drop
+
+
+def owners(front: FrontOffice) -> list[UUID]:
+    return [row[0] for row in front.all(select(Transaction.customer_id))]
+
+
+def partners(office: MemoryOffice) -> dict[str, str]:
+    return {key: row["name"] for key, row in office.content()["customer"].items()}
+
+
+def test_runs_after_a_merge_double_nothing_and_flip_nothing(front, office):
+    _, keep, drop = merged(front)
+    before = partners(office)
+    for _ in range(3):
+        report = front.run()
+    assert partners(office) == before
+    assert front.count(Customer) == 2
+    assert owners(front) == [keep, keep]
+    survivor, dropped = front.customer(keep), front.customer(drop)
+    assert (survivor.name, survivor.archived_at) == ("Acme", None)
+    assert dropped.merged_into_id == keep
+    assert not any(report.counts["customer"].get(n) for n in ("created", "updated"))
+    writes = office.writes
+    front.run()
+    assert office.writes == writes
+
+
+def test_what_the_survivor_gained_goes_to_its_own_partner(front, office):
+    merged(front)
+    front.run()
+    content = office.content()["customer"]
+    assert [row["contact_points"] for row in content.values()] == [[EMAIL], [EMAIL]]
+
+
+def test_the_second_partner_no_longer_speaks_for_the_customer(front, office):
+    _, keep, _ = merged(front)
+    second = next(key for key, name in partners(office).items() if name == "ACME Ltd")
+    office.change("customer", second, {"name": "DO NOT USE", "archived": True})
+    front.run()
+    assert (front.customer(keep).name, front.customer(keep).archived_at) == ("Acme", None)
+    office.delete("customer", second)
+    front.run(entities=None)
+    assert front.customer(keep).archived_at is None
+    first = next(iter(partners(office)))
+    office.change("customer", first, {"name": "Acme Hellas"})
+    front.run()
+    assert front.customer(keep).name == "Acme Hellas"
+
+
+def test_documents_of_either_partner_come_to_the_survivor(front, office):
+    _, keep, drop = merged(front)
+    for partner in partners(office):
+        order(office, partner)
+    front.run()
+    assert owners(front) == [keep] * 4
+    for partner in partners(office):
+        found = front.change(lambda uow, key=partner: resolve_customer_id(uow, f"{BACKEND}:{key}"))
+        assert found == keep
+    assert front.change(lambda uow: resolve_customer_id(uow, str(drop))) == keep
+
+
+def test_undone_each_has_its_own_again_also_what_came_meanwhile(front, office):
+    merge, keep, drop = merged(front)
+    second = next(key for key, name in partners(office).items() if name == "ACME Ltd")
+    office.change("customer", second, {"note": "Pays late"})
+    order(office, second)
+    front.run()
+    assert owners(front) == [keep] * 3
+    assert front.customer(keep).note is None
+    left = front.change(lambda uow: [str(x) for x in unmerge_customers(uow, merge).left])
+    assert left == []
+    names = partners(office)
+    for _ in range(2):
+        front.run()
+    assert partners(office) == names
+    assert sorted(owners(front)) == sorted([keep, drop, drop])
+    assert (front.customer(drop).note, front.customer(drop).archived_at) == ("Pays late", None)
+    assert front.count(Customer) == 2
+    assert len(front.all(select(Binding.id).where(Binding.local_id == drop))) == 1
+    assert front.count(ContactPoint, ContactPoint.customer_id == drop) == 1
+
+
+def test_partners_merged_over_there_too_leave_one(front, office):
+    _, keep, _ = merged(front)
+    first, second = partners(office)
+    office.merge("customer", first, second)
+    front.run()
+    front.run()
+    assert front.customer(keep).archived_at is None
+    assert owners(front) == [keep, keep]
+    assert front.count(Customer) == 2

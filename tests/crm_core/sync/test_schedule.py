@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from crm_core.entities import SyncCursor, SyncRun
+from crm_core.errors import InputError
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.settings import set_setting
+from crm_core.sync import schedule as subject
+from crm_core.sync.schedule import due_turns, is_past, is_within, seconds_of, set_schedule, told
+
+FIVE = timedelta(minutes=5)
+
+
+@pytest.fixture(autouse=True)
+def _without_jitter(monkeypatch: Any) -> None:
+    monkeypatch.setattr(subject, "JITTER", 0)
+
+
+@pytest.fixture
+def set_(office: Any) -> Any:
+    def act(**changes: Any) -> None:
+        with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+            set_schedule(uow, "main", **changes)
+            uow.commit()
+
+    return act
+
+
+@pytest.fixture
+def turn(office: Any) -> Any:
+    def act(**options: Any) -> Any:
+        with unit_of_work(office.database, actor=office.actor) as uow:
+            turns = due_turns(uow, FIVE, **options)
+        assert len(turns) < 2
+        return turns[0] if turns else None
+
+    return act
+
+
+def pass_time(office: Any, by: timedelta) -> None:
+    """Have all that was done been done so much longer ago."""
+    write(office, SyncRun, started_at=by)
+    write(office, SyncCursor, began_at=by, swept_at=by)
+
+
+def write(office: Any, model: Any, **back: timedelta) -> None:
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        keys = [model.id] if model is SyncRun else [model.backend_id, model.entity]
+        for row in uow.execute(subject.select(*keys, *(getattr(model, n) for n in back))).all():
+            values = {n: v - by for n, by in back.items() if (v := getattr(row, n)) is not None}
+            where = [key == getattr(row, key.key) for key in keys]
+            uow.execute(
+                update(model)
+                .where(*where)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+        uow.commit()
+
+
+def test_without_a_schedule_all_of_it_runs_at_the_usual_interval(office: Any, turn: Any) -> None:
+    assert turn().left_out == frozenset()
+    assert turn().sweep
+    office.run()
+    assert turn() is None
+    pass_time(office, FIVE - timedelta(seconds=20))
+    assert turn() is None
+    pass_time(office, timedelta(seconds=20))
+    assert turn().left_out == frozenset()
+
+
+def test_an_interval_of_its_own_wins_over_the_usual_one(office: Any, turn: Any, set_: Any) -> None:
+    set_(every="1h")
+    office.run()
+    pass_time(office, FIVE)
+    assert turn() is None
+    pass_time(office, timedelta(hours=1))
+    assert turn() is not None
+
+
+def test_entities_have_intervals_of_their_own(office: Any, turn: Any, set_: Any) -> None:
+    set_(every="10m", entities=["customer=1m", "invoice=1h"])
+    office.run()
+    pass_time(office, timedelta(seconds=50))
+    assert turn() is None
+    pass_time(office, timedelta(seconds=20))
+    left_out = turn().left_out
+    assert "customer" not in left_out
+    assert {"invoice", "order", "tag"} <= left_out
+    office.run(left_out=left_out)
+    assert turn() is None
+    pass_time(office, timedelta(minutes=10))
+    assert turn().left_out == {"invoice"}
+    pass_time(office, timedelta(hours=1))
+    assert turn().left_out == frozenset()
+
+
+def test_what_is_left_out_is_neither_read_nor_written(office: Any) -> None:
+    office.run()
+    office.set("customers.csv", "c05", name="Νέο Όνομα")
+    office.set("tags.csv", "t1", name="Renamed")
+    before = office.state()
+    report = office.run(left_out={"customer", "tag"})
+    assert "customer" not in report.counts
+    assert office.state() == before
+    assert office.run().counts["customer"]["updated"] == 1
+
+
+def test_one_that_was_stopped_half_way_is_gone_on_with(office: Any, turn: Any, set_: Any) -> None:
+    set_(entities=["customer=1m"])
+    office.run()
+    write_sweep = update(SyncCursor).where(SyncCursor.entity == "invoice")
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        uow.execute(write_sweep.values(sweep_mark=datetime.now(UTC)))
+        uow.commit()
+    pass_time(office, timedelta(minutes=2))
+    assert {"customer", "invoice"} & turn().left_out == set()
+
+
+def test_what_is_gone_is_looked_for_at_its_own_interval(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    set_(sweep="1h")
+    assert turn().sweep
+    office.run()
+    pass_time(office, FIVE)
+    assert not turn().sweep
+    office.drop("tags.csv", "t1")
+    assert "vanished" not in office.run(sweep=False).counts["tag"]
+    pass_time(office, timedelta(hours=1))
+    assert turn().sweep
+    assert office.run(sweep=True).counts["tag"]["vanished"] == 1
+    pass_time(office, FIVE)
+    assert not turn().sweep
+
+
+def test_heavy_work_keeps_to_its_hours_in_the_companys_time_zone(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        set_setting(uow, "time_zone", "Asia/Tehran")  # 3:30 ahead of UTC
+        uow.commit()
+    here = datetime.now(UTC) + timedelta(hours=3, minutes=30)
+    around = [(here + timedelta(hours=h)).strftime("%H:00") for h in (-1, 2, 4)]
+    set_(heavy_hours=f"{around[0]}-{around[1]}")
+    assert turn().sweep
+    set_(heavy_hours=f"{around[1]}-{around[2]}")
+    assert not turn().sweep
+    set_(heavy_hours="default")
+    assert turn().sweep
+
+
+def test_paused_and_resumed(office: Any, turn: Any, set_: Any) -> None:
+    set_(is_paused=True)
+    assert turn() is None
+    assert turn(everything=True) is None
+    set_(is_paused=False)
+    assert turn() is not None
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
+def test_a_clock_that_jumps_does_not_stop_the_schedule(
+    office: Any, turn: Any, set_: Any, jump: timedelta
+) -> None:
+    set_(every="5m", entities=["customer=1m"], sweep="1h")
+    office.run()
+    assert turn() is None
+    pass_time(office, jump)
+    assert turn().left_out == frozenset()
+    assert turn().sweep
+
+
+def test_a_run_that_was_stopped_is_gone_on_with_at_once(office: Any, turn: Any) -> None:
+    office.run()
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        uow.execute(update(SyncRun).values(state="stopped"))
+        uow.execute(update(SyncCursor).values(began_at=None))
+        uow.commit()
+    assert turn() is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"every": "5"},
+        {"every": "1s"},
+        {"every": "40d"},
+        {"every": "-5m"},
+        {"sweep": "often"},
+        {"entities": ["unicorn=5m"]},
+        {"entities": ["customer"]},
+        {"entities": ["customer=x"]},
+        {"heavy_hours": "22-6"},
+        {"heavy_hours": "22:00-24:00"},
+        {"heavy_hours": "06:00-06:00"},
+        {"heavy_hours": ""},
+    ],
+)
+def test_what_will_not_do_is_refused(set_: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        set_(**changes)
+    assert caught.value.code == "core.sync.schedule"
+
+
+@given(st.integers(15, 30 * 86_400))
+def test_times_are_told_as_they_are_typed(seconds: int) -> None:
+    assert seconds_of(told(seconds)) == seconds
+
+
+@given(st.times(), st.times(), st.times())
+def test_the_hours_of_a_day_are_within_or_within_the_rest(a: time, b: time, moment: time) -> None:
+    a, b = a.replace(second=0, microsecond=0), b.replace(second=0, microsecond=0)
+    if a == b:
+        return
+    hours, rest = f"{a:%H:%M}-{b:%H:%M}", f"{b:%H:%M}-{a:%H:%M}"
+    assert is_within(hours, moment) != is_within(rest, moment)
+    assert is_within(hours, a)
+    assert not is_within(hours, b)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=4_000)), st.booleans())
+def test_how_long_ago_counts_in_both_directions(away: timedelta, is_ahead: bool) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    moment = now + away if is_ahead else now - away
+    assert is_past(moment, FIVE, now) == (away >= FIVE)
+    assert is_past(None, FIVE, now)
