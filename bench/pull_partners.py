@@ -28,7 +28,7 @@ import odoo_cluster
 from odoo_server import NoOdooError, OdooDatabase, find_server
 
 GOAL = 0.6
-PAGE = 500
+PAGE = 1_000
 PARTNERS_SQL = """
 INSERT INTO res_partner (name, display_name, active, is_company, type, lang, email, phone, street,
     city, zip, country_id, vat, ref, function, user_id, write_date, create_date, company_id)
@@ -77,10 +77,8 @@ def bare_loop(database: OdooDatabase) -> tuple[int, float]:
         How many there are, and the seconds it took.
     """
     from crm_odoo.backend import OdooBackend
-    from crm_odoo.settings import connection_settings
-    from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
 
-    transport = Listening(OdooRpcTransport(connection_settings(*_config(database))))
+    transport = Listening(transport_of(database))
     next(iter(OdooBackend(transport).pages("customer", since=None, after=None, size=1)))
     begin = time.perf_counter()
     done, last = 0, 0
@@ -100,8 +98,8 @@ def bare_loop(database: OdooDatabase) -> tuple[int, float]:
         last = page[-1]["id"]
 
 
-def pull(database: OdooDatabase, path: Path) -> dict[str, Any]:
-    """Pull the customers into a new SQLite file and return the stages' times."""
+def opened_database(path: Path) -> tuple[Any, Any]:
+    """Return a new SQLite database and the record of a backend in it."""
     from crm_core.access import system_actor
     from crm_core.entities import Backend
     from crm_core.ids import new_id
@@ -109,7 +107,6 @@ def pull(database: OdooDatabase, path: Path) -> dict[str, Any]:
     from crm_core.persistence.migrate import upgrade
     from crm_core.persistence.unit_of_work import unit_of_work
     from crm_core.services.relationships import seed_relationship_types
-    from crm_core.sync.engine import run
 
     target = Database(f"sqlite:///{path}")
     upgrade(target)
@@ -126,11 +123,27 @@ def pull(database: OdooDatabase, path: Path) -> dict[str, Any]:
             )
         )
         uow.commit()
+    return target, backend
+
+
+def pull(database: OdooDatabase, path: Path) -> dict[str, Any]:
+    """Pull the customers into a new SQLite file and return the stages' times."""
+    from crm_core.sync.engine import run
+
+    target, backend = opened_database(path)
     remote = _opened(database)
     run(target, backend, remote, entities=["user", "tag"])
     report = run(target, backend, remote, entities=["customer"], page_size=PAGE)
     assert report.state == "done", report.warnings
     return {"stages": report.stages, "created": report.counts["customer"]["created"]}
+
+
+def transport_of(database: OdooDatabase) -> Any:
+    """Return a connection as the user who only reads."""
+    from crm_odoo.settings import connection_settings
+    from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
+
+    return OdooRpcTransport(connection_settings(*_config(database)))
 
 
 def _opened(database: OdooDatabase) -> Any:

@@ -266,7 +266,9 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     from crm_core.entities.sync import Backend
     from crm_core.services.backends import list_backends
     from crm_core.sync.permit import permit_of
+    from crm_core.sync.schedule import interval_of
 
+    usual = timedelta(minutes=application.config.sync_minutes)
     backends = list_backends(uow)
     if not backends:
         yield Finding("backends", OK, "None is set up.", "crm backend add odoo NAME --help")
@@ -274,7 +276,7 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
         name = f"backend {backend['name']}"
         yield from _guarded(name, lambda b=backend, n=name: _access(application, b, n))  # type: ignore[misc]
         if backend["is_enabled"]:
-            yield from _freshness(application, backend, name, uow.now)
+            yield from _freshness(backend, name, uow.now, interval_of(uow, backend["id"], usual))
         else:
             yield Finding(name, OK, "Switched off.")
         if backend["set_aside"]:
@@ -301,10 +303,9 @@ def _access(application: Application, backend: dict[str, Any], name: str) -> Ite
 
 
 def _freshness(
-    application: Application, backend: dict[str, Any], name: str, now: datetime
+    backend: dict[str, Any], name: str, now: datetime, interval: timedelta | None
 ) -> Iterator[Finding]:
     run = f"crm sync run {backend['name']}"
-    late = timedelta(minutes=application.config.sync_minutes * MISSED_RUNS)
     succeeded = backend["succeeded_at"]
     if backend["running_by"]:
         yield Finding(name, OK, f"A run is under way ({backend['running_by']}).")
@@ -312,7 +313,10 @@ def _freshness(
         yield Finding(name, WARN, "It has never been run.", run)
     elif backend["run_state"] == "failed":
         yield Finding(name, FAIL, f"The last run failed: {backend['message']}", run)
-    elif succeeded is not None and now - succeeded > late:
+    elif interval is None:
+        advice = f"crm sync schedule {backend['name']} --resume"
+        yield Finding(name, OK, f"Paused; the last run is {backend['run_state']}.", advice)
+    elif succeeded is not None and now - succeeded > interval * MISSED_RUNS:
         message = f"The last run ended {succeeded:%Y-%m-%d %H:%M} UTC."
         yield Finding(name, WARN, message, f"Is crm worker running? Else: {run}")
     else:

@@ -45,7 +45,7 @@ from crm_odoo.writing.finder import Finder
 from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
-ID_BATCH = 20_000
+ID_BATCH = 50_000
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -164,8 +164,7 @@ class OdooBackend:
         """Return tags with their customers: adding one from the tag's side touches no customer."""
         if entity != "customer":
             return []
-        tags = self._records.search("res.partner.category", [])
-        rows = self._records.read_readable("res.partner.category", tags, ["partner_ids"])
+        rows = self._records.rows("res.partner.category", [], ["partner_ids"])
         members = {str(row["id"]): [str(partner) for partner in row["partner_ids"]] for row in rows}
         return [LinkSet("tag_refs", members)]
 

@@ -101,6 +101,7 @@ _ENTITY_COLUMNS = {
     "waiting": "Waiting",
     "conflicts": "Conflicts",
     "aside": "Set aside",
+    "held": "Held",
 }
 _SET_ASIDE_COLUMNS = {
     "entity": "Entity",

@@ -30,7 +30,8 @@ BEGINNINGS = 16_384
 class Entry(NamedTuple):
     """What the index needs to know of a customer.
 
-    ``contacts`` holds ``(kind, value, normalized)`` of each contact point.
+    ``contacts`` holds ``(kind, value, normalized)`` of each contact point, ``former`` the
+    ``(name, reference, vat)`` of each customer that was merged into this one.
     """
 
     customer_id: UUID
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
     vat: str | None
     is_archived: bool = False
     contacts: Sequence[tuple[str, str, str | None]] = ()
+    former: Sequence[tuple[str, str | None, str | None]] = ()
 
 
 def row_of(entry: Entry) -> dict[str, Any]:
@@ -67,9 +69,9 @@ def spaced(words: Iterable[str]) -> str:
 
 
 def _words(entry: Entry) -> Iterable[str]:
-    yield from tokens(entry.name)
-    for code in (entry.reference, entry.vat):
-        if code:
+    for name, *codes in ((entry.name, entry.reference, entry.vat), *entry.former):
+        yield from tokens(name)
+        for code in filter(None, codes):
             yield from code_words(code)
     for contact in entry.contacts:
         yield contact_word(*contact)

@@ -26,14 +26,14 @@ class Limits:
 
     calls_per_second: float | None = None
     connections: int = 1
-    page_size: int = 500
+    page_size: int = 1_000
     batch_size: int = 500
 
 
 GENERAL_OPTIONS = (
     BackendOption("calls_per_second", "Most calls a second (0.1 to 1000)", required=False),
     BackendOption("connections", "Connections used at once (1 to 16)", required=False),
-    BackendOption("page_size", "Records read at a time (10 to 5000), else 500", required=False),
+    BackendOption("page_size", "Records read at a time (10 to 5000), else 1000", required=False),
     BackendOption("batch_size", "Records written at a time (10 to 2000), else 500", required=False),
 )
 """Options of every backend beside those of its type; its factory finds them in ``config`` too."""

@@ -23,6 +23,7 @@ from crm_core.normalize import PHONE_KINDS
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.import_spool import ImportSpool
+from crm_core.services.lookup import survivors
 
 MATCH_KEYS = ("reference", "vat", "email")
 DEFAULT_KIND = "company"
@@ -183,7 +184,9 @@ class Matcher:
             ids.update(self._ids(select(Customer.id), getattr(Customer, key), wanted[key]))
         emails = select(ContactPoint.customer_id).where(ContactPoint.kind == "email")
         ids.update(self._ids(emails, ContactPoint.normalized, wanted["email"]))
-        self._load_candidates(ids)
+        into = survivors(self.uow, ids)
+        self._load_candidates({into.get(key, key) for key in ids})
+        self._load_former(into)
 
     def _ids(self, statement: Any, column: Any, values: set[str]) -> Iterator[UUID]:
         for some in chunked(sorted(values), PARAMETERS):
@@ -201,6 +204,16 @@ class Matcher:
             ):
                 self._known[row.id] = candidate = self._candidate(row, points[row.id])
                 self._add(candidate, row.name)
+
+    def _load_former(self, into: dict[UUID, UUID]) -> None:
+        """Let what merged customers were known by mean the survivors."""
+        columns = (Customer.id, Customer.name, Customer.reference, Customer.vat)
+        for some in chunked(sorted(into), PARAMETERS):
+            for row in self.uow.execute(select(*columns).where(Customer.id.in_(some))):
+                survivor = self._known.get(into[row.id])
+                for key in ("reference", "vat", "name"):
+                    if survivor is not None and getattr(row, key):
+                        self._index[key, getattr(row, key)].append(survivor)
 
     def _candidate(self, row: Any, points: Sequence[Any]) -> Candidate:
         emails = [p.normalized for p in points if p.kind == "email" and p.normalized]

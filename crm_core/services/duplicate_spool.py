@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import orjson
@@ -105,5 +105,6 @@ class DuplicateSpool:
     def _recall(self, place: int) -> Features:
         statement = "SELECT features FROM record WHERE place = ?"
         [(told,)] = self._connection.execute(statement, (place,)).fetchall()
-        values = (tuple(each) if isinstance(each, list) else each for each in orjson.loads(told))
-        return Features(**dict(zip(_NAMES, values, strict=True)))
+        values: dict[str, Any] = dict(zip(_NAMES, orjson.loads(told), strict=True))
+        listed = {name: tuple(each) for name, each in values.items() if isinstance(each, list)}
+        return Features(**{**values, **listed})

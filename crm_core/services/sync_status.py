@@ -12,12 +12,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DataError
 
 from crm_core.entities.conflict import Conflict, ConflictState
+from crm_core.entities.hold import SyncHold
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent
 from crm_core.entities.schedule import AlertNotice
 from crm_core.entities.sync import SYNC_VIEW, Binding, DeadLetter, PushItem, SyncCursor, SyncRun
 from crm_core.persistence.unit_of_work import UnitOfWork
 
-STANDING = ("waiting", "unwritten", "set_aside", "conflicts")
+STANDING = ("waiting", "unwritten", "set_aside", "conflicts", "held")
 READ = ("created", "updated", "unchanged", "set_aside")
 LOOKED_BACK = 50
 """Runs among which an entity's last one is looked for."""
@@ -27,7 +28,7 @@ def standing_counts(uow: UnitOfWork) -> dict[tuple[UUID, str], dict[str, int]]:
     """Return by backend and entity what waits or is left to people.
 
     ``waiting`` to be written, ``unwritten`` since it could not be, ``set_aside`` since it could not
-    be read, ``conflicts`` that are open.
+    be read, ``conflicts`` that are open, ``held`` until a person has said what it is over there.
     """
     uow.actor.require(SYNC_VIEW)
     found: dict[tuple[UUID, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(STANDING, 0))
@@ -37,6 +38,7 @@ def standing_counts(uow: UnitOfWork) -> dict[tuple[UUID, str], dict[str, int]]:
     for name, model, where in (
         ("set_aside", DeadLetter, ()),
         ("conflicts", Conflict, (Conflict.state == ConflictState.OPEN.value,)),
+        ("held", SyncHold, ()),
     ):
         columns: Any = (model.backend_id, model.entity)
         statement = select(*columns, func.count().label("n")).where(*where).group_by(*columns)

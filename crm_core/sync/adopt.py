@@ -5,17 +5,19 @@ After an older backup is restored there are such that this database does not kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
+from crm_core.entities.customer import Customer
 from crm_core.entities.sync import Binding, BindingState
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import insert_rows
+from crm_core.persistence.bulk import insert_rows, select_in
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
-from crm_core.sync.bindings import bound_records
-from crm_core.sync.context import SyncContext
+from crm_core.sync.bindings import bound_records, read_again_later, rebind
+from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import RemotePage, WritableBackend
-from crm_core.sync.tell import tell
+from crm_core.sync.tell import Told, tell
 
 NamedPage = tuple[RemotePage, Mapping[str, str]]
 """A page, and the names of ours that its records go by."""
@@ -46,7 +48,8 @@ def named_pages(
 def adopt(context: SyncContext, entity: str, page: NamedPage) -> RemotePage:
     """Bind what is not bound yet but goes by the name of a record here; return the page.
 
-    Nothing counts as agreed on for it, so both sides are merged field by field.
+    For one that was not bound at all nothing counts as agreed on, so both sides are merged field by
+    field. One that was bound to another record has followed its name to whichever took that in.
     """
     head = f"{context.prefix}{entity}_"
     names = {key: name for key, name in page[1].items() if name.startswith(head)}
@@ -59,33 +62,58 @@ def adopt(context: SyncContext, entity: str, page: NamedPage) -> RemotePage:
             for key, name in names.items()
             if key not in known and (local_id := _key(name.removeprefix(head))) is not None
         }
-        told = tell(context, uow, entity, list(meant)) if meant else {}
-    free = [key for key, each in told.items() if each.bound is None]
-    if not free:
+        told = _those_here(context, uow, entity, list(meant)) if meant else {}
+    if not told:
         return page[0]
     with context.writing() as uow:
         lock.renew(uow, context.backend_id, context.token)
-        insert_rows(
-            uow.connection(),
-            Binding,
-            [
-                {
-                    "id": new_id(),
-                    "backend_id": context.backend_id,
-                    "entity": entity,
-                    "remote_id": meant[local_id],
-                    "local_id": local_id,
-                    "state": BindingState.ACTIVE.value,
-                    "digest": b"",
-                    "snapshot": {},
-                    "synced_at": uow.now,
-                }
-                for local_id in free
-            ],
+        _bind(
+            context, uow, entity, {meant[key]: key for key, each in told.items() if not each.bound}
         )
+        moved = {key: each.bound for key, each in told.items() if each.bound}
+        for local_id, bound in moved.items():
+            rebind(uow, bound, meant[local_id])
+        if entity == "customer":
+            read_again_later(uow, context.backend_id, {key: meant[key] for key in moved})
         uow.commit()
-    context.counts[entity]["adopted"] += len(free)
+    context.counts[entity]["adopted"] += len(told)
     return page[0]
+
+
+def _those_here(
+    context: SyncContext, uow: UnitOfWork, entity: str, ids: Sequence[UUID]
+) -> dict[UUID, Told]:
+    """Return which of these are here, but for those that went into another here."""
+    merged: set[UUID] = set()
+    if entity == "customer":
+        columns = ("id", "merged_into_id")
+        rows = select_in(uow.connection(), Customer, "id", ids, *columns)
+        merged = {row.id for row in rows if row.merged_into_id is not None}
+    told = tell(context, uow, entity, [each for each in ids if each not in merged])
+    return {key: each for key, each in told.items() if each.bound is None or _moves(each.bound)}
+
+
+def _moves(bound: Bound) -> bool:
+    """Return whether a binding may follow its name: names move where records are merged."""
+    return bound.state in (BindingState.ACTIVE, BindingState.ARCHIVED, BindingState.DELETED)
+
+
+def _bind(context: SyncContext, uow: UnitOfWork, entity: str, found: Mapping[str, UUID]) -> None:
+    rows = [
+        {
+            "id": new_id(),
+            "backend_id": context.backend_id,
+            "entity": entity,
+            "remote_id": remote_id,
+            "local_id": local_id,
+            "state": BindingState.ACTIVE.value,
+            "digest": b"",
+            "snapshot": {},
+            "synced_at": uow.now,
+        }
+        for remote_id, local_id in found.items()
+    ]
+    insert_rows(uow.connection(), Binding, rows)
 
 
 def _key(digits: str) -> UUID | None:

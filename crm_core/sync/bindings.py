@@ -333,6 +333,19 @@ def set_state(
         )
 
 
+def rebind(uow: UnitOfWork, bound: Bound, remote_id: str) -> None:
+    """Bind a record to the one that took its own in over there.
+
+    What that one has otherwise is then a change made over there.
+    """
+    uow.execute(
+        update(Binding)
+        .where(Binding.id == bound.binding_id)
+        .values(remote_id=remote_id, state=BindingState.ACTIVE.value, digest=b"", synced_at=uow.now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def followed_ids(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
     """Return the remote ids of all records that are bound and not known to be gone."""
     rows = uow.execute(

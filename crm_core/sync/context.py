@@ -184,6 +184,8 @@ class SyncContext:
     """How all records of a plugin's entity are listed, to tell a backend of them once."""
     is_merging: bool = False
     """Whether the remote is written to, so that both sides' changes are merged by field."""
+    writes: bool = False
+    """Whether this run may write to the remote."""
     masters: Mapping[str, str] = field(default_factory=dict)
     """``entity.field`` to its master (``crm_core.sync.masters``), where it is not the default."""
     prefix: str = ""
@@ -202,6 +204,8 @@ class SyncContext:
     """Asked after each page, batch and step: whether to end here and leave the rest."""
     batch_size: int = BATCH_SIZE
     """Records that are written to the remote at a time."""
+    moved: dict[UUID, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    """What this run took from a customer and gave to another: entity and remote id."""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     warnings: list[str] = field(default_factory=list)
     set_aside: set[str] = field(default_factory=set)

@@ -32,11 +32,11 @@ def check_cursors(context: SyncContext, entities: Collection[str], latest: datet
     columns = (SyncCursor.mark, SyncCursor.sweep_mark, SyncCursor.refreshed_at)
     for entity in sorted(entities):
         statement = select(*columns).where(*_of(context, entity))
-        try:
-            with context.reading() as uow:
+        with context.reading() as uow:
+            try:
                 found = uow.execute(statement).first()
-        except (ValueError, DataError):
-            _refuse(context, entity, "cannot be read: it is no moment")
+            except (ValueError, DataError):
+                _refuse(context, entity, "cannot be read: it is no moment")
         for mark in (found.mark, found.sweep_mark) if found else ():
             if mark is not None and mark > latest:
                 _refuse(

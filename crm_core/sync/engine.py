@@ -45,7 +45,7 @@ from crm_core.sync.tell import TELLERS
 from crm_hooks.contributions import SyncableEntity
 
 log = structlog.get_logger(__name__)
-PAGE_SIZE = 500
+PAGE_SIZE = 1_000
 OVERLAP = timedelta(minutes=10)
 """Longer than the remote's longest transaction: rows bear the moment it began, not its commit."""
 

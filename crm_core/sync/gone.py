@@ -27,7 +27,13 @@ from crm_core.services.customer_merge import merge_customers
 from crm_core.services.holds import hold
 from crm_core.sync import lock
 from crm_core.sync.batch import apply_page
-from crm_core.sync.bindings import MOVED, bound_records, read_again_later, set_state
+from crm_core.sync.bindings import (
+    MOVED,
+    bound_records,
+    read_again_later,
+    rebind,
+    set_state,
+)
 from crm_core.sync.conflicts import forget_conflicts
 from crm_core.sync.context import GONE, Bound, SyncContext
 from crm_core.sync.failpoints import reach
@@ -150,9 +156,11 @@ def _merge(
         if key not in left:
             continue
         bound = left.pop(key)
+        # Merging partners in the ERP moves what hangs on them without touching it.
+        read_again_later(uow, context.backend_id, {bound.local_id: survivor})
         there = bound_records(uow, context.backend_id, "customer", [survivor]).get(survivor)
         if there is None:
-            _rebind(uow, bound, survivor)
+            rebind(uow, bound, survivor)
         else:
             set_state(uow, context.backend_id, "customer", [key], BindingState.DELETED.value)
             _merge_here(context, uow, key, bound, there.local_id, survivor)
@@ -228,8 +236,8 @@ def _suspicion(
 
 def _suspect(context: SyncContext, uow: UnitOfWork, gone: Gone) -> None:
     """Note what hung on deleted customers: where it is told to be next shows a merge."""
-    traces: dict[UUID, list[tuple[str, str]]] = {}
     owners = [each.local_id for each in gone.values()]
+    traces = {each: context.moved[each][:TRACES] for each in owners if each in context.moved}
     for chunk in chunked(owners, PARAMETERS):
         for model, local_id, customer_id in _HANGING:
             rows = uow.execute(

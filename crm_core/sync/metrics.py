@@ -30,6 +30,7 @@ _STANDING = {
     "unwritten": ("crm_sync_unwritten", "Records set aside that could not be written"),
     "set_aside": ("crm_sync_set_aside", "Records set aside that could not be read"),
     "conflicts": ("crm_sync_open_conflicts", "Fields that wait for a person's decision"),
+    "held": ("crm_sync_held", "Records left alone until a person says what they are there"),
 }
 
 

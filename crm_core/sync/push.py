@@ -64,6 +64,11 @@ class Push:
         for chunk in chunked(later, self.size):
             self._write(entity, chunk, last=True)
 
+    def link_known(self, entity: str) -> None:
+        """Link what waits and is there already, where nothing may be written."""
+        for chunk in self._chunks(entity):
+            self._batch(entity, chunk).link_known()
+
     def _chunks(self, entity: str) -> Iterator[list[Waiting]]:
         context, after = self.context, None
         if context.dry_run and entity in context.listers:

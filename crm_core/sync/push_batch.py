@@ -113,6 +113,18 @@ class PushBatch:
         self._make([key for key in self._unbound() if key not in waiting | self.failed.keys()])
         return waiting
 
+    def link_known(self) -> None:
+        """Link what is there already, and write nothing: the next sweep would take it for new."""
+        self.read()
+        matches = self.matches(self._unbound())
+        taken = self._taken(matches)
+        found = {}
+        for key, several in matches.items():
+            if len(several) == 1 and several[0].remote_id not in taken:
+                found[key] = several[0]
+                taken.add(several[0].remote_id)
+        self.link(found)
+
     def run_for_customers(self) -> dict[UUID, tuple[str, str, str]]:
         """Write addresses; return what failed by the customer that it belongs to."""
         if not self.items:
@@ -369,7 +381,8 @@ class PushBatch:
         reach("push.linked")
         apply_page(self.context, self.entity, page)
         self.read()
-        self._send([key for key in found if self._is_bound(key) and self._differences(key)])
+        if self.context.writes:
+            self._send([key for key in found if self._is_bound(key) and self._differences(key)])
 
     def _create(self, keys: Sequence[UUID]) -> None:
         if not keys:

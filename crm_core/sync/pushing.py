@@ -41,7 +41,10 @@ class Pushing:
     def push(self, entity: str) -> None:
         """Write an entity; a dry run counts also what may not be written yet."""
         context = self.context
-        if not ((self.permit.writes or context.dry_run) and self._is_writable(entity)):
+        if not ((self.permit.is_accepted or context.dry_run) and self._is_writable(entity)):
+            return
+        if not (context.writes or context.dry_run):
+            self._push.link_known(entity)
             return
         if entity in context.listers and not context.dry_run:
             with context.writing() as uow:
@@ -83,7 +86,7 @@ def pushing_for(
         installation = load_settings(uow).installation_id or str(context.backend_id)
         context.prefix = f"crm_{installation.replace('-', '')}."
         context.is_merging = permit.is_accepted
-        context.is_reconciling = permit.is_reconciling
+        context.is_reconciling, context.writes = permit.is_reconciling, permit.writes
     if permit.writes and not context.dry_run:
         with context.writing() as uow:
             before, limit = (None, None) if retry else (uow.now - RETRY_AFTER, RETRIES)

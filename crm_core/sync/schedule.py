@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -200,6 +201,16 @@ def schedule_of(uow: UnitOfWork, name: str, default: timedelta) -> dict[str, Any
         "sweep": told(plan.sweep_seconds) or None,
         "heavy_hours": plan.heavy_hours,
     }
+
+
+def interval_of(uow: UnitOfWork, backend_id: UUID, default: timedelta) -> timedelta | None:
+    """Return the time between two runs of a backend; None for one that is paused."""
+    plan = uow.find(SyncSchedule, backend_id)
+    if plan is None:
+        return default
+    seconds = plan.every_seconds
+    usual = timedelta(seconds=seconds) if seconds else default
+    return None if plan.is_paused else usual
 
 
 def _entities(

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.managers import BaseManager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
+from crm_core.errors import CrmError
 from crm_core.testing.memory_backend import Door, MemoryBackend
 
-_KEY = b"tests"
-
-
-class _Far(BaseManager):
-    """Calls the office's one door over a local socket."""
-
-
-_Far.register("office")
+_AWAY = (EOFError, OSError)
 
 
 @contextmanager
@@ -27,21 +21,49 @@ def served(office: Door, socket: Path) -> Iterator[None]:
 
     A call whose caller dies is done to its end, as by a server whose reply is lost.
     """
+    listener = Listener(str(socket), "AF_UNIX")
 
-    class Near(BaseManager):
-        """The same, on this side."""
+    def accept() -> None:
+        with suppress(*_AWAY):
+            while True:
+                caller = listener.accept()
+                threading.Thread(target=_answer, args=(office, caller), daemon=True).start()
 
-    Near.register("office", callable=lambda: office, exposed=["ask"])
-    server = Near(address=str(socket), authkey=_KEY).get_server()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
     try:
         yield
     finally:
-        server.stop_event.set()  # type: ignore[attr-defined]
+        with suppress(*_AWAY):
+            Client(str(socket), "AF_UNIX").close()  # wakes the one that waits for callers
+        listener.close()
 
 
 def connect_to(socket: Path) -> MemoryBackend:
     """Return a connection to an office that another process serves."""
-    manager: Any = _Far(address=str(socket), authkey=_KEY)
-    manager.connect()
-    return MemoryBackend(manager.office())
+    return MemoryBackend(_FarDoor(Client(str(socket), "AF_UNIX")))
+
+
+class _FarDoor:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        with self._lock:
+            self._connection.send((method, arguments))
+            answer, error = self._connection.recv()
+        if error is not None:
+            kind, message, code, details = error
+            raise kind(message, code=code, details=details)
+        return answer
+
+
+def _answer(office: Door, caller: Connection[Any, Any]) -> None:
+    with suppress(*_AWAY):
+        while True:
+            method, arguments = caller.recv()
+            try:
+                told = (office.ask(method, *arguments), None)
+            except CrmError as error:
+                told = (None, (type(error), error.message, error.code, dict(error.details)))
+            caller.send(told)

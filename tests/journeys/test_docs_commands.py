@@ -70,7 +70,7 @@ def typed(text: str, folder: Path, environment: dict[str, str]) -> subprocess.Co
     )
 
 
-@pytest.mark.parametrize("document", ["admins.md", "plugins.md", "connectors.md"])
+@pytest.mark.parametrize("document", ["admins.md", "plugins.md", "connectors.md", "operations.md"])
 def test_every_command_can_be_typed(document, environment, tmp_path):
     folder = tmp_path / "office"
     folder.mkdir()

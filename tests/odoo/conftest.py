@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from crm_core.testing.faulty_proxy import FaultyProxy
 from crm_odoo.backend import OdooBackend
-from cutting_proxy import CuttingProxy
 from odoo_drafts import opened
 from odoo_rpc import OdooAdmin
 from odoo_server import NoOdooError, OdooDatabase, OdooServer, find_server
@@ -72,9 +72,9 @@ def stopped_odoo(odoo_server: OdooServer) -> Iterator[OdooServer]:
 
 
 @pytest.fixture
-def cutting_proxy(odoo_server: OdooServer) -> Iterator[CuttingProxy]:
-    """A proxy before the server that loses replies when told to; use its ``url``."""
-    with CuttingProxy(odoo_server.url) as proxy:
+def faulty_proxy(odoo_server: OdooServer) -> Iterator[FaultyProxy]:
+    """A proxy before the server that spoils answers when told to; use its ``url``."""
+    with FaultyProxy(odoo_server.url) as proxy:
         yield proxy
 
 

@@ -18,6 +18,7 @@ from crm_core.entities import Address, Customer
 from crm_core.errors import RetryableSyncError
 from crm_core.persistence.database import Database
 from crm_core.services.relationships import relate_customers
+from crm_core.testing.faulty_proxy import lost_reply
 from crm_core.testing.front_office import FrontOffice
 from crm_odoo.settings import open_backend
 
@@ -67,14 +68,14 @@ def partners(admin: Any, name: str) -> list[dict[str, Any]]:
 
 
 def test_a_create_whose_reply_is_lost_makes_one_partner(
-    office: FrontOffice, options: dict[str, str], fresh_odoo_db: Any, admin: Any, cutting_proxy: Any
+    office: FrontOffice, options: dict[str, str], fresh_odoo_db: Any, admin: Any, faulty_proxy: Any
 ) -> None:
     customer_id = office.create("Lost Reply")
-    through = {**options, "url": cutting_proxy.url}
-    cutting_proxy.cut_reply('"res.partner", "load"')
+    through = {**options, "url": faulty_proxy.url}
+    faulty_proxy.spoil('"res.partner", "load"', lost_reply)
     with pytest.raises(RetryableSyncError):
         office.run(open_backend(through, fresh_odoo_db.writer.secret))
-    assert cutting_proxy.cuts == 1
+    assert faulty_proxy.spoilt == 1
     assert len(partners(admin, "Lost Reply")) == 1, "the server had worked"
 
     report = office.run()
@@ -86,13 +87,13 @@ def test_a_create_whose_reply_is_lost_makes_one_partner(
 
 
 def test_an_update_whose_reply_is_lost_is_done_once(
-    office: FrontOffice, options: dict[str, str], fresh_odoo_db: Any, admin: Any, cutting_proxy: Any
+    office: FrontOffice, options: dict[str, str], fresh_odoo_db: Any, admin: Any, faulty_proxy: Any
 ) -> None:
     customer_id = office.create("Lost Update")
     office.run()
     office.edit(customer_id, note="the new note")
-    cutting_proxy.cut_reply('"res.partner", "write"')
-    through = {**options, "url": cutting_proxy.url}
+    faulty_proxy.spoil('"res.partner", "write"', lost_reply)
+    through = {**options, "url": faulty_proxy.url}
     with pytest.raises(RetryableSyncError):
         office.run(open_backend(through, fresh_odoo_db.writer.secret))
     report = office.run()

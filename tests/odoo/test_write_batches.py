@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from crm_core.errors import RetryableSyncError
+from crm_core.testing.faulty_proxy import lost_reply
 from odoo_drafts import MODULE, address, customer, edit, external_id, made, opened, read_one
 
 NO_SUCH_USER = "999999"
@@ -122,15 +123,15 @@ def test_four_at_once_make_one(shop, partners):
     assert [len(partners(f"Race {n}")) for n in range(5)] == [1] * 5
 
 
-def test_a_lost_reply_makes_nothing_twice(shop, partners, cutting_proxy):
+def test_a_lost_reply_makes_nothing_twice(shop, partners, faulty_proxy):
     drafts = [customer(f"lost{n}", f"Lost {n}") for n in range(3)]
-    backend = opened(shop, shop.writer, url=cutting_proxy.url)
+    backend = opened(shop, shop.writer, url=faulty_proxy.url)
     backend.writable("customer")
-    cutting_proxy.cut_reply('"load"')
+    faulty_proxy.spoil('"load"', lost_reply)
     with pytest.raises(RetryableSyncError) as caught:
         backend.create("customer", drafts)
     assert caught.value.details["outcome"] == "unknown"
-    assert cutting_proxy.cuts == 1
+    assert faulty_proxy.spoilt == 1
     there = partners("Lost 0")
     assert len(there) == 1
     ids = made(backend, "customer", *drafts)
@@ -139,12 +140,12 @@ def test_a_lost_reply_makes_nothing_twice(shop, partners, cutting_proxy):
     backend.close()
 
 
-def test_a_lost_reply_to_a_change_is_told_and_can_be_repeated(shop, backend, cutting_proxy):
+def test_a_lost_reply_to_a_change_is_told_and_can_be_repeated(shop, backend, faulty_proxy):
     ids = made(backend, "customer", *[customer(f"change{n}") for n in range(3)])
     edits = [edit(remote_id, job_title="changed") for remote_id in ids]
-    through = opened(shop, shop.writer, url=cutting_proxy.url)
+    through = opened(shop, shop.writer, url=faulty_proxy.url)
     through.writable("customer")
-    cutting_proxy.cut_reply('"write"')
+    faulty_proxy.spoil('"write"', lost_reply)
     with pytest.raises(RetryableSyncError):
         through.update("customer", edits)
     assert [answer.remote_id for answer in through.update("customer", edits)] == ids

@@ -64,6 +64,7 @@ class AddressApplier:
             audits.append(_audit(context, row, old))
             if old is not None and old["customer_id"] != target.customer_id:
                 left[old["customer_id"]] = change.remote_id
+                context.moved[old["customer_id"]].append(("address", change.remote_id))
             applied.local_ids[change.remote_id] = row["id"]
         insert_rows(connection, Address, new)
         update_rows(connection, Address, known)

@@ -276,6 +276,9 @@ def _end_ties(
         for customer_id, ref in former.items()
         if ref in targets
     }
+    for change in changes:
+        if change.bound and (ref := former.get(change.bound.local_id)) in targets:
+            context.moved[targets[ref].customer_id].append(("customer", change.remote_id))
     for chunk in chunked(former, PARAMETERS):
         for tie in uow.scalars(
             select(Relationship).where(

@@ -113,12 +113,27 @@ class DocumentApplier:
             (known if change.bound else new).append(row)
             taken.append(change)
             applied.local_ids[change.remote_id] = row["id"]
+        self._note_moves(context, uow, known, taken)
         insert_rows(uow.connection(), Transaction, new)
         update_rows(uow.connection(), Transaction, known)
         _replace_lines(context, uow, taken, applied)
         self._replace_links(context, uow, taken, applied)
         _activate_customers(uow, [*new, *known])
         return applied
+
+    def _note_moves(
+        self,
+        context: SyncContext,
+        uow: UnitOfWork,
+        known: Sequence[dict[str, Any]],
+        taken: Sequence[Change],
+    ) -> None:
+        """Note documents that become another customer's: they tell of customers merged there."""
+        keys = {change.bound.local_id: change.remote_id for change in taken if change.bound}
+        owners = {row["id"]: row["customer_id"] for row in known}
+        for row in select_in(uow.connection(), Transaction, "id", owners, "id", "customer_id"):
+            if row.customer_id != owners[row.id]:
+                context.moved[row.customer_id].append((self.entity, keys[row.id]))
 
     def vanish(
         self, context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID], fate: str

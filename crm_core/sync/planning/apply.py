@@ -24,7 +24,7 @@ from crm_core.services.holds import hold, release
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import SyncContext
-from crm_core.sync.permit import Permit, accept_plan, permit_of, plan_was_shown
+from crm_core.sync.permit import accept_plan, permit_of, plan_was_shown
 from crm_core.sync.planning.addresses import bind_addresses
 from crm_core.sync.planning.make import can_make, head_of
 from crm_core.sync.planning.plan import PlanHead, PlanRow, Settled, Side, keys_of, state_of
@@ -57,7 +57,7 @@ class PlanReport:
     is_dry_run: bool = False
 
 
-def check_head(context: SyncContext, backend: Backend, head: PlanHead) -> Permit:
+def check_head(context: SyncContext, backend: Backend, head: PlanHead) -> None:
     """Make sure that a plan is of this backend and database, and that it may be applied here.
 
     Raises:
@@ -77,7 +77,6 @@ def check_head(context: SyncContext, backend: Backend, head: PlanHead) -> Permit
         )
     if permit.is_accepted and permit.refusal:
         raise RuleViolationError(permit.refusal, code="core.sync.copy")
-    return permit
 
 
 def apply_plan(context: SyncContext, backend: Backend, settled: Settled) -> PlanReport:
@@ -285,6 +284,7 @@ class _Apply:
     def _push(self) -> None:
         context, remote = self.context, self.context.remote
         assert isinstance(remote, WritableBackend)
+        context.writes = True
         push = Push(context, remote)
         rows = [*self.links, *self.repeated, *self.makes]
         push.push(CUSTOMER, self._queued(_ids(rows)[0]))

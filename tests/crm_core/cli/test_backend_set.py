@@ -80,7 +80,9 @@ def test_what_the_type_refuses_is_refused(office, paper_remote, monkeypatch):
 
 
 def test_an_unknown_option_a_required_one_and_an_unknown_backend(office):
-    assert "--colour" in office.error("backend", "set", "desk", "--colour", "red", code=2)["message"]
+    assert (
+        "--colour" in office.error("backend", "set", "desk", "--colour", "red", code=2)["message"]
+    )
     office.error("backend", "set", "desk", "stray", code=2)
     error = office.error("backend", "set", "desk", "--unset", "place", code=2)
     assert error["code"] == "core.backend.unset"

@@ -375,3 +375,15 @@ def test_progress(load: Callable[..., ImportReport]) -> None:
         ("write", 2000, 2100),
         ("write", 2100, 2100),
     ]
+
+
+def test_a_row_that_names_a_merged_customer_means_the_survivor(company, load):
+    keep = company.customer("Acme", kind="company", reference="K-1")
+    drop = company.customer("ACME Ltd", kind="company", reference="K-2", vat="EL094014201")
+    with company.writing() as uow:
+        merge_customers(uow, keep, drop)
+    report = load("name,kind,reference,vat", "Acme Hellas,company,K-2,EL094014201")
+    assert (report.created, report.updated) == (0, 1)
+    with company.acting() as uow:
+        assert uow.get(Customer, keep).name == "Acme Hellas"
+        assert uow.get(Customer, drop).name == "ACME Ltd"

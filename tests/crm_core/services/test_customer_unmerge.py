@@ -15,23 +15,15 @@ from sqlalchemy import delete, insert, select, update
 
 from crm_core.entities import (
     Backend,
-    ContactPoint,
     Currency,
-    Customer,
-    CustomerMerge,
-    Ownership,
-    Relationship,
     RelationshipType,
     Tag,
     User,
 )
-from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
 from crm_core.ids import new_id
 from crm_core.persistence.base import Base
 from crm_core.services.customer_merge import merge_customers
-from crm_core.services.customer_unmerge import resolve_merge_id, unmerge_customers
-from crm_core.services.customers import edit_customer
-from crm_core.services.ownership import assign_owner
+from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.profile import define_attribute
 
 NOT_COMPARED = {

@@ -8,7 +8,6 @@ from sqlalchemy import select, text
 
 from crm_core.entities import SyncCursor, SyncRun
 from crm_core.errors import FatalSyncError, RetryableSyncError
-from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync.context import STOPPED
 from crm_core.sync.cursors import CURSOR
 
@@ -61,9 +60,7 @@ def test_a_run_that_is_asked_to_stop_keeps_its_pages_and_says_so(office: Any) ->
         return "customer" in seen
 
     with pytest.raises(RetryableSyncError) as caught:
-        office.run(
-            is_stopped=is_stopped, on_progress=lambda entity, *_: seen.append(entity)
-        )
+        office.run(is_stopped=is_stopped, on_progress=lambda entity, *_: seen.append(entity))
     assert caught.value.code == STOPPED
     (run,) = office.all(select(SyncRun.state, SyncRun.counts))
     assert run.state == "stopped"
@@ -93,11 +90,7 @@ def test_records_are_written_in_batches_of_the_size_that_is_set(front: Any) -> N
         if entity == "writing customer":
             told.append(done)
 
-    with unit_of_work(front.database, actor=front.actor, write=True) as uow:
-        from crm_core.services.customers import add_customer
-
-        for number in range(7):
-            add_customer(uow, kind="company", name=f"Company {number}")
-        uow.commit()
+    for number in range(7):
+        front.create(f"Company {number}")
     front.run(batch_size=3, on_progress=watch)
     assert told == [3, 6, 7]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from crm_core.access import system_actor
 from crm_core.entities import Binding, Customer, PushItem, SyncRun
 from crm_core.entities.customer import ContactPoint, CustomerTag, Tag
 from crm_core.persistence.database import Database
 from crm_core.services.audit import seal, verify
+from crm_core.services.customers import create_customer, edit_customer
 from crm_core.services.tags import tag_customer
 from crm_core.sync import failpoints
 from crm_core.sync.permit import confirm_backend
@@ -30,9 +33,7 @@ PAGE_SIZE = 100
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: Any, crm_sqlite_template: Path) -> tuple[Path, MemoryOffice]:
-    """1,000 records, of which each needs something: new, edited, archived, gone, tagged."""
-    from crm_core.access import system_actor
-
+    """1,000 records: many are new on one side or both, edited, gone, or tagged from either side."""
     path = tmp_path_factory.mktemp("scene") / "crm.sqlite"
     shutil.copyfile(crm_sqlite_template, path)
     office, database = MemoryOffice(), Database(f"sqlite:///{path}")
@@ -49,8 +50,6 @@ def scene(tmp_path_factory: Any, crm_sqlite_template: Path) -> tuple[Path, Memor
     office.tag(office.make("tag", {"name": "From their side"}), known[200:230])
 
     def edit(uow: Any) -> None:
-        from crm_core.services.customers import create_customer, edit_customer
-
         for n in range(200):
             values = _row(f"Ours {n}") | {"reference": f"O-{n}"}
             create_customer(uow, values)
@@ -93,6 +92,9 @@ class Stage:
         url = self.front.database.url.render_as_string(hide_password=False)
         with served(self.office, self.socket):
             return run_and_die(url, point, at, {"socket": str(self.socket)}, PAGE_SIZE)
+
+    def run(self) -> Any:
+        return self.front.run(page_size=PAGE_SIZE, batch_size=PAGE_SIZE)
 
     def state(self) -> tuple[Any, ...]:
         """Return what each side holds, by name."""
@@ -138,15 +140,15 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: Any, scene: Any) -> tuple[Any, ...]:
-    """What a run without a kill leaves."""
-    from crm_core.access import system_actor
-
+def undisturbed(tmp_path_factory: Any, scene: Any) -> tuple[Any, Counter[str]]:
+    """What a run without a kill leaves, and how often it was at each point."""
     stage = Stage(tmp_path_factory.mktemp("whole") / "stage", scene, system_actor("test"))
-    assert stage.front.run(page_size=PAGE_SIZE).state == "done"
+    reached: Counter[str] = Counter()
+    with failpoints.armed(lambda name: reached.update([name])):
+        assert stage.run().state == "done"
     state = stage.state()
     stage.close()
-    return state
+    return state, reached
 
 
 @pytest.fixture
@@ -156,11 +158,8 @@ def stage(tmp_path: Path, scene: Any, system: Any) -> Iterator[Stage]:
     stage.close()
 
 
-def test_every_point_is_reached_by_a_run(stage: Stage) -> None:
-    seen = set()
-    with failpoints.armed(seen.add):
-        stage.front.run(page_size=PAGE_SIZE)
-    assert seen == set(POINTS)
+def test_every_point_is_reached_by_a_run(undisturbed: Any) -> None:
+    assert undisturbed[1].keys() == set(POINTS)
     assert len(failpoints.PULL) <= 15
     assert len(failpoints.PUSH) <= 15
 
@@ -170,17 +169,16 @@ def test_every_point_is_reached_by_a_run(stage: Stage) -> None:
 def test_killed_and_run_again_all_is_as_if_it_never_was(
     stage: Stage, undisturbed: Any, point: str
 ) -> None:
-    at = random.Random(point).randint(1, 3)
-    was_killed = stage.killed(point, at) or stage.killed(point, 1)
-    assert was_killed, f"{point} was never reached"
-    assert stage.front.run(page_size=PAGE_SIZE).state == "done"
-    assert stage.state() == undisturbed
+    state, reached = undisturbed
+    assert stage.killed(point, random.Random(point).randint(1, reached[point]))
+    assert stage.run().state == "done"
+    assert stage.state() == state
     stage.check_sound()
     states = [row.state for row in stage.front.all(select(SyncRun.state).order_by(SyncRun.id))]
     assert "failed" in states, "the run that was killed is told as such"
     assert stage.front.count(PushItem) == 0
     writes = stage.office.writes
-    again = stage.front.run(page_size=PAGE_SIZE)
+    again = stage.run()
     assert (again.state, again.pushed, stage.office.writes) == ("done", {}, writes)
 
 
@@ -189,6 +187,6 @@ def test_killed_again_and_again(stage: Stage, undisturbed: Any) -> None:
     """One kill after the other on the same database, each at another point."""
     for point in random.Random(11).sample(POINTS, len(POINTS)):
         stage.killed(point, 1)
-    assert stage.front.run(page_size=PAGE_SIZE).state == "done"
-    assert stage.state() == undisturbed
+    assert stage.run().state == "done"
+    assert stage.state() == undisturbed[0]
     stage.check_sound()

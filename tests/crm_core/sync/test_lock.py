@@ -54,9 +54,7 @@ def test_another_machines_lease_holds_until_it_ends(office: Any) -> None:
 
 
 def test_a_lease_of_a_clock_that_was_ahead_does_not_hold_for_years(office: Any) -> None:
-    token = hold(
-        office, holder="elsewhere:1:1", expires_at=datetime.now(UTC) + timedelta(days=400)
-    )
+    token = hold(office, holder="elsewhere:1:1", expires_at=datetime.now(UTC) + timedelta(days=400))
     assert office.run().state == "done"
     with unit_of_work(office.database, actor=office.actor, write=True) as uow:
         with pytest.raises(FatalSyncError) as caught:

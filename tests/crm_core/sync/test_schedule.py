@@ -124,9 +124,7 @@ def test_one_that_was_stopped_half_way_is_gone_on_with(office: Any, turn: Any, s
     assert {"customer", "invoice"} & turn().left_out == set()
 
 
-def test_what_is_gone_is_looked_for_at_its_own_interval(
-    office: Any, turn: Any, set_: Any
-) -> None:
+def test_what_is_gone_is_looked_for_at_its_own_interval(office: Any, turn: Any, set_: Any) -> None:
     set_(sweep="1h")
     assert turn().sweep
     office.run()

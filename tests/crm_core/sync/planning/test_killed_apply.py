@@ -44,7 +44,7 @@ class Mortal:
 
 
 def prepared(sides: Any) -> None:
-    sides.hold_both(contacts(10))
+    sides.hold_both(contacts(5))
     sides.here("Only Here 1")
     sides.here("Only Here 2", addresses=[{"use": "delivery", "street": "Kaai 1"}])
     sides.here("Apart Ltd", reference="A1")
@@ -62,6 +62,7 @@ def killed(sides: Any, at: int, *, after: bool) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("then", ["apply", "run"])
 def test_killed_at_any_call_it_ends_as_if_it_had_not_been(system, tmp_path, after, then):
@@ -78,7 +79,7 @@ def test_killed_at_any_call_it_ends_as_if_it_had_not_been(system, tmp_path, afte
         sides.run()
         here, there = sides.names()
         assert here == there, f"killed at call {at}"
-        assert len(here) == 10 + 3 + 2, f"killed at call {at}: {here}"
+        assert len(here) == 5 + 3 + 2, f"killed at call {at}: {here}"
         assert sides.count(Customer) == sides.count(Binding, Binding.entity == "customer")
         sides.office.database.dispose()
         if not was_killed:
