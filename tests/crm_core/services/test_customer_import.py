@@ -26,6 +26,7 @@ from crm_core.entities import (
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.services import customer_import
 from crm_core.services.customer_import import ImportReport, import_customers
+from crm_core.services.customer_merge import merge_customers
 from crm_core.services.profile import define_attribute
 
 
