@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PRECISION, RECALL = 0.999, 0.97
+PRECISION, RECALL = 0.999, 0.95
 SECONDS = 300.0
 PER_RECORD_KIB = 6.0
 """Memory for each further record of both sides."""

@@ -26,6 +26,7 @@ SIZES: dict[str, dict[str, int]] = {
     "customer_card": {"--customers": 100_000, "--interactions": 2_000_000},
     "pull_partners": {"--partners": 20_000},
     "push_customers": {"--customers": 2_000},
+    "match_customers": {"--size": 100_000},
 }
 
 

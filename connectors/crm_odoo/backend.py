@@ -13,6 +13,7 @@ from typing import Any
 from crm_core.entities.sync import BindingState
 from crm_core.errors import FatalSyncError, InputError, RecordSyncError, SyncError
 from crm_core.sync.protocol import (
+    CURSOR,
     RIGHT_MISSING,
     CheckResult,
     Draft,
@@ -121,7 +122,7 @@ class OdooBackend:
     ) -> Iterator[RemotePage]:
         """Yield an entity's records in ascending order of id."""
         found = self._needed(entity)
-        start = int(after) if after else 0
+        start = _position(entity, after)
         if since is None:
             yield from self._full(found, start, size)
         else:
@@ -408,6 +409,17 @@ class OdooBackend:
                     [*related.remotes, *(n for field in related.fields for n in field.remotes)]
                 )
         return wanted - {""}
+
+
+def _position(entity: str, after: str | None) -> int:
+    if after and not after.isdecimal():
+        raise FatalSyncError(
+            f"The place up to which {entity} records were read is damaged: {after!r} is no id. "
+            f"Read all of them again: crm sync run NAME --full --entity {entity}",
+            code=CURSOR,
+            details={"entity": entity},
+        )
+    return int(after or 0)
 
 
 def _described(shape: Shape, info: FieldsInfo) -> list[tuple[str, Any, Any]]:

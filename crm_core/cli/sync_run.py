@@ -113,7 +113,7 @@ def tell_run(
             draw_plan(out, name, plan)
 
     told = {"backend": name, **_plain(report)}
-    out.data(schema, told if plan is None else {**told, "plan": plan}, draw)
+    out.data(schema, {**told, "plan": plan} if draw_plan else told, draw)
     for warning in report.warnings:
         out.warn(warning)
     if report.push_refusal:

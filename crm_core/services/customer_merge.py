@@ -102,8 +102,8 @@ def merge_customers(
     named = ledger.entities
     merge.summary = {named.get(name, name): many for name, many in sorted(ledger.counts.items())}
     merge.left = [
-        f"{named.get(name, name)}: {many} stay with {drop.name}; a rule of their table forbids "
-        f"them beside those of {keep.name}"
+        f"{named.get(name, name)}: {many} left with {drop.name}, since a rule of that table "
+        f"forbids it beside what {keep.name} has"
         for name, many in ledger.stuck.items()
     ] or None
     read_customer_again(uow, keep.id)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
 from crm_core.entities.hold import HoldSide, SyncHold
 from crm_core.entities.sync import SYNC_VIEW
-from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 
@@ -42,18 +41,6 @@ def all_held(uow: UnitOfWork, backend_id: UUID, entity: str, side: HoldSide) -> 
         )
     )
     return {row.key: row.reason for row in rows}
-
-
-def hold(
-    uow: UnitOfWork, backend_id: UUID, entity: str, side: HoldSide, reasons: Mapping[str, str]
-) -> None:
-    """Hold records from now on, each for its reason, whatever it was held for before."""
-    release(uow, backend_id, entity, side, reasons)
-    key = {"backend_id": backend_id, "entity": entity, "side": side.value, "since": uow.now}
-    rows = [
-        {"id": new_id(), **key, "key": each, "reason": reason} for each, reason in reasons.items()
-    ]
-    insert_rows(uow.connection(), SyncHold, rows)
 
 
 def release(

@@ -153,6 +153,7 @@ def _socket(parts: SplitResult) -> socket.socket:
 def _is_fit(address: str) -> bool:
     """Refuse addresses where no receiver is, but the machines' own services (169.254.169.254)."""
     found = ipaddress.ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
     return not (found.is_link_local or found.is_multicast or found.is_unspecified)
 
 

@@ -12,9 +12,7 @@ from sqlalchemy.exc import DataError
 from crm_core.entities.sync import SyncCursor
 from crm_core.errors import FatalSyncError
 from crm_core.sync.context import SyncContext
-
-CURSOR = "core.sync.cursor"
-"""Code of the refusal to go on from a cursor that is damaged or lies in the future."""
+from crm_core.sync.protocol import CURSOR
 
 
 def check_cursors(context: SyncContext, entities: Collection[str], latest: datetime) -> None:
@@ -59,6 +57,15 @@ def reset_cursors(context: SyncContext, entities: Collection[str]) -> None:
                 )
             )
         uow.commit()
+
+
+def note_swept(context: SyncContext, entities: Collection[str]) -> None:
+    """Remember that these were looked through for what cursors cannot see."""
+    if entities and not context.dry_run:
+        with context.writing() as uow:
+            for entity in entities:
+                uow.execute(moved(context, entity, swept_at=uow.now))
+            uow.commit()
 
 
 def moved(context: SyncContext, entity: str, **values: Any) -> Update:

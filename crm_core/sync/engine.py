@@ -31,7 +31,7 @@ from crm_core.sync.apply import APPLIERS
 from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import BATCH_SIZE, STOPPED, Progress, SyncContext
-from crm_core.sync.cursors import check_cursors, moved, reset_cursors
+from crm_core.sync.cursors import check_cursors, moved, note_swept, reset_cursors
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import judge_suspicions, restore_deleted
 from crm_core.sync.permit import note_reconciled
@@ -176,6 +176,7 @@ class _Run:
     retry: bool
     stages: dict[str, float] = field(default_factory=dict)
     pushing: Pushing | None = None
+    swept: list[str] = field(default_factory=list)
     offered: list[RemoteEntity] = field(default_factory=list)
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
@@ -196,6 +197,7 @@ class _Run:
             unseen = (self._vanished, self._links) if self.sweep else ()
             for step in (self._exchange, *unseen, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
+            note_swept(context, self.swept)
             if not context.dry_run:
                 self._settle_gone(kept)
                 # What was decided while reading, and what has waited for a record just read.
@@ -316,6 +318,8 @@ class _Run:
         cursor = self._opened(entity)
         reach("pull.sweep_opened")
         since = cursor.mark - self.overlap if cursor.mark else None
+        begun = {"mapping_digest": cursor.mapping_digest, "began_at": cursor.began_at}
+        under_way = {"mark": cursor.mark, "sweep_mark": cursor.sweep_mark, **begun}
         told = context.remote.pages(
             entity.name, since=since, after=cursor.sweep_after, size=self.page_size
         )
@@ -331,7 +335,7 @@ class _Run:
                     entity.name,
                     page,
                     also=lambda uow, last_id=last_id: self._save(  # type: ignore[misc]
-                        uow, entity.name, sweep_after=last_id
+                        uow, entity.name, sweep_after=last_id, **under_way
                     ),
                 )
                 reach("pull.page_written")
@@ -348,16 +352,21 @@ class _Run:
                     sweep_mark=None,
                     sweep_after=None,
                     refreshed_at=uow.now,
+                    **begun,
                 )
                 uow.commit()
 
     def _opened(self, entity: RemoteEntity) -> SyncCursor:
-        """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with."""
+        """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with.
+
+        How it is set is written with the first page: a run with nothing to do is all commits.
+        """
         context = self.context
         with unit_of_work(context.database, actor=context.actor, write=not context.dry_run) as uow:
             if not context.dry_run:
                 lock.renew(uow, context.backend_id, context.token)
             cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
+            is_new = cursor is None
             if cursor is None:
                 cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
                 if not context.dry_run:
@@ -370,10 +379,10 @@ class _Run:
                 cursor.sweep_after = None
                 cursor.sweep_mark = self.server_time
             cursor.mapping_digest = entity.mapping_digest
-            if context.dry_run:
-                uow.session.expunge_all()
-            else:
+            if is_new and not context.dry_run:
                 uow.commit()
+            else:
+                uow.session.expunge_all()
         return cursor
 
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
@@ -386,10 +395,7 @@ class _Run:
 
     def _links(self, entity: RemoteEntity) -> None:
         compare_links(self.context, entity.name)
-        if not self.context.dry_run:
-            with self.context.writing() as uow:
-                self._save(uow, entity.name, swept_at=uow.now)
-                uow.commit()
+        self.swept.append(entity.name)
 
     def _retried(self, entity: RemoteEntity) -> None:
         if entity.name in self.context.set_aside:

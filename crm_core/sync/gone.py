@@ -24,7 +24,6 @@ from crm_core.errors import CrmError
 from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_merge import merge_customers
-from crm_core.services.holds import hold
 from crm_core.sync import lock
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import (
@@ -37,6 +36,7 @@ from crm_core.sync.bindings import (
 from crm_core.sync.conflicts import forget_conflicts
 from crm_core.sync.context import GONE, Bound, SyncContext
 from crm_core.sync.failpoints import reach
+from crm_core.sync.holding import hold
 from crm_core.sync.masters import KEEP, RESTORE, UNLINK, WHEN_DELETED, master_of
 from crm_core.sync.protocol import WritableBackend
 from crm_core.sync.push_queue import enqueue

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from crm_core.entities.hold import HoldSide
+from crm_core.entities.hold import HoldSide, SyncHold
+from crm_core.ids import new_id
+from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.holds import held
+from crm_core.services.holds import held, release
 from crm_core.sync.context import SyncContext
 from crm_core.sync.protocol import Match, RemoteRecord
 from crm_core.sync.records import DOCUMENT_ENTITIES
@@ -52,3 +54,15 @@ def held_there(
     if entity != "customer" or not alike:
         return set()
     return set(held(uow, context.backend_id, entity, HoldSide.REMOTE, alike))
+
+
+def hold(
+    uow: UnitOfWork, backend_id: UUID, entity: str, side: HoldSide, reasons: Mapping[str, str]
+) -> None:
+    """Hold records from now on, each for its reason, whatever it was held for before."""
+    release(uow, backend_id, entity, side, reasons)
+    key = {"backend_id": backend_id, "entity": entity, "side": side.value, "since": uow.now}
+    rows = [
+        {"id": new_id(), **key, "key": each, "reason": reason} for each, reason in reasons.items()
+    ]
+    insert_rows(uow.connection(), SyncHold, rows)

@@ -135,7 +135,9 @@ class _Judge:
         ours, theirs = edit_of(self.here, key, at_odds.path), self.there[key]
         conflict.label, conflict.base = label, at_odds.base
         conflict.ours, conflict.ours_at, conflict.ours_by = at_odds.ours, *ours
-        conflict.theirs, conflict.theirs_at, conflict.theirs_by = at_odds.theirs, *theirs
+        if is_new or not _same(conflict.theirs, at_odds.theirs):
+            # Later changes of other fields, such as our own, say nothing of this one.
+            conflict.theirs, conflict.theirs_at, conflict.theirs_by = at_odds.theirs, *theirs
         if is_new:
             self.uow.add(conflict)
         if winner is None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+CURSOR = "core.sync.cursor"
+"""Code of the refusal to go on from a cursor that is damaged or lies in the future."""
 RIGHT_MISSING = "core.sync.right_missing"
 """Code of a FatalSyncError that concerns one entity only: the others go on."""
 BUSY = "core.sync.busy"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Executable, Select, Text, cast, select
 
 from crm_core.entities.hold import HoldSide
 from crm_core.entities.sync import Binding, BindingState, DeadLetter, PendingReference
 from crm_core.errors import FatalSyncError
-from crm_core.persistence.bulk import chunked
+from crm_core.persistence.bulk import AMONG, among, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
 from crm_core.sync.adopt import adopt, named_page
@@ -68,25 +69,40 @@ def compare_links(context: SyncContext, entity: str) -> None:
             for member in members:
                 told = theirs.get(member, NOTHING) | {linked}
                 theirs[member] = alike.setdefault(told, told)
-        differing = set()
         with context.reading() as uow:
             waiting = _waiting_links(uow, context, entity, links.field)
-            rows = uow.execute(
-                select(Binding.remote_id, Binding.snapshot)
-                .where(
-                    Binding.backend_id == context.backend_id,
-                    Binding.entity == entity,
-                    Binding.state.in_([BindingState.ACTIVE.value, BindingState.ARCHIVED.value]),
-                )
-                .execution_options(yield_per=1_000)
-            )
-            for row in rows:
-                ours = {*((row.snapshot or {}).get(links.field) or ())}
-                ours |= waiting.get(row.remote_id, NOTHING)
-                if ours != theirs.get(row.remote_id, NOTHING):
-                    differing.add(row.remote_id)
+            seen: set[str] = set()
+            differing: set[str] = set()
+            rows: Any = uow.execute(_linked(context, entity, links.field))
+            for key, ours in rows:
+                seen.add(key)
+                if {*(ours or ())} | waiting.get(key, NOTHING) != theirs.get(key, NOTHING):
+                    differing.add(key)
+            unlinked = [
+                key
+                for key in (theirs.keys() | waiting.keys()) - seen
+                if waiting.get(key, NOTHING) != theirs.get(key, NOTHING)
+            ]
+            for chunk in chunked(unlinked, AMONG):
+                known = _in_use(context, entity).where(among(Binding.remote_id, chunk))
+                differing.update(uow.scalars(known))
         reach("pull.links_compared")
         read_again(context, entity, differing - context.counted[entity])
+
+
+def _in_use(context: SyncContext, entity: str) -> Select[str]:
+    return select(Binding.remote_id).where(
+        Binding.backend_id == context.backend_id,
+        Binding.entity == entity,
+        Binding.state.in_([BindingState.ACTIVE.value, BindingState.ARCHIVED.value]),
+    )
+
+
+def _linked(context: SyncContext, entity: str, field: str) -> Executable:
+    """Select the records that have links of this kind, with these: most have none."""
+    links = Binding.snapshot[field]
+    statement = _in_use(context, entity).add_columns(links)
+    return statement.where(cast(links, Text) != "[]").execution_options(yield_per=1_000)
 
 
 def _waiting_links(

@@ -1,10 +1,10 @@
 """A TCP proxy before an HTTP back office that spoils the exchanges it is told to spoil.
 
-    with FaultyProxy("http://127.0.0.1:8069") as proxy:
-        proxy.spoil('"search_read"', half_answer)
-        proxy.spoil('"load"', lost_reply)  # the next requests that hold these texts
-        ...                                # give the connector proxy.url
-        assert proxy.spoilt == 2
+with FaultyProxy("http://127.0.0.1:8069") as proxy:
+proxy.spoil('"search_read"', half_answer)
+proxy.spoil('"load"', lost_reply)  # the next requests that hold these texts
+...                                # give the connector proxy.url
+assert proxy.spoilt == 2
 """
 
 from __future__ import annotations

@@ -62,6 +62,7 @@ def _answer(office: Door, caller: Connection[Any, Any]) -> None:
     with suppress(*_AWAY):
         while True:
             method, arguments = caller.recv()
+            told: tuple[Any, Any]
             try:
                 told = (office.ask(method, *arguments), None)
             except CrmError as error:

@@ -126,8 +126,11 @@ class MemoryOffice:
         """
         with self._lock:
             changes = [each for each in work.changes if not each.seen or self._row(each)]
-            late = [each for each in changes if each.seen and self._row(each).writes != each.seen]  # type: ignore[union-attr]
-            stamp = self.now() if late else work.stamp
+            stamp = work.stamp
+            for change in changes:
+                row = self._row(change)
+                if row is not None and row.writes != change.seen:
+                    stamp = self.now()
             for change in changes:
                 if not change.seen:
                     blank = {**FIELDS[change.entity], **change.values}
@@ -139,9 +142,7 @@ class MemoryOffice:
                 row.values = held(change.entity, {**row.values, **self._sound(change.values)})
                 row.stamp, row.by, row.writes = stamp, work.by, row.writes + 1
 
-    def make(
-        self, entity: str, values: Mapping[str, Any], work: Transaction | None = None
-    ) -> str:
+    def make(self, entity: str, values: Mapping[str, Any], work: Transaction | None = None) -> str:
         """Make a record, at once or in a transaction."""
         with self._lock:
             self._last_id += 1
@@ -175,7 +176,9 @@ class MemoryOffice:
         with self._lock:
             key = int(remote_id)
             del self.rows[entity][key]
-            self.names = {n: each for n, each in self.names.items() if (n[0], each) != (entity, key)}
+            ours = [name for name, each in self.names.items() if (name[0], each) == (entity, key)]
+            for name in ours:
+                del self.names[name]
             self._repoint(remote_id, None)
 
     def merge(self, entity: str, keep: str, gone: str) -> None:

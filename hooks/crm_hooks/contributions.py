@@ -35,7 +35,9 @@ class BackendType:
         name: Used in commands: ``odoo``.
         title: What people read.
         factory: ``"module:attribute"`` of a callable ``(config, secret) -> RemoteBackend``, where
-            ``config`` maps option names to text and ``secret`` is text or None.
+            ``config`` maps option names to text and ``secret`` is text or None. It also holds what
+            was set of those of every backend: ``calls_per_second``, ``connections``, ``page_size``
+            and ``batch_size``; the last two are heeded by the sync itself.
         options: Its settings, in the order they are asked for.
         needs_secret: Whether a password or key belongs to it.
         extra: The pip extra that brings its libraries; empty when it needs none.

@@ -142,3 +142,28 @@ def test_a_password_is_never_shown(env, here, url):
 def test_an_address_without_a_password_is_shown_as_it_is():
     for url in ("sqlite:////a/b.sqlite", "postgresql://crm@127.0.0.1:5432/crm"):
         assert without_password(url) == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("log_format", "xml"),
+        ("metrics_port", "70000"),
+        ("metrics_port", "-1"),
+        ("smtp_port", "smtp"),
+        ("smtp_tls", "yes"),
+    ],
+)
+def test_operators_settings_are_checked(env, here, name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        load_config({}, {**env, f"CRM_{name.upper()}": value}, here)
+
+
+def test_operators_settings_come_from_the_file(env, here):
+    (here / "crm.toml").write_text(
+        'log_format = "json"\nmetrics_port = 9464\nsmtp_host = "mail.example.com"\n'
+        'smtp_tls = "tls"\nsmtp_secret_ref = "env:MAIL"\nmail_from = "crm@example.com"\n'
+    )
+    config = load_config({}, env, here)
+    assert (config.log_format, config.metrics_port, config.smtp_tls) == ("json", 9464, "tls")
+    assert (config.smtp_host, config.mail_from) == ("mail.example.com", "crm@example.com")

@@ -147,6 +147,12 @@ def test_a_sweep_goes_on_where_it_stopped(remote):
     assert pages(backend, after="25") == []
 
 
+def test_a_place_that_is_no_id_is_refused_with_what_repairs_it(remote):
+    with pytest.raises(FatalSyncError, match="--full --entity customer") as caught:
+        pages(OdooBackend(remote), after="12; DROP")
+    assert caught.value.code == "core.sync.cursor"
+
+
 def test_what_moved_is_asked_for_by_every_cursor_at_once(remote):
     pages(OdooBackend(remote), since=datetime(2026, 1, 1, 12, 30, 15, 999999, tzinfo=UTC))
     searches = [args[0] for model, method, args in remote.asked

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import URL
 
+from crm_core.access import Actor
+from crm_core.persistence.database import Database
 from crm_core.testing.faulty_proxy import FaultyProxy
+from crm_core.testing.front_office import FrontOffice
 from crm_odoo.backend import OdooBackend
+from crm_odoo.settings import open_backend
 from odoo_drafts import opened
 from odoo_rpc import OdooAdmin
 from odoo_server import NoOdooError, OdooDatabase, OdooServer, find_server
@@ -69,6 +76,45 @@ def stopped_odoo(odoo_server: OdooServer) -> Iterator[OdooServer]:
         yield odoo_server
     finally:
         odoo_server.start()
+
+
+@pytest.fixture
+def crm_database_url(crm_postgres_url: URL) -> URL:
+    """Front offices of these tests are kept in PostgreSQL."""
+    return crm_postgres_url
+
+
+@pytest.fixture
+def admin(fresh_odoo_db: OdooDatabase, admin_rpc: Any) -> OdooAdmin:
+    """The administrator of a test's own database."""
+    return admin_rpc(fresh_odoo_db)
+
+
+@pytest.fixture
+def options(fresh_odoo_db: OdooDatabase, admin: OdooAdmin) -> dict[str, str]:
+    """How the writer connects; only partners made from now on are customers."""
+    context = {"active_test": False}
+    [last] = admin.search("res.partner", [], order="id desc", limit=1, context=context)
+    return {
+        "url": fresh_odoo_db.url,
+        "database": fresh_odoo_db.name,
+        "login": fresh_odoo_db.writer.login,
+        "customer_domain": json.dumps([["id", ">", last]]),
+    }
+
+
+@pytest.fixture
+def office(
+    crm_database: Database,
+    system: Actor,
+    options: dict[str, str],
+    fresh_odoo_db: OdooDatabase,
+) -> FrontOffice:
+    """A front office in step with a test's own database."""
+    secret = fresh_odoo_db.writer.secret
+    office = FrontOffice(crm_database, system, lambda: open_backend(options, secret))
+    office.accept()
+    return office
 
 
 @pytest.fixture

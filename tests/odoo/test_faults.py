@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -129,7 +130,7 @@ def undisturbed() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("call", ['"read"', '"search"', "web/login", '"fields_get"'])
+@pytest.mark.parametrize("call", ['"read"', "web/login"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_pull(
     offices: Any, shop: Any, faulty_proxy: FaultyProxy, undisturbed: Any, fault: str, call: str
@@ -212,41 +213,42 @@ def test_a_push_of_edits(
 
 
 @contextmanager
-def _kept_busy(shop: Any, admin: Any, keys: list[int]) -> Iterator[None]:
-    """Let two other clients write these partners all the time, each in one long transaction."""
-    stop = threading.Event()
+def _kept_busy(shop: Any, admin: Any, keys: list[int], *, seconds: float) -> Iterator[None]:
+    """Let two other clients write these partners for a while, all of them in each transaction."""
+    end = time.monotonic() + seconds
 
     def write(rpc: Any) -> None:
         turn = 0
-        while not stop.is_set():
+        while time.monotonic() < end:
             turn += 1
+            rows = [[str(key), f"busy {turn}"] for key in reversed(keys)]
             with suppress(Exception):  # they get in each other's way, too
-                rpc.execute("res.partner", "write", keys, {"street2": f"busy {turn}"})
+                rpc.execute("res.partner", "load", [".id", "street2"], rows)
 
-    threads = [threading.Thread(target=write, args=(shop.rpc(shop.admin),)) for _ in range(2)]
+    clients = [shop.rpc(shop.admin) for _ in range(2)]
+    threads = [threading.Thread(target=write, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
     try:
         yield
     finally:
-        stop.set()
         for thread in threads:
             thread.join()
+        admin.execute("res.partner", "write", keys, {"street2": "quiet"})
 
 
 def test_records_that_others_keep_busy(pushing: Office, shop: Any, admin: Any) -> None:
-    """Serialization failures, made for real: tried again, else set aside; nothing is lost."""
-    ids = [pushing.create(f"Busy {n}") for n in range(40)]
+    """Serialization failures, made for real: tried again, there or by us; nothing is lost."""
+    ids = [pushing.create(f"Busy {n}") for n in range(20)]
     pushing.run()
     keys = [int(pushing.remote_id(each)) for each in ids]
     for n, customer_id in enumerate(ids):
         pushing.edit(customer_id, job_title=f"title {n}")
-    with _kept_busy(shop, admin, keys), suppress(RetryableSyncError):
+    with _kept_busy(shop, admin, keys, seconds=5):
         pushing.run()
     assert pushing.run(retry=True).state == "done"
-    expected = sorted((f"Busy {n}", f"title {n}") for n in range(40))
+    expected = sorted((f"Busy {n}", f"title {n}") for n in range(20))
     assert _there(admin, pushing, "function") == expected
     assert pushing.count(PushItem) == 0
-    assert {row[0] for row in pushing.all(select(Address.street2))} == {
-        row[1] for row in _there(admin, pushing, "street2")
-    }
+    [told] = {row[1] for row in _there(admin, pushing, "street2")}
+    assert {row[0] for row in pushing.all(select(Address.street2))} == {told}

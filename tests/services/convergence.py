@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import time_machine
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -22,6 +21,7 @@ from crm_core.testing.front_office import BACKEND, FrontOffice
 from crm_core.testing.memory_office import BEFORE, MemoryOffice
 from two_sides import FIELDS, TwoSides
 
+IS_NIGHTLY = settings.get_current_profile_name() == "nightly"
 BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POINTS = (*failpoints.PULL, *failpoints.PUSH)
 WHICH = st.integers(0, 7)
@@ -38,6 +38,20 @@ def prepared(template: Path, folder: Path) -> Path:
         FrontOffice(database, system_actor("test"), MemoryOffice().connect).accept()
     database.dispose()
     return path
+
+
+def bounded(examples: int, steps: int, *, is_random: bool = IS_NIGHTLY) -> settings:
+    """Return how long to go on; without chance the same examples are tried every time."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=not is_random,
+        database=None,
+        phases=[Phase.generate, Phase.shrink] if is_random else [Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 class Convergence(RuleBasedStateMachine):

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from crm_core.entities import AuditEntry, Binding, BindingState, Conflict, Customer
 from crm_core.entities.customer import Address, ContactPoint, CustomerTag, Tag
@@ -124,7 +123,8 @@ class TwoSides:
 
     def tags_here(self, customer_id: UUID) -> set[str]:
         names = select(Tag.name).join(CustomerTag, CustomerTag.tag_id == Tag.id)
-        return {row[0] for row in self.front.all(names.where(CustomerTag.customer_id == customer_id))}
+        rows = self.front.all(names.where(CustomerTag.customer_id == customer_id))
+        return {row[0] for row in rows}
 
     def tags_there(self, remote_id: str) -> set[str]:
         tags = self.office.rows["tag"]
@@ -216,9 +216,9 @@ class TwoSides:
         pair = [each for each in (one, two) if each and each.archived_at is None]
         if len(pair) < 2 or (one.kind, two.kind) != ("person", "company"):
             return
-        if not self._has_company(one.id) and self.value_here(one, "address.city") is None:
-            if self.value_here(one, "address.street") is None:
-                self.front.change(lambda uow: relate_customers(uow, one.id, "contact_of", two.id))
+        has_address = any(self.value_here(one, f"address.{line}") for line in LINES)
+        if not self._has_company(one.id) and not has_address:
+            self.front.change(lambda uow: relate_customers(uow, one.id, "contact_of", two.id))
 
     # What people do there.
 
@@ -390,9 +390,9 @@ class TwoSides:
         return False
 
     def hear_conflicts(self) -> None:
-        for row in self.front.all(select(Conflict, Customer.name).join(
-            Customer, Customer.id == Conflict.local_id
-        )):
+        for row in self.front.all(
+            select(Conflict, Customer.name).join(Customer, Customer.id == Conflict.local_id)
+        ):
             conflict, name = row
             told = self.told[name.partition(" ")[0], conflict.field]
             told |= {conflict.base, conflict.ours, conflict.theirs}
@@ -422,10 +422,9 @@ class TwoSides:
             remote_id, customer = self.there(token), self.here(token)
             kept = self.tags_there(remote_id) if remote_id else set()
             self.tags[token] &= kept | (self.tags_here(customer.id) if customer else set())
-            self.points[token] &= {
-                *(each["value"] for each in (self.of(remote_id)["contact_points"] if remote_id else ())),
-                *(self.emails_here(customer.id) if customer else ()),
-            }
+            points = self.of(remote_id)["contact_points"] if remote_id else ()
+            kept = {each["value"] for each in points}
+            self.points[token] &= kept | (self.emails_here(customer.id) if customer else set())
         before = self.office.writes
         self.run()
         assert self.office.writes == before, "a copy wrote before it was confirmed"
@@ -509,13 +508,16 @@ class TwoSides:
             assert archived == values["archived"], f"{token}: archived {archived} here"
 
     def _check_bindings(self) -> None:
-        rows = self.front.all(select(Binding.remote_id, Binding.local_id, Binding.state).where(
-            Binding.entity == "customer"
-        ))
+        rows = self.front.all(
+            select(Binding.remote_id, Binding.local_id, Binding.state).where(
+                Binding.entity == "customer"
+            )
+        )
         held = [row.local_id for row in rows if row.state in KEPT]
         assert len(held) == len(set(held)), "a customer is bound to two records in use"
         there = self.office.rows["customer"]
-        stale = [row.remote_id for row in rows if row.state in KEPT and int(row.remote_id) not in there]
+        in_use = [row.remote_id for row in rows if row.state in KEPT]
+        stale = [each for each in in_use if int(each) not in there]
         assert not stale, f"bound to records that are gone: {stale}"
 
     def _is_undecided(self, customer_id: UUID, field: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -80,11 +80,18 @@ class OdooRpcTransport:
         self._circuit = circuit_of(settings.url)
         self._opener = KeepAliveOpener(settings)
         self._client: odoorpc.ODOO | None = None
+        self._others: list[OdooRpcTransport] = []
 
     @property
     def calls(self) -> int:
         """How many requests were sent so far, retries included."""
-        return self._opener.requests
+        return self._opener.requests + sum(other.calls for other in self._others)
+
+    def connections(self) -> Sequence[OdooRpcTransport]:
+        """Return this client and as many more as the settings allow, each for a thread."""
+        while len(self._others) < self._settings.connections - 1:
+            self._others.append(OdooRpcTransport(self._settings))
+        return (self, *self._others)
 
     @property
     def server_version(self) -> str:
@@ -128,6 +135,8 @@ class OdooRpcTransport:
         """Close the connection; a later call opens a new one."""
         self._opener.close()
         self._client = None
+        for other in self._others:
+            other.close()
 
     def _connected(self) -> odoorpc.ODOO:
         if self._client is None:

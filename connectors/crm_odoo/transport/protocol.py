@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -89,6 +90,10 @@ class OdooTransport(Protocol):
     @property
     def server_date(self) -> datetime | None:
         """The moment that the last answer bears, by the server's clock; None without one."""
+        ...
+
+    def connections(self) -> Sequence[OdooTransport]:
+        """Return this client and as many more as may be open at once, each for a thread."""
         ...
 
     def execute(self, model: str, method: str, *args: Any, **keywords: Any) -> Any:

@@ -6,6 +6,8 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from crm_core.errors import FatalSyncError, RecordSyncError
@@ -25,7 +27,8 @@ from crm_odoo.writing.outgoing import NotHeldError, Outgoing, Value
 GONE = "core.sync.gone"
 _MISSING_ERROR = "odoo.exceptions.MissingError"
 _TRIAL_WRITES = 10
-_TRIAL_LOAD = 40
+_TRIAL_LOAD = 20
+_PARTNER = "res.partner"
 
 Values = Mapping[str, Value]
 Answer = int | Refusal
@@ -44,6 +47,7 @@ class Writer:
         self._context = context
         self._loader = Loader(records.transport)
         self._seconds: dict[str, float] = {}
+        self._others: list[Writer] | None = None
 
     def create(self, model: str, outgoing: Outgoing, drafts: Sequence[Draft]) -> list[Written]:
         """Make records under their external ids, those with the same columns together."""
@@ -143,21 +147,85 @@ class Writer:
     ) -> dict[int, Answer]:
         """Write records one by one, or load them all: whichever proved faster on this server."""
         answers: dict[int, Answer] = {}
-        left = list(edits)
-        while left:
-            way, size = self._way(len(left))
-            part, left = left[:size], left[size:]
+        parts = self._parted(model, list(edits))
+        while any(parts):
+            way, size = self._way(max(map(len, parts)))
+            taken = [part[:size] for part in parts]
+            parts = [part[size:] for part in parts]
             begin = time.monotonic()
-            if way == "write":
-                for record_id in part:
-                    answers |= self._written(model, [record_id], edits[record_id])
-            else:
-                answers |= self._load_existing(
-                    model, outgoing, fields, {record_id: edits[record_id] for record_id in part}
-                )
-            if len(part) >= _TRIAL_WRITES:
-                self._seconds[way] = (time.monotonic() - begin) / len(part)
+
+            def write(lane: Writer, ids: Sequence[int], way: str = way) -> dict[int, Answer]:
+                own = {record_id: edits[record_id] for record_id in ids}
+                return lane.write_by(way, model, outgoing, fields, own)
+
+            for found in self._side_by_side(write, taken):
+                answers |= found
+            most = max(map(len, taken))
+            if most >= _TRIAL_WRITES:
+                self._seconds[way] = (time.monotonic() - begin) / most
         return answers
+
+    def write_by(
+        self,
+        way: str,
+        model: str,
+        outgoing: Outgoing,
+        fields: tuple[str, ...],
+        edits: Mapping[int, Values],
+    ) -> dict[int, Answer]:
+        """Write records over this connection, one by one or by loading them."""
+        if way == "load":
+            return self._load_existing(model, outgoing, fields, edits)
+        answers: dict[int, Answer] = {}
+        for record_id, values in edits.items():
+            answers |= self._written(model, [record_id], values)
+        return answers
+
+    def _side_by_side(
+        self,
+        write: Callable[[Writer, Sequence[int]], dict[int, Answer]],
+        parts: Sequence[list[int]],
+    ) -> list[dict[int, Answer]]:
+        """Write parts at once, each over a connection of its own; all end before an error rises."""
+        lanes = self._lanes()
+        wanted = [(lane, part) for lane, part in zip(lanes, parts, strict=False) if part]
+        if len(wanted) == 1:
+            return [write(*wanted[0])]
+        with ThreadPoolExecutor(len(wanted), thread_name_prefix="odoo-write") as workers:
+            under_way = [
+                workers.submit(copy_context().run, write, lane, part) for lane, part in wanted
+            ]
+        return [each.result() for each in under_way]
+
+    def _lanes(self) -> list[Writer]:
+        """Return a writer for each connection that may be used at once, this one first."""
+        if self._others is None:
+            language = self._records.language
+            connections = self._records.transport.connections()[1:]
+            self._others = [
+                Writer(OdooRecords(each, language), self._context) for each in connections
+            ]
+        return [self, *self._others]
+
+    def _parted(self, model: str, ids: list[int]) -> list[list[int]]:
+        """Split records among the connections so that no two of these write to the same row.
+
+        A partner's company and its other contacts are written to with it.
+        """
+        count = min(len(self._lanes()), len(ids) // _TRIAL_WRITES)
+        if count < 2:
+            return [ids]
+        families = {record_id: record_id for record_id in ids}
+        if model == _PARTNER:
+            rows = self._records.read_readable(model, ids, ["commercial_partner_id"])
+            families |= {row["id"]: row["commercial_partner_id"] or row["id"] for row in rows}
+        together: dict[int, list[int]] = defaultdict(list)
+        for record_id in ids:
+            together[families[record_id]].append(record_id)
+        parts: list[list[int]] = [[] for _ in range(count)]
+        for family in sorted(together.values(), key=len, reverse=True):
+            min(parts, key=len).extend(family)
+        return parts
 
     def _way(self, count: int) -> tuple[str, int]:
         """Return how to write the next ones, and how many: first some either way, to compare."""

@@ -217,7 +217,7 @@ def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
 def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
     """Return the contact points here, in their order, with what the remote added and dropped.
 
-    A value that replaces another of its kind takes its place.
+    A value that replaces another of its kind takes its place, and so does another spelling of it.
     """
     theirs: list[dict[str, Any]] = change.prepared
     if change.bound is None:
@@ -234,9 +234,18 @@ def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
                 continue
             added.remove(successor)
             merged.append(successor)
+        elif same := next((each for each in added if _is_same(each, point)), None):
+            added.remove(same)
+            merged.append({**same, "label": point["label"]})
         else:
             merged.append(point)
     return merged + added
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two contact points are one, spelt differently."""
+    same = one["kind"] == other["kind"] and one["normalized"] == other["normalized"]
+    return same and one["normalized"] is not None
 
 
 def _keys(points: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:

@@ -20,10 +20,11 @@ from crm_core.errors import InputError, RuleViolationError
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.holds import hold, release
+from crm_core.services.holds import release
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import SyncContext
+from crm_core.sync.holding import hold
 from crm_core.sync.permit import accept_plan, permit_of, plan_was_shown
 from crm_core.sync.planning.addresses import bind_addresses
 from crm_core.sync.planning.make import can_make, head_of

@@ -112,8 +112,8 @@ def _write_excel(plan: Plan, path: Path) -> None:
             code="core.sync.plan_file",
         )
     records: Iterator[dict[str, str | None]] = (_cells(plan.head, row) for row in plan.rows)
-    if not plan.rows:
-        records = iter([dict.fromkeys(COLUMNS)])
+    if not plan.rows:  # it can be accepted all the same
+        records = iter([{**dict.fromkeys(COLUMNS), "plan": plan.head.mark}])
     try:
         with path.open("wb") as handle:  # every value is text, so nothing in it is a formula
             write_worksheet(records, handle, sheet_name=SHEET, freeze_row=1)
@@ -164,6 +164,8 @@ def _read_excel(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         if head is not None and of_line != head:
             raise refused(line, "plan", "the row is of another plan; take it out")
         head = of_line
+        if not any(cell for name, cell in told.items() if name != "plan"):
+            continue
         line_of[len(rows)] = line
         rows.append(_row(told, head, line))
     if head is None:

@@ -41,7 +41,7 @@ def test_the_page_size_is_that_of_the_run(office, paper_remote, monkeypatch):
     office("sync", "run", "desk")
     office("backend", "set", "desk", "--page-size", "77")
     office("sync", "run", "desk")
-    assert asked == [500, 77]
+    assert asked == [1000, 77]
 
 
 def test_general_options_can_be_given_when_a_backend_is_added(crm, paper):

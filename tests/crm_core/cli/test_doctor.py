@@ -249,3 +249,16 @@ def test_postgresql_is_looked_at_too(bare_crm, paper, postgres_database, monkeyp
     found = findings(bare_crm, code=0)
     assert "PostgreSQL" in told(found["server"])
     assert set(states(found["clock"])) == {"ok"}
+
+
+def test_a_backend_is_late_by_its_own_schedule_and_a_paused_one_is_not(crm, paper):
+    crm("backend", "add", "paper", "desk", "--place", "x")
+    crm("sync", "run", "desk")
+    ago = (datetime.now(UTC) - timedelta(hours=2)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with sqlite3.connect(crm.folder / "crm.sqlite") as connection:
+        connection.execute("UPDATE core_sync_run SET finished_at = ?", [ago])
+    assert "warn" in states(findings(crm, code=0)["backend desk"])
+    crm("sync", "schedule", "desk", "--every", "1h")
+    assert states(findings(crm, code=0)["backend desk"]) == ["ok"]
+    crm("sync", "schedule", "desk", "--every", "default", "--pause")
+    assert "Paused" in told(findings(crm, code=0)["backend desk"])

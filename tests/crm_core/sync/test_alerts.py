@@ -303,7 +303,10 @@ def test_an_address_that_will_not_do_is_refused(desk: Desk, url: str) -> None:
     assert "pass@" not in caught.value.message
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "[fe80::1]", "224.0.0.1"])
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "0.0.0.0", "[fe80::1]", "224.0.0.1", "[::ffff:169.254.169.254]"],
+)
 def test_addresses_where_no_receiver_can_be_are_not_connected_to(address: str) -> None:
     with pytest.raises(OSError, match="no address that may be connected to"):
         post_webhook(f"https://{address}/latest/meta-data", None, {})

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from crm_core.entities import SyncCursor, SyncRun
 from crm_core.errors import FatalSyncError, RetryableSyncError
 from crm_core.sync.context import STOPPED
-from crm_core.sync.cursors import CURSOR
+from crm_core.sync.protocol import CURSOR
 
 DAMAGED = {"sqlite": "'yesterday'", "postgresql": "'infinity'"}
 

@@ -16,8 +16,7 @@ from crm_core.entities.sync import PendingReference, SyncLock
 from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync import engine, lock, sweep
-from crm_core.sync.cursors import CURSOR
-from crm_core.sync.protocol import RIGHT_MISSING, LinkSet, RemotePage
+from crm_core.sync.protocol import CURSOR, RIGHT_MISSING, LinkSet, RemotePage
 from crm_core.sync.run_record import RUNS_KEPT
 from crm_files.backend import FilesBackend
 

@@ -57,6 +57,7 @@ def test_the_same_thousand_spelt_differently_on_both_sides_end_as_a_thousand(sid
     there = {row["id"]: row["name"] for row in sides.rows()}
     assert {row.name for row in pairs} == {there[row.remote_id] for row in pairs}
     assert sides.run().counts["customer"]["unchanged"] == 1_000
+    assert sides.count(ContactPoint) == 400, "other spellings are no further addresses"
 
 
 def test_a_plan_lists_both_sides_and_writes_nothing(sides):

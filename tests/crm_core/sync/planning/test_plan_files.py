@@ -39,8 +39,7 @@ def path(tmp_path):
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(Decision), st.sampled_from(Side), st.text(max_size=20)),
-        min_size=1,
+        st.tuples(st.sampled_from(Decision), st.sampled_from(Side), st.text(max_size=20))
     )
 )
 def test_what_is_written_is_read_again(tmp_path_factory, drawn):

@@ -9,8 +9,15 @@ from threading import Barrier
 
 import pytest
 from crm_core.access import Reach
-from crm_core.errors import InputError, NotFoundError, PermissionDeniedError
+from crm_core.errors import (
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    RuleViolationError,
+)
 from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.customer_merge import merge_customers
+from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.customers import create_customer
 from crm_core.testing.factories import make_company, make_customer, make_user
 from crm_core.testing.plugin_suite import PluginSuite
@@ -280,3 +287,18 @@ def test_a_batch_with_one_number_twice_is_refused(writing):
         batch = [IncomingRecord(None, {"customer_ref": ref, "number": "TWICE"}) for ref in refs]
         with pytest.raises(NumberTakenError):
             apply(uow, batch)
+
+
+def test_a_card_follows_its_customer_and_nobody_gets_two(writing, customer_id, card_id):
+    with writing() as uow:
+        other = make_customer(uow, "Maria Kowalska-Nowak").id
+        merge_id = merge_customers(uow, other, customer_id).id
+        assert uow.get(LoyaltyCard, card_id).customer_id == other
+        assert unmerge_customers(uow, merge_id).left == []
+        assert uow.get(LoyaltyCard, card_id).customer_id == customer_id
+        issue_card(uow, other, number="L-0002")
+        with pytest.raises(RuleViolationError, match="L-0001 and L-0002"):
+            merge_customers(uow, other, customer_id)
+        end_card(uow, card_id)
+        merge_customers(uow, other, customer_id)
+        uow.commit()
