@@ -11,7 +11,7 @@ SCALE ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test services lint format types contracts docs docs-check wheel bench \
+.PHONY: help install demo test nightly services lint format types contracts docs docs-check wheel bench \
 	check clean
 
 help:  ## Show this list
@@ -30,6 +30,10 @@ demo: .venv/installed  ## Build a trading company in a database of its own and s
 
 test: .venv/installed  ## Run all tests with the services there are; says at the end what was left out
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+
+nightly: .venv/installed  ## Drive both sides of a sync at random for thousands of steps
+	$(BIN)/python -m pytest tests/crm_core/sync/test_convergence.py tests/crm_core/sync/test_broken_engines.py \
+	tests/odoo/test_convergence_odoo.py --hypothesis-profile=nightly --timeout 7200 $(ARGS)
 
 services: .venv/installed  ## Bring up PostgreSQL and a real Odoo for the tests
 	$(BIN)/python tests/services/postgres.py up

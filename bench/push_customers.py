@@ -146,8 +146,8 @@ def push(database: OdooDatabase, count: int) -> tuple[dict[str, float], list[Loa
         upgrade(target)
         transport = Overheard(database)
         remote = OdooBackend(transport)
-        backend = _in_step(target, remote)
-        _change(target, lambda uow: add_customers(uow, backend, count))
+        backend = in_step(target, remote)
+        change(target, lambda uow: add_customers(uow, backend, count))
         transport.loads.clear()
         seconds = _timed(remote)
         began, processor = time.perf_counter(), time.process_time()
@@ -164,7 +164,7 @@ def push(database: OdooDatabase, count: int) -> tuple[dict[str, float], list[Loa
     return seconds, transport.loads
 
 
-def _in_step(target: Database, remote: OdooBackend) -> Backend:
+def in_step(target: Database, remote: OdooBackend) -> Backend:
     """Add a backend whose plan is accepted and of which nothing waits."""
 
     def add(uow: UnitOfWork) -> Backend:
@@ -172,16 +172,16 @@ def _in_step(target: Database, remote: OdooBackend) -> Backend:
         dates = {"created_at": uow.now, "updated_at": uow.now}
         return uow.add(Backend(id=new_id(), name="bench", type="odoo", config={}, **dates))
 
-    backend = _change(target, add)
+    backend = change(target, add)
     entities = ["user", "tag", "customer"]
     run(target, backend, remote, entities=entities)
-    _change(target, lambda uow: plan_was_shown(uow, "bench"))
-    _change(target, lambda uow: accept_plan(uow, "bench"))
+    change(target, lambda uow: plan_was_shown(uow, "bench"))
+    change(target, lambda uow: accept_plan(uow, "bench"))
     run(target, backend, remote, entities=entities)
     return backend
 
 
-def _change(target: Database, work: Callable[[UnitOfWork], Any]) -> Any:
+def change(target: Database, work: Callable[[UnitOfWork], Any]) -> Any:
     with unit_of_work(target, actor=system_actor("bench"), write=True) as uow:
         found = work(uow)
         uow.commit()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, make_url
 
 import postgres
@@ -16,6 +17,7 @@ from crm_core.access import Actor
 from crm_core.persistence.database import Database
 
 pytest_plugins = ["crm_core.testing.fixtures"]
+settings.register_profile("nightly", max_examples=1_000, deadline=None)
 
 
 @pytest.fixture(scope="session")

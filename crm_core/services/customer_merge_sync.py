@@ -16,7 +16,7 @@ from crm_core.entities.commerce import Transaction
 from crm_core.entities.customer import Address, Customer
 from crm_core.entities.merge import CustomerMerge, MergeChange
 from crm_core.entities.relationship import Relationship
-from crm_core.entities.sync import Binding, PendingReference
+from crm_core.entities.sync import Binding, BindingState, PendingReference
 from crm_core.ids import new_id
 from crm_core.persistence.ledger import RowWriter, read
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -34,8 +34,9 @@ HANGING: tuple[tuple[Any, Any], ...] = (
 
 def read_customer_again(uow: UnitOfWork, customer_id: UUID) -> None:
     """Have the next runs read the partners again that a customer is bound to."""
+    followed = (BindingState.ACTIVE.value, BindingState.ARCHIVED.value)
     bound = select(Binding.backend_id, Binding.remote_id).where(
-        Binding.entity == CUSTOMER, Binding.local_id == customer_id
+        Binding.entity == CUSTOMER, Binding.local_id == customer_id, Binding.state.in_(followed)
     )
     _wait(
         uow,

@@ -72,7 +72,15 @@ def typed(text: str, folder: Path, environment: dict[str, str]) -> subprocess.Co
 
 @pytest.mark.parametrize(
     "document",
-    ["admins.md", "plugins.md", "connectors.md", "operations.md", "duplicates.md", "first-sync.md"],
+    [
+        "admins.md",
+        "plugins.md",
+        "connectors.md",
+        "operations.md",
+        "duplicates.md",
+        "first-sync.md",
+        "sync.md",
+    ],
 )
 def test_every_command_can_be_typed(document, environment, tmp_path):
     folder = tmp_path / "office"

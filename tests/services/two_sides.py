@@ -390,12 +390,16 @@ class TwoSides:
         return False
 
     def hear_conflicts(self) -> None:
-        for row in self.front.all(
-            select(Conflict, Customer.name).join(Customer, Customer.id == Conflict.local_id)
-        ):
-            conflict, name = row
-            told = self.told[name.partition(" ")[0], conflict.field]
-            told |= {conflict.base, conflict.ours, conflict.theirs}
+        """Note every value that a conflict names."""
+        named = select(Conflict, Customer.name).join(Customer, Customer.id == Conflict.local_id)
+        for conflict, name in self.front.all(named):
+            token = name.partition(" ")[0]
+            for value in (conflict.base, conflict.ours, conflict.theirs):
+                if isinstance(value, dict):
+                    for line, part in value.items():
+                        self.told[token, f"{conflict.field}.{line}"].add(part)
+                elif not isinstance(value, list):
+                    self.told[token, conflict.field].add(value)
 
     def copy(self, path: Path) -> None:
         """Keep a copy of the front office as it stands, once it knows what is on both sides."""

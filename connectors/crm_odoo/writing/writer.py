@@ -154,7 +154,7 @@ class Writer:
             parts = [part[size:] for part in parts]
             begin = time.monotonic()
 
-            def write(lane: Writer, ids: Sequence[int], way: str = way) -> dict[int, Answer]:
+            def write(lane: Writer, ids: list[int], way: str = way) -> dict[int, Answer]:
                 own = {record_id: edits[record_id] for record_id in ids}
                 return lane.write_by(way, model, outgoing, fields, own)
 
@@ -183,10 +183,10 @@ class Writer:
 
     def _side_by_side(
         self,
-        write: Callable[[Writer, Sequence[int]], dict[int, Answer]],
+        write: Callable[[Writer, list[int]], dict[int, Answer]],
         parts: Sequence[list[int]],
     ) -> list[dict[int, Answer]]:
-        """Write parts at once, each over a connection of its own; all end before an error rises."""
+        """Write parts at once, a connection for each; all end before an error rises."""
         lanes = self._lanes()
         wanted = [(lane, part) for lane, part in zip(lanes, parts, strict=False) if part]
         if len(wanted) == 1:

@@ -1,0 +1,119 @@
+"""What pulling a few changes costs, against its bare calls.
+
+python bench/pull_changes.py [--partners N] [--rounds R] [--json]
+
+Of the partners pulled before, one in a hundred is changed by SQL; then customers are pulled again.
+The pull's calls are listened to and sent again, bare, over the same connection: a loop that reads
+the same and writes nothing. Every change has to be here afterwards, with its audit row and its words.
+Ends with 1 when the pull has less than 0.8 of the bare calls' rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from idle_run import Noting, settle
+from pull_partners import apart, opened_database, partners, transport_of
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
+
+import odoo_cluster
+from odoo_server import NoOdooError, OdooDatabase
+
+GOAL = 0.8
+JUDGED_FROM = 10_000
+"""Partners; with fewer, too little is changed to judge by."""
+CHANGED_SQL = """
+UPDATE res_partner
+SET name = name || ' {mark}', function = '{mark}', write_date = now() at time zone 'utc'
+WHERE ref LIKE 'B-%' AND id % 100 = {turn};
+"""
+
+
+def repeat(database: OdooDatabase, path: Path, rounds: int) -> dict[str, Any]:
+    """Pull all customers, then change some and pull again, and make the same calls bare."""
+    from crm_core.sync.engine import run
+    from crm_odoo.backend import OdooBackend
+
+    target, backend = opened_database(path)
+    transport = Noting(transport_of(database))
+    remote = OdooBackend(transport)
+    run(target, backend, remote, entities=["user", "tag", "customer"])
+    pulls, bare, changed = [], [], 0
+    for turn in range(rounds):
+        mark = f"Changed{turn}"
+        odoo_cluster.sql(CHANGED_SQL.format(mark=mark, turn=turn), database.name)
+        transport.forget()
+        began = time.perf_counter()
+        report = run(target, backend, remote, entities=["customer"], sweep=False)
+        pulls.append(time.perf_counter() - began)
+        bare.append(transport.again())
+        told = report.counts["customer"]["updated"]
+        assert told == changed_here(path, mark), (told, mark)
+        changed += told
+        settle(database)
+    return {
+        "pull": statistics.median(pulls),
+        "bare": statistics.median(bare),
+        "changed": changed,
+        "calls": len(transport.noted),
+    }
+
+
+def changed_here(path: Path, mark: str) -> int:
+    """Return how many customers bear a change, each with its audit row and its words."""
+    word = mark.casefold()
+    with sqlite3.connect(path) as connection:
+        found = {
+            connection.execute(f"SELECT count(*) FROM {statement}").fetchone()[0]
+            for statement in (
+                f"core_customer WHERE job_title = '{mark}' AND name LIKE '% {mark}'",
+                f"core_audit WHERE action = 'update' AND changes LIKE '%\"{mark}\"%'",
+                f"core_search_entry WHERE words LIKE '%  {word}%'",
+                f"core_binding WHERE snapshot LIKE '%\"{mark}\"%'",
+            )
+        }
+    assert len(found) == 1, found
+    return int(found.pop())
+
+
+def compare(count: int, rounds: int) -> dict[str, Any]:
+    """Measure in a process of its own."""
+    with partners(count) as database, tempfile.TemporaryDirectory() as folder:
+        settle(database)
+        found, _, peak = apart(repeat, database, Path(folder) / "repeat.sqlite", rounds)
+    return {**found, "peak_mib": peak, "ratio": found["bare"] / found["pull"]}
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--partners", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    try:
+        found = compare(chosen.partners, chosen.rounds)
+    except NoOdooError as error:
+        print(f"left out: {error}")
+        return 0
+    if chosen.json:
+        print(json.dumps(found))
+    else:
+        print(f"{'bare calls':<28}{found['bare']:8.3f} s{found['calls']:6}")
+        print(f"{'pull':<28}{found['pull']:8.3f} s")
+        print(f"{'changed, all rounds':<28}{found['changed']:8}")
+        print(f"{'ratio to the bare calls':<28}{found['ratio']:8.2f}   goal {GOAL}")
+    return int(chosen.partners >= JUDGED_FROM and found["ratio"] < GOAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Killed at every point where it hurts, with 200 records on the move between us and the real Odoo."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from crm_core.access import Actor
+from crm_core.entities import Customer, PushItem
+from crm_core.entities.customer import CustomerTag, Tag
+from crm_core.persistence.database import Database
+from crm_core.services.audit import seal, verify
+from crm_core.services.tags import tag_customer
+from crm_core.sync import failpoints
+from crm_core.testing.front_office import FrontOffice
+from crm_odoo.settings import open_backend
+from killing import run_and_die
+
+pytestmark = pytest.mark.slow
+POINTS = (*failpoints.PULL, *failpoints.PUSH)
+PAGE_SIZE = 30
+
+
+class Scene:
+    """A front office, and an Odoo whose customers are those made from now on."""
+
+    def __init__(self, path: Path, actor: Actor, shop: Any, admin: Any) -> None:
+        self.admin, self.secret = admin, shop.writer.secret
+        context = {"active_test": False}
+        [last] = admin.search("res.partner", [], order="id desc", limit=1, context=context)
+        self.domain = [["id", ">", last]]
+        self.config = {
+            "url": shop.url,
+            "database": shop.name,
+            "login": shop.writer.login,
+            "customer_domain": json.dumps(self.domain),
+        }
+        connect = lambda: open_backend(self.config, self.secret)  # noqa: E731
+        self.front = FrontOffice(Database(f"sqlite:///{path}"), actor, connect)
+        self.front.accept()
+
+    def prepare(self) -> None:
+        """Set 200 records on the move: new, edited, tagged, gone."""
+        known = self._make("Known", 100)
+        self.front.run()
+        ids = {each.name: each.id for each in self.front.customers().values()}
+        self._make("Theirs", 50)
+        self.admin.execute("res.partner", "write", known[:30], {"comment": "edited there"})
+        self.admin.execute("res.partner", "unlink", known[95:])
+        tag = self.admin.execute("res.partner.category", "create", {"name": f"There {known[0]}"})
+        self.admin.execute(
+            "res.partner.category", "write", [tag], {"partner_ids": [(6, 0, known[40:50])]}
+        )
+        for n in range(50):
+            self.front.create(f"Ours {n}", reference=f"O {known[0]} {n}")
+        for n in range(15, 45):
+            self.front.edit(ids[f"Known {n}"], job_title="edited here")
+        name = f"Here {known[0]}"
+        self.front.change(
+            lambda uow: [tag_customer(uow, ids[f"Known {n}"], [name]) for n in (60, 61)]
+        )
+
+    def _make(self, name: str, number: int) -> list[int]:
+        rows = [{"name": f"{name} {n}", "email": f"{name}.{n}@example.org"} for n in range(number)]
+        keys: list[int] = self.admin.execute("res.partner", "create", rows)
+        return keys
+
+    def check(self) -> None:
+        """All is as if no run had been killed."""
+        fields = ["name", "ref", "comment", "function", "category_id"]
+        rows = self.admin.execute("res.partner", "search_read", self.domain, fields)
+        there = {row["name"]: row for row in rows}
+        assert len(rows) == len(there) == 195
+        here = {name: each for name, each in self.front.customers().items()}
+        assert self.front.count(Customer) == len(here) == 200
+        assert sum(each.archived_at is not None for each in here.values()) == 5
+        for name, row in there.items():
+            number, kind = int(name.split()[1]), name.split()[0]
+            is_known = kind == "Known"
+            note = "edited there" if is_known and number < 30 else None
+            title = "edited here" if is_known and 15 <= number < 45 else None
+            assert (here[name].note, here[name].job_title) == (note, title), name
+            assert row["function"] == (title or False), name
+            assert (note or "") in (row["comment"] or ""), name
+            assert (row["ref"] or None) == here[name].reference, name
+        tagged = select(Customer.name, Tag.id).join(CustomerTag).join(Tag)
+        assert len(self.front.all(tagged)) == 12
+        assert sum(len(row["category_id"]) for row in rows) == 12
+        assert self.front.count(PushItem) == 0
+        seal(self.front.database)
+        assert verify(self.front.database).first_break is None
+        with self.front.database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+@pytest.fixture
+def scene(tmp_path: Path, sqlite_template: Path, system: Actor, shop: Any, admin_rpc: Any) -> Any:
+    path = tmp_path / "crm.sqlite"
+    shutil.copyfile(sqlite_template, path)
+    scene = Scene(path, system, shop, admin_rpc(shop))
+    scene.prepare()
+    yield scene
+    scene.front.database.dispose()
+
+
+@pytest.mark.parametrize("point", random.Random(5).sample(POINTS, len(POINTS)))
+def test_killed_and_run_again_all_is_as_if_it_never_was(scene: Scene, point: str) -> None:
+    url = scene.front.database.url.render_as_string(hide_password=False)
+    reach = {"config": scene.config, "secret": scene.secret}
+    assert run_and_die(url, point, 1, reach, PAGE_SIZE), f"{point} was never reached"
+    assert scene.front.run(page_size=PAGE_SIZE).state == "done"
+    scene.check()
+    again = scene.front.run(full=True)
+    assert (again.state, again.pushed) == ("done", {})
