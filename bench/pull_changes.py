@@ -4,7 +4,7 @@ python bench/pull_changes.py [--partners N] [--rounds R] [--json]
 
 Of the partners pulled before, one in a hundred is changed by SQL; then customers are pulled again.
 The pull's calls are listened to and sent again, bare, over the same connection: a loop that reads
-the same and writes nothing. Every change has to be here afterwards, with its audit row and its words.
+the same and writes nothing. Every change has to be here afterwards, with audit row and words.
 Ends with 1 when the pull has less than 0.8 of the bare calls' rate.
 """
 
@@ -17,11 +17,12 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from idle_run import Noting, settle
-from pull_partners import apart, opened_database, partners, transport_of
+from pull_partners import PAGE, apart, opened_database, partners, transport_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
 
@@ -52,11 +53,18 @@ def repeat(database: OdooDatabase, path: Path, rounds: int) -> dict[str, Any]:
         mark = f"Changed{turn}"
         odoo_cluster.sql(CHANGED_SQL.format(mark=mark, turn=turn), database.name)
         transport.forget()
+        hour = datetime.now(UTC) - timedelta(hours=1)
+        for _ in remote.pages("customer", since=hour, after=None, size=PAGE):
+            pass  # Odoo has met the changes once before either is measured
+        if turn % 2:
+            bare.append(transport.again())
+        transport.forget()
         began = time.perf_counter()
         report = run(target, backend, remote, entities=["customer"], sweep=False)
         pulls.append(time.perf_counter() - began)
-        bare.append(transport.again())
-        told = report.counts["customer"]["updated"]
+        if not turn % 2:
+            bare.append(transport.again())
+        told = report.counts["customer"].get("updated", 0)
         assert told == changed_here(path, mark), (told, mark)
         changed += told
         settle(database)

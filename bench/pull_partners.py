@@ -4,7 +4,7 @@ python bench/pull_partners.py [--partners N] [--memory-partners M] [--json]
 
 Both read the same partners over the same fields in the same run. The pull writes customers, contact
 points, addresses, ownership, audit, bindings and search entries, all counted afterwards. Ends with
-1 when the pull has less than 0.6 of the bare loop's rate.
+1 when the pull has less than 0.7 of the bare loop's rate.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
 import odoo_cluster
 from odoo_server import NoOdooError, OdooDatabase, find_server
 
-GOAL = 0.6
+GOAL = 0.7
 PAGE = 1_000
 PARTNERS_SQL = """
 INSERT INTO res_partner (name, display_name, active, is_company, type, lang, email, phone, street,
@@ -211,7 +211,7 @@ def partners(count: int) -> Iterator[OdooDatabase]:
 
 def compare(count: int, rounds: int) -> dict[str, Any]:
     """Measure both in turns and return the medians."""
-    bare, pulled, peak = [], [], 0.0
+    bare, pulled, whole, peak = [], [], [], 0.0
     with partners(count) as database, tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             (done, seconds), _, _ = apart(bare_loop, database)
@@ -221,12 +221,18 @@ def compare(count: int, rounds: int) -> dict[str, Any]:
             result, seconds, peak = apart(pull, database, path)
             customer_seconds = result["stages"]["customer"]
             pulled.append(result["created"] / customer_seconds)
+            both = customer_seconds + result["stages"]["afterwards"]
+            whole.append(result["created"] / both)
             print(f"{'pull: customers':<28}{customer_seconds:8.2f} s{pulled[-1]:10.0f} /s")
             print(f"{'pull: afterwards':<28}{result['stages']['afterwards']:8.2f} s")
             rows = counted(path)
             assert set(rows.values()) == {result["created"]} == {done}, rows
-    ratio = statistics.median(pulled) / statistics.median(bare)
-    return {"ratio": ratio, "bare": bare, "pulled": pulled, "peak_mib": peak, "rows": rows}
+    floor = statistics.median(bare)
+    ratios = {
+        "ratio": statistics.median(pulled) / floor,
+        "ratio_with_afterwards": statistics.median(whole) / floor,
+    }
+    return {**ratios, "bare": bare, "pulled": pulled, "peak_mib": peak, "rows": rows}
 
 
 def peak_at(count: int) -> float:
@@ -255,6 +261,7 @@ def main() -> int:
         print(json.dumps(found))
     else:
         print(f"{'ratio to the bare loop':<28}{found['ratio']:8.2f}   goal {GOAL}")
+        print(f"{'the same with afterwards':<28}{found['ratio_with_afterwards']:8.2f}")
         print(f"{'peak memory':<28}{found['peak_mib']:8.0f} MiB, {found['peak_mib_more']:.0f} MiB")
     return 0 if found["ratio"] >= GOAL else 1
 

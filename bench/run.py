@@ -25,7 +25,11 @@ SIZES: dict[str, dict[str, int]] = {
     "import_customers": {"--customers": 100_000},
     "customer_card": {"--customers": 100_000, "--interactions": 2_000_000},
     "pull_partners": {"--partners": 20_000},
+    "pull_changes": {"--partners": 20_000},
+    "idle_run": {"--partners": 20_000},
     "push_customers": {"--customers": 2_000},
+    "push_updates": {"--customers": 1_000},
+    "script_ways": {"--records": 200},
     "match_customers": {"--size": 100_000},
 }
 

@@ -65,7 +65,7 @@ ENTRIES = Table(
 """``position`` is the order of the results, ``name_key`` the folded name, ``words`` what a customer
 is found by; see ``crm_core.search.entry``."""
 
-_COMPARED = [column for column in ENTRIES.columns if column.name != "position"]
+_COMPARED = [column.name for column in ENTRIES.columns if column.name != "position"]
 
 _TABLE = {
     "sqlite": """
@@ -144,27 +144,29 @@ def refresh(connection: Connection, customer_ids: Iterable[UUID]) -> None:
     """Bring the entries of these customers up to date; those of customers that are gone go.
 
     So do those of customers that were merged: their names lead to the survivor. Runs seven
-    statements for 500 customers, fewer where nothing that counts has changed.
+    statements for 1,000 customers, fewer where nothing that counts has changed.
     """
     for ids in chunked(sorted(set(customer_ids)), CHUNK):
         wanted = {entry.customer_id: row_of(entry) for entry in _read(connection, ids)}
         outdated = []
-        statement = select(*_COMPARED).where(ENTRIES.c.customer_id.in_(ids))
+        statement = select(ENTRIES).where(among(ENTRIES.c.customer_id, ids))
         for row in connection.execute(statement).mappings():
             new = wanted.get(row["customer_id"])
-            if new and all(new[name] == value for name, value in row.items()):
+            if new and all(new[name] == row[name] for name in _COMPARED):
                 del wanted[row["customer_id"]]
             else:
-                outdated.append(row["customer_id"])
+                outdated.append(row["position"])
         if outdated:
-            connection.execute(delete(ENTRIES).where(ENTRIES.c.customer_id.in_(outdated)))
+            # In this order the full-text table takes them in one go.
+            gone = among(ENTRIES.c.position, sorted(outdated))
+            connection.execute(delete(ENTRIES).where(gone))
         _insert(connection, list(wanted.values()))
 
 
 def insert_new(connection: Connection, entries: Iterable[Entry]) -> None:
     """Add entries of customers that have none yet, from what a bulk load has at hand.
 
-    Runs two statements for 500 customers and reads none of them back.
+    Runs two statements for 1,000 customers and reads none of them back.
     """
     for chunk in chunked(entries, CHUNK):
         _insert(connection, [row_of(entry) for entry in chunk])
@@ -251,8 +253,8 @@ def _settle(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def _read(connection: Connection, ids: Sequence[UUID]) -> list[Entry]:
-    customers = connection.execute(_CUSTOMERS.where(_CUSTOMER.c.id.in_(ids))).all()
-    contacts = connection.execute(_CONTACTS.where(_CONTACT.c.customer_id.in_(ids))).all()
+    customers = connection.execute(_CUSTOMERS.where(among(_CUSTOMER.c.id, ids))).all()
+    contacts = connection.execute(_CONTACTS.where(among(_CONTACT.c.customer_id, ids))).all()
     former = connection.execute(_FORMER.where(_CUSTOMER.c.merged_into_id.in_(ids))).all()
     return _entries(customers, contacts, former)
 

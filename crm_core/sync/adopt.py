@@ -6,15 +6,15 @@ After an older backup is restored there are such that this database does not kno
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from crm_core.entities.customer import Customer
-from crm_core.entities.sync import Binding, BindingState
-from crm_core.ids import new_id
-from crm_core.persistence.bulk import insert_rows, select_in
+from crm_core.entities.sync import BindingState
+from crm_core.persistence.bulk import select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
-from crm_core.sync.bindings import bound_records, read_again_later, rebind
+from crm_core.sync.bindings import bind, bound_records, read_again_later, rebind
 from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import RemotePage, WritableBackend
 from crm_core.sync.tell import Told, tell
@@ -67,9 +67,9 @@ def adopt(context: SyncContext, entity: str, page: NamedPage) -> RemotePage:
         return page[0]
     with context.writing() as uow:
         lock.renew(uow, context.backend_id, context.token)
-        _bind(
-            context, uow, entity, {meant[key]: key for key, each in told.items() if not each.bound}
-        )
+        nothing: Mapping[str, Any] = {}
+        new = {key: (meant[key], nothing) for key, each in told.items() if not each.bound}
+        bind(uow, context.backend_id, entity, new)
         moved = {key: each.bound for key, each in told.items() if each.bound}
         for local_id, bound in moved.items():
             rebind(uow, bound, meant[local_id])
@@ -96,24 +96,6 @@ def _those_here(
 def _moves(bound: Bound) -> bool:
     """Return whether a binding may follow its name: names move where records are merged."""
     return bound.state in (BindingState.ACTIVE, BindingState.ARCHIVED, BindingState.DELETED)
-
-
-def _bind(context: SyncContext, uow: UnitOfWork, entity: str, found: Mapping[str, UUID]) -> None:
-    rows = [
-        {
-            "id": new_id(),
-            "backend_id": context.backend_id,
-            "entity": entity,
-            "remote_id": remote_id,
-            "local_id": local_id,
-            "state": BindingState.ACTIVE.value,
-            "digest": b"",
-            "snapshot": {},
-            "synced_at": uow.now,
-        }
-        for remote_id, local_id in found.items()
-    ]
-    insert_rows(uow.connection(), Binding, rows)
 
 
 def _key(digits: str) -> UUID | None:

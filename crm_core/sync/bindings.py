@@ -333,6 +333,37 @@ def set_state(
         )
 
 
+def bind(
+    uow: UnitOfWork,
+    backend_id: UUID,
+    entity: str,
+    pairs: Mapping[UUID, tuple[str, Mapping[str, Any]]],
+) -> None:
+    """Bind local records; what was agreed on is not all, so the next reading looks at each.
+
+    Args:
+        uow: A writing unit of work.
+        backend_id: To which backend.
+        entity: Of the records.
+        pairs: Local id to remote id and what counts as agreed on.
+    """
+    rows = [
+        {
+            "id": new_id(),
+            "backend_id": backend_id,
+            "entity": entity,
+            "remote_id": remote_id,
+            "local_id": local_id,
+            "state": BindingState.ACTIVE.value,
+            "digest": b"",
+            "snapshot": dict(agreed),
+            "synced_at": uow.now,
+        }
+        for local_id, (remote_id, agreed) in pairs.items()
+    ]
+    insert_rows(uow.connection(), Binding, rows)
+
+
 def rebind(uow: UnitOfWork, bound: Bound, remote_id: str) -> None:
     """Bind a record to the one that took its own in over there.
 

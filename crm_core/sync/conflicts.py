@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
@@ -16,8 +16,9 @@ from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.fold import fold
 from crm_core.sync.bindings import local_ids
-from crm_core.sync.context import SyncContext
+from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.masters import CRM, ERP, default_master
+from crm_core.sync.tell import Told
 
 SAME_TIME = timedelta(seconds=2)
 """Edits closer than this are not told apart: remotes round to seconds, and clocks differ."""
@@ -66,6 +67,46 @@ def forget_conflicts(uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterab
             .values(state=ConflictState.GONE.value, decided_at=uow.now)
             .execution_options(synchronize_session=False)
         )
+
+
+def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
+    """Tell fields that are undecided as they are over there; return whether to look again.
+
+    That is where a conflict was resolved, or changed here since it was found.
+    """
+    values, stirred = told.values, False
+    for path, conflict in conflicts.items():
+        field, _, part = path.partition(".")
+        ours = (values.get(field) or {}).get(part) if part else values.get(field)
+        stirred |= conflict.state == ConflictState.RESOLVED
+        stirred |= (ours or None) != (conflict.ours or None)
+        values[field] = _with(values.get(field), part, conflict.theirs)
+    return stirred
+
+
+def known_there(told: Told, conflicts: Mapping[str, Conflict]) -> dict[str, Any]:
+    """Return what the backend has of a record, as far as it is known."""
+    known = dict((told.bound.snapshot if told.bound else None) or {})
+    for path, conflict in conflicts.items():
+        field, _, part = path.partition(".")
+        known[field] = _with(known.get(field), part, conflict.theirs)
+    return known
+
+
+def agreed_on(bound: Bound, sent: Mapping[str, Any], undecided: Iterable[str]) -> dict[str, Any]:
+    """Return what is agreed on after fields were sent: what is undecided stays as it was."""
+    before = bound.snapshot or {}
+    agreed = {**before, **sent}
+    for path in undecided:
+        field, _, part = path.partition(".")
+        base = before.get(field)
+        agreed[field] = _with(agreed.get(field), part, (base or {}).get(part)) if part else base
+    return agreed
+
+
+def _with(value: Any, part: str, wanted: Any) -> Any:
+    """Return a field with one part of it replaced, or the whole of it."""
+    return {**(value or {}), part: wanted} if part else wanted
 
 
 def edited_here(

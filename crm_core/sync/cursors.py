@@ -1,4 +1,4 @@
-"""Cursors that cannot be trusted: found before anything is read, set back on request."""
+"""How far entities were read: opened for a sweep, refused where it cannot be right, set back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sqlalchemy.exc import DataError
 
 from crm_core.entities.sync import SyncCursor
 from crm_core.errors import FatalSyncError
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.sync import lock
 from crm_core.sync.context import SyncContext
-from crm_core.sync.protocol import CURSOR
+from crm_core.sync.protocol import CURSOR, RemoteEntity
 
 
 def check_cursors(context: SyncContext, entities: Collection[str], latest: datetime) -> None:
@@ -66,6 +68,44 @@ def note_swept(context: SyncContext, entities: Collection[str]) -> None:
             for entity in entities:
                 uow.execute(moved(context, entity, swept_at=uow.now))
             uow.commit()
+
+
+def open_cursor(
+    context: SyncContext, entity: RemoteEntity, server_time: datetime, *, full: bool
+) -> SyncCursor:
+    """Return an entity's cursor, set for this sweep: a new one, or one to be gone on with.
+
+    How it is set is written with the first page: a run with nothing to do is all commits.
+
+    Args:
+        context: The run.
+        entity: Which.
+        server_time: The remote's clock, asked before anything was read.
+        full: Read all of it, whatever the cursor says.
+    """
+    writes = not context.dry_run
+    with unit_of_work(context.database, actor=context.actor, write=writes) as uow:
+        if writes:
+            lock.renew(uow, context.backend_id, context.token)
+        cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
+        is_new = cursor is None
+        if cursor is None:
+            cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
+            if writes:
+                uow.add(cursor)
+        stale = cursor.mapping_digest != entity.mapping_digest
+        cursor.began_at = context.began_at
+        if stale or full:
+            cursor.mark = None
+        if stale or full or cursor.sweep_mark is None:
+            cursor.sweep_after = None
+            cursor.sweep_mark = server_time
+        cursor.mapping_digest = entity.mapping_digest
+        if is_new and writes:
+            uow.commit()
+        else:
+            uow.session.expunge_all()
+    return cursor
 
 
 def moved(context: SyncContext, entity: str, **values: Any) -> Update:

@@ -18,22 +18,29 @@ from sqlalchemy import func, select
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from crm_core.access import system_actor
-from crm_core.entities.sync import Backend, DeadLetter, SyncCursor
+from crm_core.entities.sync import Backend, DeadLetter
 from crm_core.entities.system import Setting
 from crm_core.errors import CrmError, FatalSyncError, InputError
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
 from crm_core.sync.adopt import adopt, named_pages
 from crm_core.sync.apply import APPLIERS
 from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
 from crm_core.sync.context import BATCH_SIZE, STOPPED, Progress, SyncContext
-from crm_core.sync.cursors import check_cursors, moved, note_swept, reset_cursors
+from crm_core.sync.cursors import (
+    check_cursors,
+    moved,
+    note_swept,
+    open_cursor,
+    reset_cursors,
+)
 from crm_core.sync.failpoints import reach
-from crm_core.sync.gone import judge_suspicions, restore_deleted
+from crm_core.sync.gone import restore_deleted
+from crm_core.sync.merged_there import judge_suspicions
 from crm_core.sync.permit import note_reconciled
 from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
@@ -315,7 +322,8 @@ class _Run:
     def _sweep(self, entity: RemoteEntity) -> None:
         """Read an entity from its cursor on and apply it page by page."""
         context = self.context
-        cursor = self._opened(entity)
+        assert self.server_time is not None
+        cursor = open_cursor(context, entity, self.server_time, full=self.full)
         reach("pull.sweep_opened")
         since = cursor.mark - self.overlap if cursor.mark else None
         begun = {"mapping_digest": cursor.mapping_digest, "began_at": cursor.began_at}
@@ -355,35 +363,6 @@ class _Run:
                     **begun,
                 )
                 uow.commit()
-
-    def _opened(self, entity: RemoteEntity) -> SyncCursor:
-        """Return the entity's cursor, set for this sweep: a new one, or one to be gone on with.
-
-        How it is set is written with the first page: a run with nothing to do is all commits.
-        """
-        context = self.context
-        with unit_of_work(context.database, actor=context.actor, write=not context.dry_run) as uow:
-            if not context.dry_run:
-                lock.renew(uow, context.backend_id, context.token)
-            cursor = uow.find(SyncCursor, (context.backend_id, entity.name))
-            is_new = cursor is None
-            if cursor is None:
-                cursor = SyncCursor(backend_id=context.backend_id, entity=entity.name)
-                if not context.dry_run:
-                    uow.add(cursor)
-            stale = cursor.mapping_digest != entity.mapping_digest
-            cursor.began_at = context.began_at
-            if stale or self.full:
-                cursor.mark = None
-            if stale or self.full or cursor.sweep_mark is None:
-                cursor.sweep_after = None
-                cursor.sweep_mark = self.server_time
-            cursor.mapping_digest = entity.mapping_digest
-            if is_new and not context.dry_run:
-                uow.commit()
-            else:
-                uow.session.expunge_all()
-        return cursor
 
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
         uow.execute(moved(self.context, entity, **values))

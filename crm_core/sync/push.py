@@ -14,7 +14,8 @@ from crm_core.sync import push_queue
 from crm_core.sync.batch import STOPPING
 from crm_core.sync.context import SyncContext
 from crm_core.sync.protocol import BUSY, WritableBackend
-from crm_core.sync.push_batch import PushBatch, PushCounts
+from crm_core.sync.push_batch import PushBatch
+from crm_core.sync.push_counts import PushCounts
 from crm_core.sync.push_queue import Waiting
 
 

@@ -5,62 +5,39 @@ The steps and the reasons for their order stand in docs/sync.md.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
-from crm_core.entities.conflict import Conflict, ConflictState
+from crm_core.entities.conflict import Conflict
 from crm_core.entities.customer import Address
-from crm_core.entities.sync import Binding, BindingState
+from crm_core.entities.sync import Binding
 from crm_core.errors import CrmError
-from crm_core.ids import new_id
-from crm_core.persistence.bulk import chunked, insert_rows, update_rows
+from crm_core.persistence.bulk import chunked, update_rows
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
-from crm_core.sync.conflicts import pending_conflicts
+from crm_core.sync.bindings import bind
+from crm_core.sync.conflicts import agreed_on, hold_back, known_there, pending_conflicts
 from crm_core.sync.context import GONE, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
 from crm_core.sync.holding import held_here, held_there
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
+from crm_core.sync.push_counts import PushCounts
 from crm_core.sync.push_queue import Waiting
+from crm_core.sync.records import UNTOLD_CUSTOMER
 from crm_core.sync.tell import Told, tell
 from crm_core.sync.twins import twins_within
 
 log = structlog.get_logger(__name__)
 SIZE = 500
-EXAMPLES = 5
 GONE_CODE = "core.sync.gone"
 NOT_THERE = "core.sync.company_missing"
 AMBIGUOUS = "core.sync.ambiguous"
 UNWRITTEN = "core.sync.record"
-
-
-@dataclass(slots=True)
-class PushCounts:
-    """What a push did, or would do, with one entity: counts, and names of a few of each."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, what: str, label: str) -> None:
-        """Count one record."""
-        self.counts[what] += 1
-        shown = self.examples.setdefault(what, [])
-        if len(shown) < EXAMPLES:
-            shown.append(label)
-
-    def take(self, other: PushCounts) -> None:
-        """Add what another counted."""
-        self.counts.update(other.counts)
-        for what, labels in other.examples.items():
-            shown = self.examples.setdefault(what, [])
-            shown += labels[: EXAMPLES - len(shown)]
 
 
 class PushBatch:
@@ -144,7 +121,9 @@ class PushBatch:
             self.held = held_here(self.context, uow, self.entity, self.told)
             bound = [key for key, told in self.told.items() if told.bound]
             self.pending = pending_conflicts(uow, self.context.backend_id, self.entity, bound)
-        self.stirred = {key for key, held in self.pending.items() if self._hold_back(key, held)}
+        self.stirred = {
+            key for key, held in self.pending.items() if hold_back(self.told[key], held)
+        }
         keys = [key for key, told in self.told.items() if not self._is_gone(told)]
         shaped = self.remote.shaped(self.entity, [self.told[key].values for key in keys])
         self.shaped = dict(zip(keys, shaped, strict=True))
@@ -169,31 +148,9 @@ class PushBatch:
     def _is_gone(self, told: Told) -> bool:
         return told.bound is not None and told.bound.state in GONE
 
-    def _hold_back(self, key: UUID, conflicts: Mapping[str, Conflict]) -> bool:
-        """Tell fields that are undecided as they are over there; return whether to look again.
-
-        That is where a conflict was resolved, or changed here since it was found.
-        """
-        values, stirred = self.told[key].values, False
-        for path, conflict in conflicts.items():
-            field, _, part = path.partition(".")
-            ours = (values.get(field) or {}).get(part) if part else values.get(field)
-            stirred |= conflict.state == ConflictState.RESOLVED
-            stirred |= (ours or None) != (conflict.ours or None)
-            values[field] = _with(values.get(field), part, conflict.theirs)
-        return stirred
-
-    def _before(self, key: UUID) -> dict[str, Any]:
-        """Return what the backend has, as far as it is known."""
-        bound = self.told[key].bound
-        before = dict((bound.snapshot if bound else None) or {})
-        for path, conflict in self.pending.get(key, {}).items():
-            field, _, part = path.partition(".")
-            before[field] = _with(before.get(field), part, conflict.theirs)
-        return before
-
     def _differences(self, key: UUID) -> dict[str, Any]:
-        before, held = self._before(key), self.pending.get(key, {})
+        held = self.pending.get(key, {})
+        before = known_there(self.told[key], held)
         return {
             name: value
             for name, value in self.shaped.get(key, {}).items()
@@ -269,11 +226,7 @@ class PushBatch:
         for key, values in sent.items():
             bound = self.told[key].bound
             assert bound is not None
-            agreed = {**(bound.snapshot or {}), **values}
-            for path in self.pending.get(key, ()):  # what is undecided stays so
-                field, _, part = path.partition(".")
-                base = (bound.snapshot or {}).get(field)
-                agreed[field] = _with(agreed[field], part, (base or {}).get(part)) if part else base
+            agreed = agreed_on(bound, values, self.pending.get(key, ()))
             rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
         with self.context.writing() as uow:
             lock.renew(uow, self.context.backend_id, self.context.token)
@@ -291,7 +244,7 @@ class PushBatch:
             Probe(
                 str(key),
                 self._external_id(key),
-                {} if key in self.context.apart else self.told[key].values,
+                UNTOLD_CUSTOMER if key in self.context.apart else self.told[key].values,
                 self.items[key].was_sent,
             )
             for key in keys
@@ -413,22 +366,9 @@ class PushBatch:
             apply_page(self.context, self.entity, self.remote.read(self.entity, ids))
 
     def _bind(self, made: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> None:
-        rows = [
-            {
-                "id": new_id(),
-                "backend_id": self.context.backend_id,
-                "entity": self.entity,
-                "remote_id": remote_id,
-                "local_id": key,
-                "state": BindingState.ACTIVE.value,
-                "digest": b"",
-                "snapshot": dict(agreed),
-            }
-            for key, (remote_id, agreed) in made.items()
-        ]
         with self.context.writing() as uow:
             lock.renew(uow, self.context.backend_id, self.context.token)
-            insert_rows(uow.connection(), Binding, [{**row, "synced_at": uow.now} for row in rows])
+            bind(uow, self.context.backend_id, self.entity, made)
             if self.entity == "tag":
                 push_queue.enqueue_carriers(uow, self.context.backend_id, list(made))
             uow.commit()
@@ -471,11 +411,6 @@ class PushBatch:
             backend_id = self.context.backend_id
             push_queue.settle(uow, backend_id, self.entity, settled, self.failed)
             uow.commit()
-
-
-def _with(value: Any, part: str, wanted: Any) -> Any:
-    """Return a field with one part of it replaced, or the whole of it."""
-    return {**(value or {}), part: wanted} if part else wanted
 
 
 _SEVERAL = (

@@ -59,6 +59,15 @@ from typing import Any
 import orjson
 
 DOCUMENT_ENTITIES = ("order", "payment", "invoice")
+UNTOLD_CUSTOMER: Mapping[str, Any] = {
+    **dict.fromkeys(
+        "kind name reference vat language job_title note owner_ref parent_ref address".split()
+    ),
+    "archived": False,
+    "tag_refs": [],
+    "contact_points": [],
+}
+"""A customer of which nothing is told: what it is looked for by, if by its external id alone."""
 
 
 def digest(values: Mapping[str, Any]) -> bytes:

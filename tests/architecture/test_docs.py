@@ -93,7 +93,15 @@ def _unknown(words: list[str]) -> str | None:
     ["README.md"]
     + [
         f"docs/{name}.md"
-        for name in ("admins", "connectors", "development", "events", "operations", "plugins", "sync")
+        for name in (
+            "admins",
+            "connectors",
+            "development",
+            "events",
+            "operations",
+            "plugins",
+            "sync",
+        )
     ],
 )
 def test_every_command_shown_exists(tree, document):

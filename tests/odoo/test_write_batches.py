@@ -170,11 +170,41 @@ def test_differing_values_are_tried_both_ways_and_all_arrive(backend, asked):
     edits = [edit(one, name=f"Name {one}", contact_points=points, note=None, tag_refs=[])
              for one in ids]  # fmt: skip
     assert [answer.remote_id for answer in backend.update("customer", edits)] == ids
-    assert methods(asked)[:12] == ["write"] * 10 + ["exists", "load"]
+    assert methods(asked)[:7] == ["write"] * 5 + ["exists", "load"]
     for record in backend.read("customer", ids).records:
         assert record.values["name"] == f"Name {record.remote_id}"
         assert record.values["contact_points"] == points
         assert record.values["note"] is None
+
+
+@pytest.mark.parametrize("connections", ["2", "4"])
+def test_several_connections_share_differing_values_but_no_family(shop, connections):
+    """A company and its contacts are written over one connection: they share rows."""
+    several = opened(shop, shop.writer, connections=connections)
+    prefix = f"lane{connections}"
+    companies = made(
+        several, "customer", *[customer(f"{prefix}c{n}", kind="company") for n in range(12)]
+    )
+    contacts = made(
+        several,
+        "customer",
+        *[customer(f"{prefix}p{n}", parent_ref=companies[n % 12]) for n in range(60)],
+    )
+    ids = companies + contacts
+    edits = [edit(one, name=f"Name {one}", job_title=f"job {one}") for one in ids]
+    before = several.calls
+    assert [answer.remote_id for answer in several.update("customer", edits)] == ids
+    assert several.calls > before
+    for record in several.read("customer", ids).records:
+        assert record.values["name"] == f"Name {record.remote_id}"
+        assert record.values["job_title"] == f"job {record.remote_id}"
+    parts = several._writing._writer._parted("res.partner", [int(one) for one in ids])
+    assert len(parts) == int(connections)
+    assert sorted(key for part in parts for key in part) == sorted(map(int, ids))
+    where = {key: number for number, part in enumerate(parts) for key in part}
+    for number, contact in enumerate(contacts):
+        assert where[int(contact)] == where[int(companies[number % 12])]
+    several.close()
 
 
 @pytest.mark.parametrize("count", [3, 80])

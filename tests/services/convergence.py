@@ -19,7 +19,8 @@ from crm_core.sync import failpoints
 from crm_core.sync.permit import confirm_backend
 from crm_core.testing.front_office import BACKEND, FrontOffice
 from crm_core.testing.memory_office import BEFORE, MemoryOffice
-from two_sides import FIELDS, TwoSides
+from people import People
+from two_sides import FIELDS
 
 IS_NIGHTLY = settings.get_current_profile_name() == "nightly"
 BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -71,10 +72,12 @@ class Convergence(RuleBasedStateMachine):
             Database(f"sqlite:///{path}"), system_actor("test"), self.office.connect
         )
         front.change(lambda uow: confirm_backend(uow, BACKEND))
-        self.sides = TwoSides(front, self.office)
+        self.sides = People(front, self.office)
 
     def teardown(self) -> None:
         try:
+            while self.sides.late:
+                self.sides.commit_late()
             self.sides.come_to_rest()
         finally:
             self.sides.front.database.dispose()

@@ -26,7 +26,7 @@ from crm_odoo.writing.outgoing import NotHeldError, Outgoing, Value
 
 GONE = "core.sync.gone"
 _MISSING_ERROR = "odoo.exceptions.MissingError"
-_TRIAL_WRITES = 10
+_TRIAL_WRITES = 5
 _TRIAL_LOAD = 20
 _PARTNER = "res.partner"
 

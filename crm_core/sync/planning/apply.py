@@ -15,14 +15,14 @@ from uuid import UUID
 from sqlalchemy import select
 
 from crm_core.entities.hold import HoldReason, HoldSide
-from crm_core.entities.sync import Backend, Binding, BindingState, PushItem
+from crm_core.entities.sync import Backend, PushItem
 from crm_core.errors import InputError, RuleViolationError
-from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import release
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
+from crm_core.sync.bindings import bind
 from crm_core.sync.context import SyncContext
 from crm_core.sync.holding import hold
 from crm_core.sync.permit import accept_plan, permit_of, plan_was_shown
@@ -248,20 +248,15 @@ class _Apply:
 
     def _bind(self, uow: UnitOfWork) -> None:
         """Bind what is linked with nothing agreed on yet, so that the two are merged when read."""
-        key = {"backend_id": self.context.backend_id, "entity": CUSTOMER, "digest": b""}
-        rows = [
-            {
-                "id": new_id(),
-                **key,
-                "remote_id": row.remote_id,
-                "local_id": row.local_id,
-                "state": BindingState.ACTIVE.value,
-                "snapshot": {"archived": True} if row.remote_id in self.archived else {},
-                "synced_at": uow.now,
-            }
+        agreed = {
+            row.local_id: (
+                row.remote_id,
+                {"archived": True} if row.remote_id in self.archived else {},
+            )
             for row in self.links
-        ]
-        insert_rows(uow.connection(), Binding, rows)
+            if row.local_id is not None and row.remote_id is not None
+        }
+        bind(uow, self.context.backend_id, CUSTOMER, agreed)
 
     def carry_out(self) -> None:
         """Merge what is linked, make what is to be made here, then what is to be made there."""

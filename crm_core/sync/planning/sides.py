@@ -16,6 +16,7 @@ from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.sync.context import SyncContext
 from crm_core.sync.planning.plan import state_of
 from crm_core.sync.protocol import Probe, WritableBackend
+from crm_core.sync.records import UNTOLD_CUSTOMER
 from crm_core.sync.tell import tell
 from crm_core.sync.twins import twins_within
 
@@ -163,7 +164,7 @@ def known_there(context: SyncContext, local_ids: Iterable[UUID]) -> dict[UUID, t
     found: dict[UUID, tuple[str, str]] = {}
     for chunk in chunked(local_ids, PROBES):
         names = {str(key): (key, f"{context.prefix}{CUSTOMER}_{key.hex}") for key in chunk}
-        probes = [Probe(text, name, {}) for text, (_, name) in names.items()]
+        probes = [Probe(text, name, UNTOLD_CUSTOMER) for text, (_, name) in names.items()]
         for text, matches in remote.find(CUSTOMER, probes).items():
             key, name = names[text]
             if matches and matches[0].by == "external_id":

@@ -15,8 +15,10 @@ from crm_core.ids import new_id
 from crm_core.persistence.bulk import (
     CHUNK,
     PARAMETERS,
+    among,
     chunked,
     delete_rows,
+    insert_at_once,
     insert_rows,
     select_in,
     update_rows,
@@ -58,7 +60,36 @@ def test_more_rows_than_fit_one_statement(database: Database, system: Actor) -> 
     assert list(_names(database, system)) == ids[-1:]
 
 
-@pytest.mark.parametrize("write", [insert_rows, update_rows, delete_rows])
+def test_rows_of_one_statement_are_those_of_many(database: Database, system: Actor) -> None:
+    rows = [{"id": new_id(), "name": f"O'Brien «{number}» ?:x"} for number in range(COUNT)]
+    with unit_of_work(database, actor=system, write=True) as uow:
+        insert_at_once(uow.connection(), Tag, rows)
+        uow.commit()
+    assert _names(database, system) == {row["id"]: row["name"] for row in rows}
+
+
+def test_values_among_many_are_found_by_any_type_and_through_an_index(
+    database: Database, system: Actor
+) -> None:
+    rows = [{"id": new_id(), "name": f"هتل ' \" {number}"} for number in range(50)]
+    with unit_of_work(database, actor=system, write=True) as uow:
+        insert_rows(uow.connection(), Tag, rows)
+        for column, name in ((Tag.id, "id"), (Tag.name, "name")):
+            wanted = [row[name] for row in rows[::7]]
+            found = uow.scalars(select(column).where(among(column, wanted))).all()
+            assert set(found) == set(wanted)
+            assert uow.scalars(select(column).where(among(column, []))).all() == []
+        statement = select(Tag.name).where(among(Tag.id, [rows[0]["id"]]), Tag.name != "x")
+        assert uow.scalar(statement) == rows[0]["name"]
+        if database.is_sqlite:
+            asked = statement.compile(dialect=uow.connection().dialect)
+            plan = (
+                uow.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", ("[]", "x")).all()
+            )
+            assert any("USING INDEX" in row[3] for row in plan), plan
+
+
+@pytest.mark.parametrize("write", [insert_rows, insert_at_once, update_rows, delete_rows])
 def test_nothing_to_write_is_no_error(database: Database, system: Actor, write: object) -> None:
     with unit_of_work(database, actor=system, write=True) as uow:
         write(uow.connection(), Tag, [])  # type: ignore[operator]
