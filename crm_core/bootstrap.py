@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
     from crm_core.plugins.discovery import Installation, Loaded
     from crm_core.plugins.host import PluginHost
-    from crm_core.sync.engine import RunReport
     from crm_core.sync.planning.apply import PlanReport
     from crm_core.sync.planning.plan import Plan
     from crm_core.sync.protocol import RemoteBackend
+    from crm_core.sync.run_record import RunReport
     from crm_hooks.contributions import BackendType, EventHandler
 
 RELAY_SECONDS = 60.0
@@ -289,10 +289,15 @@ class Application:
                 is_stopped=options.get("is_stopped", lambda: False),
             )
         limits = limits_of(backend.config)
-        options = {"page_size": limits.page_size, "batch_size": limits.batch_size, **options}
+        given = {
+            "page_size": limits.page_size,
+            "batch_size": limits.batch_size,
+            "vanish_share": limits.vanish_percent / 100,
+            "masters": self.fixed_masters(backend.name),
+        }
         remote = self.open_backend(backend)
         entities = tuple(self.plugins.entities.values())
-        options = {"masters": self.fixed_masters(backend.name), **options}
+        options = {**given, **options}
         try:
             return run(self.database, backend, remote, plugin_entities=entities, **options)
         finally:

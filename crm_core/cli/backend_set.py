@@ -27,6 +27,7 @@ MANAGE = "core.backend.manage"
 @click.option("--connections", help="Connections used at once (1 to 16).")
 @click.option("--page-size", help="Records read at a time (10 to 5000), else 1000.")
 @click.option("--batch-size", help="Records written at a time (10 to 2000), else 500.")
+@click.option("--vanish-percent", help="Percent of an entity that may be gone at once, else 20.")
 @click.option("--unset", multiple=True, metavar="OPTION", help="Back to the default; repeatable.")
 @pass_context
 def set_(context: Context, /, name: str, **given: Any) -> None:

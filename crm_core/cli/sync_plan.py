@@ -15,9 +15,9 @@ from crm_core.cli.sync_run import permitted, run_sync, tell_run
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
     from crm_core.entities.sync import Backend
-    from crm_core.sync.engine import RunReport
     from crm_core.sync.planning.apply import PlanReport
     from crm_core.sync.planning.plan import Plan
+    from crm_core.sync.run_record import RunReport
 
 EXIT_PARTLY = 3
 CUSTOMER = "customer"

@@ -16,7 +16,7 @@ from crm_core.errors import RetryableSyncError, RuleViolationError
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
     from crm_core.entities.sync import Backend
-    from crm_core.sync.engine import RunReport
+    from crm_core.sync.run_record import RunReport
 
 EXIT_PARTLY = 3
 RUN_RIGHT = "core.sync.run"

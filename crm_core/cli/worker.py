@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from crm_core.bootstrap import Application
     from crm_core.entities.sync import Backend
-    from crm_core.sync.engine import RunReport
     from crm_core.sync.metrics import Metrics
+    from crm_core.sync.run_record import RunReport
     from crm_core.sync.schedule import Turn
 
 ROUND_SECONDS = 15.0

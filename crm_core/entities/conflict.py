@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, String, column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.entities.sync import SYNC_VIEW
@@ -15,16 +15,14 @@ from crm_core.persistence.base import Keyed
 from crm_core.persistence.scope import ByRight
 from crm_core.persistence.types import JsonValue
 
-_PENDING = text("state IN ('open', 'resolved')")
-
 
 class ConflictState(StrEnum):
     """How far a conflict is.
 
     ``open`` waits for a person, ``resolved`` was decided by one and is carried out by the next run,
     ``done`` was decided by the field's master or has been carried out, ``gone`` went away by itself
-    since the two sides came to agree. ``suspected`` is no conflict yet: a customer was deleted there,
-    and where what hung on it is now tells whether it was merged.
+    since the two sides came to agree. ``suspected`` is no conflict yet: a customer was deleted
+    there, and where what hung on it is now tells whether it was merged.
     """
 
     OPEN = "open"
@@ -36,6 +34,7 @@ class ConflictState(StrEnum):
 
 PENDING = (ConflictState.OPEN.value, ConflictState.RESOLVED.value)
 """While a conflict is in one of these, both sides keep the field as they have it."""
+_IS_PENDING = column("state", String()).in_(PENDING)
 
 
 MERGED = "merged"
@@ -65,8 +64,8 @@ class Conflict(Keyed):
             "local_id",
             "field",
             unique=True,
-            sqlite_where=_PENDING,
-            postgresql_where=_PENDING,
+            sqlite_where=_IS_PENDING,
+            postgresql_where=_IS_PENDING,
         ),
     )
 

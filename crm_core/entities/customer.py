@@ -6,13 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, column
+from sqlalchemy import ColumnClause, ForeignKey, Index, UniqueConstraint, column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed, Versioned
 from crm_core.persistence.scope import CUSTOMER_VIEW, ByOwner, Public, ThroughCustomer
 
-_MERGED_INTO = column("merged_into_id")
+_MERGED_INTO: ColumnClause[UUID] = column("merged_into_id")
 
 
 class CustomerKind(StrEnum):

@@ -22,18 +22,23 @@ class Limits:
         connections: How many it may be given at once.
         page_size: Records read at a time.
         batch_size: Records written at a time.
+        vanish_percent: How large a part of an entity may be gone at once.
     """
 
     calls_per_second: float | None = None
     connections: int = 1
     page_size: int = 1_000
     batch_size: int = 500
+    vanish_percent: float = 20
 
 
 GENERAL_OPTIONS = (
     BackendOption("calls_per_second", "Most calls a second (0.1 to 1000)", required=False),
     BackendOption("connections", "Connections used at once (1 to 16)", required=False),
     BackendOption("page_size", "Records read at a time (10 to 5000), else 1000", required=False),
+    BackendOption(
+        "vanish_percent", "Percent of an entity that may be gone at once, else 20", required=False
+    ),
     BackendOption("batch_size", "Records written at a time (10 to 2000), else 500", required=False),
 )
 """Options of every backend beside those of its type; its factory finds them in ``config`` too."""
@@ -42,6 +47,7 @@ _READ: Mapping[str, tuple[Callable[[str], float], float, float]] = {
     "connections": (int, 1, 16),
     "page_size": (int, 10, 5_000),
     "batch_size": (int, 10, 2_000),
+    "vanish_percent": (float, 1, 100),
 }
 
 

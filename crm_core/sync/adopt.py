@@ -9,15 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_core.entities.customer import Customer
-from crm_core.entities.sync import BindingState
-from crm_core.persistence.bulk import select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.lookup import survivors
 from crm_core.sync import lock
 from crm_core.sync.bindings import bind, bound_records, read_again_later, rebind
 from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import RemotePage, WritableBackend
-from crm_core.sync.tell import Told, tell
+from crm_core.sync.tell import tell
 
 NamedPage = tuple[RemotePage, Mapping[str, str]]
 """A page, and the names of ours that its records go by."""
@@ -58,44 +56,50 @@ def adopt(context: SyncContext, entity: str, page: NamedPage) -> RemotePage:
     with context.reading() as uow:
         known = bound_records(uow, context.backend_id, entity, names)
         meant = {
-            local_id: key
+            key: local_id
             for key, name in names.items()
             if key not in known and (local_id := _key(name.removeprefix(head))) is not None
         }
-        told = _those_here(context, uow, entity, list(meant)) if meant else {}
-    if not told:
-        return page[0]
-    with context.writing() as uow:
-        lock.renew(uow, context.backend_id, context.token)
-        nothing: Mapping[str, Any] = {}
-        new = {key: (meant[key], nothing) for key, each in told.items() if not each.bound}
-        bind(uow, context.backend_id, entity, new)
-        moved = {key: each.bound for key, each in told.items() if each.bound}
-        for local_id, bound in moved.items():
-            rebind(uow, bound, meant[local_id])
-        if entity == "customer":
-            read_again_later(uow, context.backend_id, {key: meant[key] for key in moved})
-        uow.commit()
-    context.counts[entity]["adopted"] += len(told)
+        if not meant:
+            return page[0]
+        further = _further(uow, entity, meant)
+        told = tell(context, uow, entity, [*meant.values()])
+    new: list[tuple[UUID, str, Mapping[str, Any]]] = []
+    moved: list[tuple[str, Bound]] = []
+    for key, local_id in meant.items():
+        bound = told[local_id].bound if local_id in told else None
+        if key in further:
+            new.append((further[key], key, {}))
+        elif bound is not None:
+            moved.append((key, bound))
+        elif local_id in told:
+            new.append((local_id, key, {}))
+    if new or moved:
+        _write(context, entity, new, moved)
     return page[0]
 
 
-def _those_here(
-    context: SyncContext, uow: UnitOfWork, entity: str, ids: Sequence[UUID]
-) -> dict[UUID, Told]:
-    """Return which of these are here, but for those that went into another here."""
-    merged: set[UUID] = set()
-    if entity == "customer":
-        columns = ("id", "merged_into_id")
-        rows = select_in(uow.connection(), Customer, "id", ids, *columns)
-        merged = {row.id for row in rows if row.merged_into_id is not None}
-    told = tell(context, uow, entity, [each for each in ids if each not in merged])
-    return {key: each for key, each in told.items() if each.bound is None or _moves(each.bound)}
+def _further(uow: UnitOfWork, entity: str, meant: Mapping[str, UUID]) -> dict[str, UUID]:
+    """Return, for records named after customers that were merged here, who those went into."""
+    merged = survivors(uow, meant.values()) if entity == "customer" else {}
+    return {key: merged[local_id] for key, local_id in meant.items() if local_id in merged}
 
 
-def _moves(bound: Bound) -> bool:
-    """Return whether a binding may follow its name: names move where records are merged."""
-    return bound.state in (BindingState.ACTIVE, BindingState.ARCHIVED, BindingState.DELETED)
+def _write(
+    context: SyncContext,
+    entity: str,
+    new: Sequence[tuple[UUID, str, Mapping[str, Any]]],
+    moved: Sequence[tuple[str, Bound]],
+) -> None:
+    with context.writing() as uow:
+        lock.renew(uow, context.backend_id, context.token)
+        bind(uow, context.backend_id, entity, new)
+        for key, bound in moved:
+            rebind(uow, bound, key)
+        if entity == "customer":
+            read_again_later(uow, context.backend_id, {each.local_id: key for key, each in moved})
+        uow.commit()
+    context.counts[entity]["adopted"] += len(new) + len(moved)
 
 
 def _key(digits: str) -> UUID | None:

@@ -337,7 +337,7 @@ def bind(
     uow: UnitOfWork,
     backend_id: UUID,
     entity: str,
-    pairs: Mapping[UUID, tuple[str, Mapping[str, Any]]],
+    pairs: Iterable[tuple[UUID, str, Mapping[str, Any]]],
 ) -> None:
     """Bind local records; what was agreed on is not all, so the next reading looks at each.
 
@@ -345,7 +345,7 @@ def bind(
         uow: A writing unit of work.
         backend_id: To which backend.
         entity: Of the records.
-        pairs: Local id to remote id and what counts as agreed on.
+        pairs: Local id, remote id, and what counts as agreed on.
     """
     rows = [
         {
@@ -359,7 +359,7 @@ def bind(
             "snapshot": dict(agreed),
             "synced_at": uow.now,
         }
-        for local_id, (remote_id, agreed) in pairs.items()
+        for local_id, remote_id, agreed in pairs
     ]
     insert_rows(uow.connection(), Binding, rows)
 

@@ -31,6 +31,8 @@ GONE = {
     BindingState.RESTORING.value,
 }
 
+VANISH_SHARE = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -186,6 +188,8 @@ class SyncContext:
     """Whether the remote is written to, so that both sides' changes are merged by field."""
     writes: bool = False
     """Whether this run may write to the remote."""
+    vanish_share: float = VANISH_SHARE
+    """A run stops when a larger part of an entity is gone at once."""
     masters: Mapping[str, str] = field(default_factory=dict)
     """``entity.field`` to its master (``crm_core.sync.masters``), where it is not the default."""
     prefix: str = ""

@@ -30,7 +30,7 @@ from crm_core.sync.adopt import adopt, named_pages
 from crm_core.sync.apply import APPLIERS
 from crm_core.sync.apply.plugin import PLUGIN_STOPPED, PluginApplier
 from crm_core.sync.batch import apply_page
-from crm_core.sync.context import BATCH_SIZE, STOPPED, Progress, SyncContext
+from crm_core.sync.context import BATCH_SIZE, STOPPED, VANISH_SHARE, Progress, SyncContext
 from crm_core.sync.cursors import (
     check_cursors,
     moved,
@@ -46,7 +46,7 @@ from crm_core.sync.prefetch import prefetched
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
 from crm_core.sync.push_queue import count_set_aside
 from crm_core.sync.pushing import Pushing, pushing_for
-from crm_core.sync.run_record import close_run, open_run
+from crm_core.sync.run_record import RunReport, close_run, open_run
 from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
 from crm_core.sync.tell import TELLERS
 from crm_hooks.contributions import SyncableEntity
@@ -55,34 +55,6 @@ log = structlog.get_logger(__name__)
 PAGE_SIZE = 1_000
 OVERLAP = timedelta(minutes=10)
 """Longer than the remote's longest transaction: rows bear the moment it began, not its commit."""
-
-
-@dataclass
-class RunReport:
-    """What a run did.
-
-    Attributes:
-        run_id: Key of the run's record; None for a dry run.
-        state: ``done``, or ``partly`` when records or entities were left out.
-        counts: Per entity: created, updated, unchanged, set_aside, vanished, deleted, …
-        warnings: What was left out, in plain words.
-        calls: Remote calls made.
-        seconds: How long it took.
-        stages: Seconds per stage.
-        pushed: Per entity what was written to the remote, or would be: counts of created, updated,
-            linked, set_aside, gone; and ``examples``, names of a few of each.
-        push_refusal: Why nothing was written to the remote; None where it was, or never is.
-    """
-
-    run_id: UUID | None
-    state: str
-    counts: dict[str, dict[str, int]]
-    warnings: list[str]
-    calls: int
-    seconds: float
-    stages: dict[str, float] = field(default_factory=dict)
-    pushed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    push_refusal: str | None = None
 
 
 def run(  # noqa: PLR0913  all but three are options of a command
@@ -100,6 +72,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
     batch_size: int = BATCH_SIZE,
     overlap: timedelta = OVERLAP,
     retry: bool = False,
+    vanish_share: float = VANISH_SHARE,
     plugin_entities: Sequence[SyncableEntity] = (),
     masters: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
@@ -126,6 +99,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
         batch_size: Records written at a time.
         overlap: How far to reach back before the mark.
         retry: Push again what was set aside, however lately.
+        vanish_share: How large a part of an entity may be gone at once.
         plugin_entities: What plugins in use declare.
         masters: Who wins which field, where that is not left to the backend's own choice.
         on_progress: Told about each page.
@@ -151,6 +125,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
             on_progress=on_progress,
             is_stopped=is_stopped,
             batch_size=batch_size,
+            vanish_share=vanish_share,
             masters=masters or {},
         )
         plugins = {each.name: PluginApplier(each) for each in plugin_entities}

@@ -19,7 +19,7 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.backends import list_backends
 from crm_core.services.sync_status import backlog, standing_counts
-from crm_core.sync.engine import RunReport
+from crm_core.sync.run_record import RunReport
 
 log = structlog.get_logger(__name__)
 SECONDS = (1, 5, 15, 60, 300, 900, 3_600, 14_400)

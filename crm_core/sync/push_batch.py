@@ -368,7 +368,8 @@ class PushBatch:
     def _bind(self, made: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> None:
         with self.context.writing() as uow:
             lock.renew(uow, self.context.backend_id, self.context.token)
-            bind(uow, self.context.backend_id, self.entity, made)
+            pairs = ((key, *each) for key, each in made.items())
+            bind(uow, self.context.backend_id, self.entity, pairs)
             if self.entity == "tag":
                 push_queue.enqueue_carriers(uow, self.context.backend_id, list(made))
             uow.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,34 @@ from crm_core.sync.context import SyncContext
 
 RUNS_KEPT = timedelta(days=90)
 """Older records of runs are dropped; a run every few minutes makes 100,000 a year."""
+
+
+@dataclass
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        run_id: Key of the run's record; None for a dry run.
+        state: ``done``, or ``partly`` when records or entities were left out.
+        counts: Per entity: created, updated, unchanged, set_aside, vanished, deleted, …
+        warnings: What was left out, in plain words.
+        calls: Remote calls made.
+        seconds: How long it took.
+        stages: Seconds per stage.
+        pushed: Per entity what was written to the remote, or would be: counts of created, updated,
+            linked, set_aside, gone; and ``examples``, names of a few of each.
+        push_refusal: Why nothing was written to the remote; None where it was, or never is.
+    """
+
+    run_id: UUID | None
+    state: str
+    counts: dict[str, dict[str, int]]
+    warnings: list[str]
+    calls: int
+    seconds: float
+    stages: dict[str, float] = field(default_factory=dict)
+    pushed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    push_refusal: str | None = None
 
 
 def open_run(context: SyncContext) -> UUID:

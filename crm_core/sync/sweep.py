@@ -28,9 +28,8 @@ READ_SIZE = 500
 RETRIES = 1_000
 """Records set aside that are tried again, an entity and run."""
 NOTHING: frozenset[str] = frozenset()
-VANISH_SHARE = 0.2
 VANISH_COUNT = 20
-"""A run stops when more than this share, and more than this many, are gone at once."""
+"""So few may always be gone at once, however large a part they are."""
 
 
 def read_again(context: SyncContext, entity: str, remote_ids: Iterable[str]) -> None:
@@ -140,7 +139,7 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
         left.difference_update(batch)
     vanished = sorted(left)
     context.counts[entity]["vanished"] += len(vanished)
-    if len(vanished) > max(VANISH_COUNT, VANISH_SHARE * followed) and not accept:
+    if len(vanished) > max(VANISH_COUNT, context.vanish_share * followed) and not accept:
         raise FatalSyncError(
             f"{len(vanished)} of {followed} {entity} records of {context.backend_name} are "
             "gone at once. If that is meant, run again with --accept-vanished; if not, look at the "

@@ -16,10 +16,11 @@ from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.backends import add_backend
 from crm_core.services.customers import create_customer, edit_customer
 from crm_core.services.relationships import seed_relationship_types
-from crm_core.sync.engine import RunReport, run
+from crm_core.sync.engine import run
 from crm_core.sync.permit import accept_plan, plan_was_shown
 from crm_core.sync.protocol import RemoteBackend
 from crm_core.sync.push_queue import HANDLER
+from crm_core.sync.run_record import RunReport
 
 T = TypeVar("T")
 BACKEND = "main"

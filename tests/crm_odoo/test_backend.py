@@ -29,6 +29,7 @@ RELATIONS = {
 
 def partner(number, **changes):
     row = {
+        "write_date": "2026-01-01 00:00:00", "write_uid": 7,
         "id": number, "name": f"Partner {number}", "is_company": False, "ref": False, "vat": False,
         "lang": "el_GR", "function": False, "comment": False, "active": True, "user_id": False,
         "parent_id": False, "category_id": [], "email": False, "phone": False, "mobile": False,

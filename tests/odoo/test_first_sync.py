@@ -1,4 +1,4 @@
-"""Contacts that stand on both sides, spelt differently, meet by a plan; neither side doubles them."""
+"""Contacts that stand on both sides, spelt differently, meet by a plan; none is doubled."""
 
 from __future__ import annotations
 

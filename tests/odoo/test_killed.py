@@ -69,6 +69,8 @@ class Scene:
                 tag_customer(uow, ids[f"Known {n}"], [name])
 
         self.front.change(edit)
+        same = {"name": "Ours 7", "ref": f"O {known[0]} 7"}  # both added it on their own
+        self.admin.execute("res.partner", "create", same)
 
     def _make(self, name: str, number: int) -> list[int]:
         rows = [{"name": f"{name} {n}", "email": f"{name}.{n}@example.org"} for n in range(number)]

@@ -26,6 +26,8 @@ IS_NIGHTLY = settings.get_current_profile_name() == "nightly"
 BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
 POINTS = (*failpoints.PULL, *failpoints.PUSH)
 WHICH = st.integers(0, 7)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where databases lie: nothing here is about disks."""
 LONGEST_WORK = timedelta(minutes=8)
 """Less than the engine reaches back before a mark."""
 
@@ -64,7 +66,7 @@ class Convergence(RuleBasedStateMachine):
         super().__init__()
         self.travel = time_machine.travel(BEGINNING, tick=True)
         self.clock = self.travel.start()
-        self.folder = Path(tempfile.mkdtemp(prefix="convergence"))
+        self.folder = Path(tempfile.mkdtemp(prefix="convergence", dir=MEMORY))
         path = self.folder / "crm0.sqlite"
         shutil.copyfile(self.prepared, path)
         self.office = MemoryOffice()

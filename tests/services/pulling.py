@@ -25,7 +25,8 @@ from crm_core.ids import new_id
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.relationships import seed_relationship_types
-from crm_core.sync.engine import RunReport, run
+from crm_core.sync.engine import run
+from crm_core.sync.run_record import RunReport
 from crm_odoo.settings import open_backend
 
 

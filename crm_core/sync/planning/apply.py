@@ -248,15 +248,16 @@ class _Apply:
 
     def _bind(self, uow: UnitOfWork) -> None:
         """Bind what is linked with nothing agreed on yet, so that the two are merged when read."""
-        agreed = {
-            row.local_id: (
+        pairs = (
+            (
+                row.local_id,
                 row.remote_id,
                 {"archived": True} if row.remote_id in self.archived else {},
             )
             for row in self.links
             if row.local_id is not None and row.remote_id is not None
-        }
-        bind(uow, self.context.backend_id, CUSTOMER, agreed)
+        )
+        bind(uow, self.context.backend_id, CUSTOMER, pairs)
 
     def carry_out(self) -> None:
         """Merge what is linked, make what is to be made here, then what is to be made there."""

@@ -19,7 +19,8 @@ from crm_core.persistence.base import Base
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.relationships import seed_relationship_types
-from crm_core.sync.engine import RunReport, run
+from crm_core.sync.engine import run
+from crm_core.sync.run_record import RunReport
 from crm_core.testing.front_office import FrontOffice
 from crm_files.backend import FilesBackend
 

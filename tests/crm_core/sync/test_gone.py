@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from crm_core.access import Actor
 from crm_core.entities import Address, Binding, Conflict, Customer, Transaction
-from crm_core.errors import InputError
+from crm_core.errors import FatalSyncError, InputError
 from crm_core.persistence.database import Database
 from crm_core.services.contact_details import add_address
 from crm_core.services.customers import archive_customer
@@ -234,6 +234,21 @@ def test_a_deletion_that_is_no_merge_asks_nobody(front: FrontOffice, office: Mem
     assert front.count(Conflict) == 0
     assert front.customers()["Parent"].archived_at is not None
     quiet(front, office)
+
+
+def test_a_run_stops_when_a_larger_share_than_chosen_is_gone(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    records = [{"name": f"Many {n}", "kind": "person"} for n in range(300)]
+    keys = office.make_many("customer", records)
+    front.run()
+    for key in keys[:30]:
+        office.delete("customer", key)
+    with pytest.raises(FatalSyncError, match="30 of 300 customer records"):
+        front.run(vanish_share=0.05)
+    assert front.count(Customer, Customer.archived_at.is_not(None)) == 0
+    front.run()
+    assert front.count(Customer, Customer.archived_at.is_not(None)) == 30
 
 
 def front_reading(front: FrontOffice) -> Any:

@@ -37,11 +37,7 @@ def path(tmp_path):
     return tmp_path / "plan.xlsx"
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(Decision), st.sampled_from(Side), st.text(max_size=20))
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from(Decision), st.sampled_from(Side), st.text(max_size=20))))
 def test_what_is_written_is_read_again(tmp_path_factory, drawn):
     rows = [
         row(decision, side=side, name=name, remote_id=str(number))
