@@ -230,6 +230,22 @@ class ConnectorSuite:
 
     # Both sides in step.
 
+    def test_records_go_by_the_names_they_got(
+        self, workbench: Workbench, remote: WritableBackend
+    ) -> None:
+        """Which record bears a name of ours, and which name a record bears, is told for many."""
+        drafts = [_draft(remote, f"Named {n}") for n in range(3)]
+        keys = [answer.remote_id or "" for answer in remote.create("customer", drafts)]
+        foreign = workbench.make("customer", _customer("Foreign"))
+        names = [draft.external_id for draft in drafts]
+        named = dict(zip(names, keys, strict=True))
+        unknown = f"{names[0].partition('.')[0]}.customer_{'0' * 32}"
+        assert dict(remote.named("customer", [*names, unknown])) == named
+        prefix = names[0].partition(".")[0] + "."
+        told = dict(remote.names("customer", [*keys, foreign], prefix))
+        assert told == {key: name for name, key in named.items()}
+        assert dict(remote.names("customer", keys, "crm_another.")) == {}
+
     @pytest.mark.parametrize("name", NAMES)
     def test_names_survive_both_ways(
         self, workbench: Workbench, office: FrontOffice, name: str

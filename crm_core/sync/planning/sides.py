@@ -15,7 +15,7 @@ from crm_core.matching.names import name_words
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.sync.context import SyncContext
 from crm_core.sync.planning.plan import state_of
-from crm_core.sync.protocol import Probe, WritableBackend
+from crm_core.sync.protocol import Probe, RemotePage, WritableBackend
 from crm_core.sync.records import UNTOLD_CUSTOMER
 from crm_core.sync.tell import tell
 from crm_core.sync.twins import twins_within
@@ -124,7 +124,11 @@ def their_side(context: SyncContext, external_ids: dict[str, str]) -> Party:
     companies: dict[str, str] = {}
     parents: dict[int, str] = {}
     done = 0
-    for page in context.remote.pages(CUSTOMER, since=None, after=None, size=READ_SIZE):
+    offered = {entity.name for entity in context.remote.entities()}
+    pages: Iterable[RemotePage] = ()
+    if CUSTOMER in offered:
+        pages = context.remote.pages(CUSTOMER, since=None, after=None, size=READ_SIZE)
+    for page in pages:
         for record in page.records:
             if record.values.get("kind") == "company":
                 companies[record.remote_id] = str(record.values.get("name") or "")
