@@ -152,6 +152,12 @@ class Convergence(RuleBasedStateMachine):
     def commit_late(self) -> None:
         self.sides.commit_late()
 
+    @rule(which=WHICH, minutes=st.integers(1, 5))
+    def work_longer_than_a_run(self, which: int, minutes: int) -> None:
+        self.sides.begin_late(self._any(which))
+        self.clock.shift(timedelta(minutes=minutes))
+        self._run_on()
+
     # Records that go.
 
     @rule(which=WHICH)

@@ -165,8 +165,7 @@ class TwoSides:
                     self.told[token, conflict.field].add(value)
 
     def copy(self, path: Path) -> None:
-        """Keep a copy of the front office as it stands, once it knows what is on both sides."""
-        self.run()
+        """Keep a copy of the front office as it stands."""
         assert self.front.database.path is not None
         self.front.database.dispose()
         shutil.copyfile(self.front.database.path, path)
