@@ -31,7 +31,7 @@ def add(
     """Plan something to do for a CUSTOMER; TYPE is call, email, visit, task and so on."""
     from crm_core.cli.place import place_of
     from crm_core.services.activities import add_activity
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.settings import load_settings
     from crm_core.services.users import user_named
 
@@ -39,7 +39,7 @@ def add(
         place = place_of(uow, load_settings(uow))
         added = add_activity(
             uow,
-            resolve_customer_id(uow, customer),
+            resolve_unmerged_id(uow, customer),
             type=type_,
             due_at=place.typed_moment(due, uow.now),
             owner_id=user_named(uow, owner).id if owner else None,

@@ -95,7 +95,7 @@ def edit(context: Context, /, id_: str, expect_version: int | None, **given: Any
     parts of an address are those of the main one.
     """
     from crm_core.services.customers import edit_customer
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.tags import tag_customer, untag_customer
 
     plain = {name: given[name] for name in ("name", *PLAIN) if given[name] is not None}
@@ -106,7 +106,7 @@ def edit(context: Context, /, id_: str, expect_version: int | None, **given: Any
             "Nothing to change was given: see crm customer edit --help.", code="core.cli.no_change"
         )
     with context.unit_of_work(write=True) as uow:
-        customer_id = resolve_customer_id(uow, id_)
+        customer_id = resolve_unmerged_id(uow, id_)
         customer = edit_customer(uow, customer_id, plain, expected_version=expect_version)
         for kind, values in points.items():
             _set_points(uow, customer_id, kind, values)
@@ -154,11 +154,11 @@ def _set_address(uow: UnitOfWork, customer_id: UUID, address: dict[str, str]) ->
 def archive(context: Context, id_: str, expect_version: int | None) -> None:
     """Take a customer out of daily lists; nothing is deleted."""
     from crm_core.services.customers import archive_customer
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
 
     with context.unit_of_work(write=True) as uow:
         customer = archive_customer(
-            uow, resolve_customer_id(uow, id_), expected_version=expect_version
+            uow, resolve_unmerged_id(uow, id_), expected_version=expect_version
         )
         uow.commit()
         _tell(context, "customer.archive/1", customer, f"Archived {customer.name}.")
@@ -170,10 +170,10 @@ def archive(context: Context, id_: str, expect_version: int | None) -> None:
 def restore(context: Context, id_: str) -> None:
     """Bring an archived customer back into daily lists."""
     from crm_core.services.customers import restore_customer
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
 
     with context.unit_of_work(write=True) as uow:
-        customer = restore_customer(uow, resolve_customer_id(uow, id_))
+        customer = restore_customer(uow, resolve_unmerged_id(uow, id_))
         uow.commit()
         _tell(context, "customer.restore/1", customer, f"Restored {customer.name}.")
 
@@ -185,7 +185,7 @@ def restore(context: Context, id_: str) -> None:
 @pass_context
 def assign(context: Context, id_: str, login: str, expect_version: int | None) -> None:
     """Make USER answer for a customer; - makes nobody."""
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.ownership import assign_owner
     from crm_core.services.users import user_named
 
@@ -193,7 +193,7 @@ def assign(context: Context, id_: str, login: str, expect_version: int | None) -
         owner = None if login == "-" else user_named(uow, login)
         customer = assign_owner(
             uow,
-            resolve_customer_id(uow, id_),
+            resolve_unmerged_id(uow, id_),
             None if owner is None else owner.id,
             expected_version=expect_version,
         )
@@ -216,16 +216,16 @@ def relate(
 
     TYPE is contact_of, subsidiary_of, partner_of and so on, or an inverse such as "has contact".
     """
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.relationships import relate_customers
 
     started_on = _day(since)
     with context.unit_of_work(write=True) as uow:
         tie = relate_customers(
             uow,
-            resolve_customer_id(uow, id_),
+            resolve_unmerged_id(uow, id_),
             type_,
-            resolve_customer_id(uow, other),
+            resolve_unmerged_id(uow, other),
             started_on=started_on,
             note=note,
         )
@@ -270,14 +270,14 @@ def log(context: Context, /, id_: str, subject: str, at: str | None, **given: An
     """Log something that happened with a customer; it can't be changed afterwards."""
     from crm_core.cli.place import place_of
     from crm_core.services.interactions import log_interaction
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.settings import load_settings
 
     with context.unit_of_work(write=True) as uow:
         place = place_of(uow, load_settings(uow))
         logged = log_interaction(
             uow,
-            resolve_customer_id(uow, id_),
+            resolve_unmerged_id(uow, id_),
             subject=subject,
             at=place.typed_moment(at, uow.now) if at is not None else None,
             **given,
@@ -294,12 +294,12 @@ def log(context: Context, /, id_: str, subject: str, at: str | None, **given: An
 @pass_context
 def set_(context: Context, id_: str, assignments: tuple[str, ...]) -> None:
     """Set attributes of a customer's profile; ATTRIBUTE= clears one."""
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
     from crm_core.services.profile import clear_profile_value, set_profile_value
 
     kept: dict[str, str | None] = {}
     with context.unit_of_work(write=True) as uow:
-        customer_id = resolve_customer_id(uow, id_)
+        customer_id = resolve_unmerged_id(uow, id_)
         for assignment in assignments:
             code, sign, text = assignment.partition("=")
             if not sign:
@@ -355,10 +355,10 @@ def define(
 def consent(context: Context, /, id_: str, **given: Any) -> None:
     """Record what a customer agreed to, or took back."""
     from crm_core.services.consents import record_consent
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
 
     with context.unit_of_work(write=True) as uow:
-        said = record_consent(uow, resolve_customer_id(uow, id_), **given)
+        said = record_consent(uow, resolve_unmerged_id(uow, id_), **given)
         uow.commit()
     out = context.output
     data = {"id": said.id, "customer_id": said.customer_id, "status": said.status}

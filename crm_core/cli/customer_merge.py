@@ -71,15 +71,31 @@ def duplicates(context: Context, id_: str | None, min_score: int, limit: int) ->
 def distinct(context: Context, one: str, other: str, *, undo: bool) -> None:
     """Say that two customers are not the same: they are not suggested again."""
     from crm_core.services.customer_duplicates import say_distinct, unsay_distinct
-    from crm_core.services.lookup import resolve_customer_id
 
     with context.unit_of_work(write=True) as uow:
-        ids = [resolve_customer_id(uow, text) for text in (one, other)]
+        ids = _two(uow, one, other)
         (unsay_distinct if undo else say_distinct)(uow, *ids)
         uow.commit()
     out = context.output
     data = {"id": f"{ids[0]}:{ids[1]}", "distinct": not undo}
     out.data("customer.distinct/1", data, lambda: out.line("Noted."))
+
+
+def _two(uow: UnitOfWork, one: str, other: str) -> tuple[UUID, UUID]:
+    """Return whom two texts name, unless they went into one already."""
+    from crm_core.entities.customer import Customer
+    from crm_core.services.lookup import resolve_customer, resolve_unmerged_id
+
+    first, second = (resolve_customer(uow, text) for text in (one, other))
+    if first.customer_id == second.customer_id and (first.is_merged or second.is_merged):
+        name = uow.get(Customer, first.customer_id).name
+        raise InputError(
+            f"{one} and {other} are one already: {name} ({first.customer_id}). If they are two, "
+            "undo the merge (crm customer merges).",
+            code="core.customer.one_already",
+            details={"id": str(first.customer_id)},
+        )
+    return resolve_unmerged_id(uow, one), resolve_unmerged_id(uow, other)
 
 
 @click.command(cls=CrmCommand)
@@ -114,10 +130,11 @@ def merge(
     """
     from crm_core.services.customer_merge import merge_customers
     from crm_core.services.customer_merge_report import compare_customers
+    from crm_core.services.lookup import resolve_unmerged_id
 
     choices = dict(map(_choice, takes))
     with context.unit_of_work(write=True) as uow:
-        ids = _whole(uow, keep), _whole(uow, drop)
+        ids = resolve_unmerged_id(uow, keep), resolve_unmerged_id(uow, drop)
         fields = compare_customers(uow, *ids, choices=choices)
         done = merge_customers(
             uow, *ids, choices=choices, reason=reason, expected_version=expect_version
@@ -134,20 +151,6 @@ def _choice(text: str) -> tuple[str, str]:
             f"--take {text}: write FIELD=drop or FIELD=keep.", code="core.customer.merge_choice"
         )
     return field.strip(), side.strip()
-
-
-def _whole(uow: UnitOfWork, text: str) -> UUID:
-    """Return whom a text names itself: who was merged before is not taken for the survivor."""
-    from crm_core.services.lookup import resolve_customer
-
-    found = resolve_customer(uow, text)
-    if found.is_merged:
-        raise InputError(
-            f"{text} was merged into {found.customer_id} before: name that one.",
-            code="core.customer.merged",
-            details={"id": text, "merged_into": str(found.customer_id)},
-        )
-    return found.customer_id
 
 
 def _tell_merge(
@@ -237,7 +240,9 @@ def merges(context: Context, id_: str | None, limit: int, cursor: str | None) ->
         "merged_at": "When",
         "merged_by": "By",
         "keep_name": "Kept",
+        "keep_id": "ID",
         "drop_name": "Dropped",
+        "drop_id": "ID",
         "reason": "Reason",
         "undone_at": "Undone",
     }

@@ -117,19 +117,23 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
     Name them by id, or choose all open ones of a back office with --backend. Where the side that
     loses has changed since, the next run opens the conflict again.
     """
-    from crm_core.sync.resolve import resolve_conflicts
+    from crm_core.sync.resolve import count_open, resolve_conflicts
 
     name = options["name"]
     if bool(which) == bool(name):
         raise InputError("Name conflicts by their ids, or choose all of a back office: --backend.")
     if options["field"] and not name:
         raise InputError("--field narrows --backend: give that too.")
+    if name and not options["dry_run"]:
+        with context.unit_of_work() as uow:
+            found = count_open(uow, _chosen(uow, name, options["field"]))
+        # Asked before anything is held: others go on meanwhile.
+        if found:
+            context.confirm(f"Decide {found} conflicts of {name}?", yes=options["yes"])
     with context.unit_of_work(write=True) as uow:
         chosen = _chosen(uow, name, options["field"]) if name else list(which)
         ids = resolve_conflicts(uow, chosen, options["take"], value=options["value"])
         if not options["dry_run"]:
-            if name and ids:
-                context.confirm(f"Decide {len(ids)} conflicts of {name}?", yes=options["yes"])
             uow.commit()
     what = "would be decided" if options["dry_run"] else "decided; the next run carries it out"
     data = {"ids": ids, "take": options["take"], "dry_run": options["dry_run"]}

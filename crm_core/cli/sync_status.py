@@ -24,26 +24,25 @@ def status(context: Context, name: str | None) -> None:
     if name is not None:
         _status_of(context, name)
         return
-    from crm_core.services.backends import list_backends
+    from crm_core.services.sync_status import list_standing
 
     with context.unit_of_work() as uow:
-        items = list_backends(uow)
+        items = list_standing(uow)
     context.output.page("sync.status/1", items, None, _COLUMNS)
 
 
 def _status_of(context: Context, name: str) -> None:
     from crm_core.services.backends import (
         backend_named,
-        list_backends,
         list_set_aside,
         list_unwritten,
     )
-    from crm_core.services.sync_status import list_entities
+    from crm_core.services.sync_status import list_entities, list_standing
     from crm_core.sync.permit import permit_of
 
     with context.unit_of_work() as uow:
         backend = backend_named(uow, name)
-        (item,) = (each for each in list_backends(uow) if each["id"] == backend.id)
+        (item,) = (each for each in list_standing(uow) if each["id"] == backend.id)
         entities = list_entities(uow, backend.id)
         set_aside = list_set_aside(uow, backend.id, limit=SHOWN_SET_ASIDE)
         unwritten = list_unwritten(uow, backend.id, limit=SHOWN_SET_ASIDE)
@@ -59,8 +58,16 @@ def _status_of(context: Context, name: str) -> None:
 
     def draw() -> None:
         out.fields([(title, item[key]) for key, title in _COLUMNS.items()])
-        if not item["is_enabled"]:
-            out.fields([("Switched off", f"crm backend enable {name}")])
+        ways = {
+            "Switched off": (not item["is_enabled"], f"crm backend enable {name}"),
+            "Paused": (item["is_paused"], f"crm sync schedule {name} --resume"),
+            "Login refused": (
+                item["login_refused_at"],
+                "put the right password where the wrong one is; if it was mended over there: crm "
+                f"sync run {name}",
+            ),
+        }
+        out.fields([(title, way) for title, (is_so, way) in ways.items() if is_so])
         out.fields([("Message", item["message"]), ("Writes", refusal or item["writes"])])
         _draw_table(context, "Entities", [_shown(each) for each in entities], _ENTITY_COLUMNS)
         _draw_table(context, "Set aside", set_aside.items, _SET_ASIDE_COLUMNS)
@@ -90,6 +97,7 @@ _COLUMNS = {
     "succeeded_at": "Last success",
     "set_aside": "Set aside",
     "running_by": "Running",
+    "standstill": "Stands still",
 }
 _ENTITY_COLUMNS = {
     "entity": "Entity",

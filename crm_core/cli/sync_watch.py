@@ -10,6 +10,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
+from crm_core.errors import InputError
 
 if TYPE_CHECKING:
     from crm_core.sync.alerts import Delivered
@@ -80,7 +81,14 @@ def alert(context: Context, /, name: str, *, remove: bool, test: bool, **changes
     """
     from crm_core.sync.alerts import alert_of, remove_alert, set_alert
 
-    is_change = remove or any(value is not None for value in changes.values())
+    is_set = any(value is not None for value in changes.values())
+    if remove and (is_set or test):
+        raise InputError(
+            "--remove tells nobody any more, so it goes with no other option; --mail off takes the "
+            "mail away alone, --webhook off the webhook.",
+            code="core.alert.remove",
+        )
+    is_change = remove or is_set
     with context.unit_of_work(write=is_change) as uow:
         if remove:
             remove_alert(uow, name)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -34,8 +34,6 @@ RELAY_SECONDS = 300.0
 """Events that lead to ever more events must not keep the syncs waiting."""
 TIDY_SECONDS = 3_600.0
 EXIT_PARTLY = 3
-LOGIN_REFUSED = "core.sync.login_refused"
-"""Code of the one refusal that is not tried again before backend or secret were changed."""
 
 
 @click.command(cls=CrmCommand)
@@ -74,7 +72,6 @@ class Worker:
 
         self.application = application
         self.stop = stop
-        self._refused: dict[UUID, tuple[int, str | None]] = {}
         self._unwritten: dict[UUID, str | None] = {}
         self._tidied_at = -math.inf
         self._alerting: threading.Thread | None = None
@@ -196,15 +193,12 @@ class Worker:
 
     def _sync(self, turn: Turn) -> int:
         """Run a backend whose turn it is; whatever happens, those who want to know are told."""
-        from crm_core.secret_refs import read_secret
         from crm_core.sync.context import STOPPED
         from crm_core.sync.lock import LOCKED
 
-        backend, began = turn.backend, time.monotonic()
-        access: tuple[int, str | None] | None = None
+        backend, began, began_at = turn.backend, time.monotonic(), datetime.now(UTC)
         try:
-            access = (backend.version, read_secret(backend.secret_ref, backend.name))
-            if self._refused.get(backend.id) == access:
+            if self._is_refused(backend):
                 return 0  # said once; asking again and again would lock the account
             report = self.application.run_sync(
                 backend, left_out=turn.left_out, sweep=turn.sweep, is_stopped=self.stop.is_set
@@ -217,15 +211,37 @@ class Worker:
                 self._count(backend, "stopped", began)
                 self.log.info("sync stopped", backend=backend.name)
                 return 0
-            if code == LOGIN_REFUSED and access is not None:
-                self._refused[backend.id] = access
             self._count(backend, "failed", began)
+            told = error.message if isinstance(error, CrmError) else type(error).__name__
+            self._record(backend, began_at, told)
             self._note(backend, code)
             raise
         self._count(backend, report.state, began, report)
         self._note(backend, None)
         self._tell(backend, report)
         return EXIT_PARTLY if report.state == "partly" else 0
+
+    def _is_refused(self, backend: Backend) -> bool:
+        from crm_core.access import system_actor
+        from crm_core.secret_refs import read_secret
+        from crm_core.sync.logins import is_refused
+
+        secret = read_secret(backend.secret_ref, backend.name)
+        with self.application.unit_of_work(system_actor("worker")) as uow:
+            return is_refused(uow, backend, secret)
+
+    def _record(self, backend: Backend, began_at: datetime, message: str) -> None:
+        """Write a run that could not begin into the history."""
+        from crm_core.access import system_actor
+        from crm_core.sync.run_record import note_unbegun
+
+        def write() -> int:
+            with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
+                note_unbegun(uow, backend.id, began_at, message)
+                uow.commit()
+            return 0
+
+        self._job(f"history of {backend.name}", write)
 
     def _tell(self, backend: Backend, report: RunReport) -> None:
         self.log.info(

@@ -36,7 +36,7 @@ from crm_core.entities.merge import CustomerMerge, DistinctCustomers, MergeChang
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
 from crm_core.entities.plugin import JobRun, Plugin, PluginState
 from crm_core.entities.relationship import Relationship, RelationshipType
-from crm_core.entities.schedule import AlertNotice, SyncAlert, SyncSchedule
+from crm_core.entities.schedule import AlertNotice, LoginRefusal, SyncAlert, SyncSchedule
 from crm_core.entities.sync import (
     Backend,
     Binding,
@@ -92,6 +92,7 @@ __all__ = [
     "HoldSide",
     "Interaction",
     "JobRun",
+    "LoginRefusal",
     "MergeChange",
     "OutboxEvent",
     "Ownership",

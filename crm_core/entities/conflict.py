@@ -83,6 +83,8 @@ class Conflict(Keyed):
     theirs_at: Mapped[datetime | None]
     theirs_by: Mapped[str | None]
     state: Mapped[str]
+    is_restored: Mapped[bool] = mapped_column(default=False)
+    """It is asked about since this database was restored; no master decides it later."""
     winner: Mapped[str | None]
     opened_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]

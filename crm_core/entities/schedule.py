@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.entities.sync import SYNC_VIEW
@@ -48,6 +48,7 @@ class SyncAlert(Base):
     __entity__ = "sync_alert"
     __scope__ = ByRight(SYNC_VIEW)
     __personal__ = ("mail_to",)
+    __withheld__ = ("webhook_url",)
 
     backend_id: Mapped[UUID] = mapped_column(
         ForeignKey("core_backend.id", ondelete="CASCADE"), primary_key=True
@@ -60,13 +61,36 @@ class SyncAlert(Base):
     standing: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
 
 
+class LoginRefusal(Base):
+    """That a backend refused its password, so that no worker tries the same one again.
+
+    ``digest`` is that of the backend's version and the password (``crm_core.sync.logins``).
+    """
+
+    __tablename__ = "core_login_refusal"
+    __entity__ = "login_refusal"
+    __scope__ = ByRight(SYNC_VIEW)
+    __personal__ = ()
+    __audited__ = False
+
+    backend_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_backend.id", ondelete="CASCADE"), primary_key=True
+    )
+    refused_at: Mapped[datetime]
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class AlertNotice(Keyed):
-    """One message that is still to be sent over one channel, ``mail`` or ``webhook``."""
+    """One message that is still to be sent over one channel, ``mail`` or ``webhook``.
+
+    ``missed`` are those whom a mail did not reach although it reached others.
+    """
 
     __tablename__ = "core_alert_notice"
     __entity__ = "alert_notice"
     __scope__ = ByRight(SYNC_VIEW)
-    __personal__ = ()
+    __personal__ = ("missed",)
     __audited__ = False
     __table_args__ = (Index(None, "next_at"),)
 
@@ -77,3 +101,4 @@ class AlertNotice(Keyed):
     next_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None]
+    missed: Mapped[str | None]

@@ -107,9 +107,9 @@ class SyncCursor(Base):
     """A changed mapping, or changed remote fields, starts a full sweep."""
     refreshed_at: Mapped[datetime | None]
     began_at: Mapped[datetime | None]
-    """When it was last begun to be read, by our clock."""
+    """When it was last begun to be read, by our clock, or could not be."""
     swept_at: Mapped[datetime | None]
-    """When its set of ids was last compared, by our clock."""
+    """When its set of ids was last compared, by our clock, or could not be."""
 
 
 class SyncRun(Keyed):

@@ -29,6 +29,7 @@ class Base(DeclarativeBase):
     mapping it without one fails at import. ``__audited__`` says whether changes made through the
     session leave audit rows; ``__entity__`` is the name it goes by there and in commands.
     ``__personal__`` names the columns that hold data of a person, beyond ids; ``()`` for none.
+    ``__withheld__`` names those whose changes are audited without their values, for keys in them.
     """
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
@@ -42,6 +43,7 @@ class Base(DeclarativeBase):
     __scope__: ClassVar[Scope | None] = None
     __personal__: ClassVar[tuple[str, ...] | None] = None
     __audited__: ClassVar[bool] = True
+    __withheld__: ClassVar[tuple[str, ...]] = ()
     __entity__: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ KEY_DIGITS = 32
 
 
 class Rows(NamedTuple):
-    """A table whose rows can be found by their primary key."""
+    """A table and the columns of its primary key; without one no row can be found again."""
 
     table: FromClause
     keys: tuple[str, ...]
@@ -27,13 +27,15 @@ class Rows(NamedTuple):
 
 
 def customer_columns(connection: Connection) -> list[tuple[str, str]]:
-    """Return (table, column) of every foreign key to customers that there is."""
+    """Return (table, column) of every column with a foreign key to customers that there is."""
     found = inspect(connection).get_multi_foreign_keys()
     return sorted(
-        (name, key["constrained_columns"][0])
-        for (_, name), keys in found.items()
-        for key in keys
-        if key["referred_table"] == CUSTOMERS
+        {
+            (name, key["constrained_columns"][0])
+            for (_, name), keys in found.items()
+            for key in keys
+            if key["referred_table"] == CUSTOMERS
+        }
     )
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from crm_core.entities.merge import MergeChange
@@ -25,6 +25,8 @@ from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 Row = Mapping[str, Any]
+FORBIDDEN = "a rule of that table forbids it beside what the survivor has"
+KEYLESS = "that table has no primary key to find it by again"
 _WRITTEN: Mapping[type, tuple[str, Any, Any]] = {
     UUID: ("uuid", str, UUID),
     datetime: ("at", datetime.isoformat, datetime.fromisoformat),
@@ -153,13 +155,13 @@ class Ledger(RowWriter):
 
     Attributes:
         counts: How many rows of each table were changed.
-        stuck: How many rows of each table a constraint kept where they were.
+        stuck: How many rows stayed where they were, by table and reason.
     """
 
     def __init__(self, uow: UnitOfWork, merge_id: UUID) -> None:
         super().__init__(uow, "merge", merge_id)
         self.counts: Counter[str] = Counter()
-        self.stuck: Counter[str] = Counter()
+        self.stuck: Counter[tuple[str, str]] = Counter()
 
     def update(
         self, source: Rows, changes: Sequence[tuple[Row, Row]], *, remember: Sequence[str] = ()
@@ -197,27 +199,35 @@ class Ledger(RowWriter):
             self._keep(source, [(row, None, row) for row in rows])
 
     def move(self, name: str, column: str, drop_id: UUID, keep_id: UUID) -> None:
-        """Let all rows of a table refer to another customer, those that a constraint allows."""
-        source = self.rows(name, column)
-        columns = [source.table.c[each] for each in dict.fromkeys((*source.keys, column))]
-        left = select(*columns).where(source.table.c[column] == drop_id)
-        left = left.order_by(*columns[: len(source.keys)]).limit(CHUNK)
-        while True:
-            page = self.connection.execute(left.offset(self.stuck[name])).all()
-            changes = [(dict(row._mapping), {column: keep_id}) for row in page]
-            if not changes:
-                return
-            try:
-                self.update(source, changes)
-            except IntegrityError:
-                self._move_each(source, changes)
+        """Let all rows of a table refer to another customer, those that a constraint allows.
 
-    def _move_each(self, source: Rows, changes: Sequence[tuple[Row, Row]]) -> None:
-        for change in changes:
-            try:
-                self.update(source, [change])
-            except IntegrityError:
-                self.stuck[source.name] += 1
+        Rows without a primary key stay, for nothing could put just them back.
+        """
+        source = self.rows(name, column)
+        theirs = source.table.c[column] == drop_id
+        keys = [source.table.c[each] for each in source.keys]
+        found = select(*keys, *([] if column in source.keys else [source.table.c[column]]))
+        # SQLite lets a key hold NULL.
+        found = found.where(theirs, *(key.is_not(None) for key in keys)).order_by(*keys)
+        stuck = 0
+        while keys and (page := self.connection.execute(found.limit(CHUNK).offset(stuck)).all()):
+            stuck += self._move_page(
+                source, [(dict(row._mapping), {column: keep_id}) for row in page]
+            )
+        count = select(func.count()).select_from(source.table).where(theirs)
+        left = self.connection.execute(count).scalar_one()
+        self.stuck[name, FORBIDDEN] += stuck
+        self.stuck[name, KEYLESS] += left - stuck
+
+    def _move_page(self, source: Rows, changes: Sequence[tuple[Row, Row]]) -> int:
+        """Update rows, each by itself where a constraint forbids all at once; count the stuck."""
+        try:
+            self.update(source, changes)
+        except IntegrityError:
+            if len(changes) == 1:
+                return 1
+            return sum(self._move_page(source, [change]) for change in changes)
+        return 0
 
     def _keep(self, source: Rows, changes: Sequence[tuple[Row, Row | None, Row | None]]) -> None:
         self.counts[source.name] += len(changes)
@@ -238,4 +248,5 @@ class Ledger(RowWriter):
 
 
 def _by_key(source: Rows) -> ColumnElement[bool]:
+    assert source.keys, f"{source.name} has no primary key: every row of it would be meant"
     return and_(*(source.table.c[key] == bindparam(f"k_{key}") for key in source.keys))

@@ -106,6 +106,9 @@ class Undoing(RowWriter):
         if source is None:
             for change in changes:
                 self._leave(change, "its table is gone")
+        elif not source.keys or set(source.keys) != set(first.key):
+            for change in changes:
+                self._leave(change, "its table has another primary key now")
         elif first.after is None:
             self._insert(source, changes)
         elif first.before is None:
@@ -172,6 +175,7 @@ class Undoing(RowWriter):
         return {name: before[name] for name in after if name not in edited}
 
     def _now(self, source: Rows, changes: Sequence[_Change]) -> dict[tuple[Any, ...], Row]:
+        assert source.keys, f"{source.name} has no primary key: every row of it would be meant"
         columns = [source.table.c[name] for name in source.keys]
         keys = [_key(source, change.key) for change in changes]
         rows = self.connection.execute(

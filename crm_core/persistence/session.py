@@ -19,6 +19,7 @@ from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.criteria import scope_option
 
 ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
+WITHHELD = "withheld"
 
 CUSTOMER_PARTS = frozenset(
     {"customer", "contact_point", "address", "customer_tag", "profile_value", "relationship"}
@@ -117,6 +118,8 @@ def _changes(record: Base, action: str) -> dict[str, list[Any]]:
             old = plain_value(history.deleted[0]) if history.deleted else None
             if old != value:
                 changes[attribute.key] = [old, value]
+    for name in changes.keys() & set(record.__withheld__):
+        changes[name] = [value and WITHHELD for value in changes[name]]
     return changes
 
 

@@ -45,6 +45,21 @@ def survivors_of(uow: UnitOfWork, condition: ColumnElement[bool]) -> list[UUID]:
     return list(uow.connection().scalars(statement))
 
 
+def later_merges(uow: UnitOfWork, merge_id: UUID, survivor_id: UUID) -> list[UUID]:
+    """Return the merges of a merge's survivor that have to be undone before it, the last first."""
+    from crm_core.entities.merge import CustomerMerge
+
+    uow.flush()
+    merge = table_of(CustomerMerge)
+    again = (merge.c.keep_id == survivor_id) & (merge.c.id > merge_id)
+    statement = (
+        select(merge.c.id)
+        .where(merge.c.undone_at.is_(None), again | (merge.c.drop_id == survivor_id))
+        .order_by(merge.c.id.desc())
+    )
+    return list(uow.connection().scalars(statement))
+
+
 def leads_to(uow: UnitOfWork, type_id: UUID, start: UUID, goal: UUID) -> bool:
     """Return whether ``goal`` is reached from ``start`` along open relationships of one type."""
     from crm_core.entities.relationship import Relationship

@@ -17,8 +17,8 @@ from crm_core.access import Actor
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer
 from crm_core.entities.merge import DistinctCustomers
 from crm_core.entities.relationship import Relationship, RelationshipType
-from crm_core.errors import InputError
-from crm_core.matching import LIKELY, Features, Pair, compare, features_of, verdict
+from crm_core.errors import InputError, NotFoundError
+from crm_core.matching import LIKELY, UNSURE, Features, Pair, compare, features_of, verdict
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.database import Database
 from crm_core.persistence.scope import CUSTOMER_VIEW
@@ -156,8 +156,21 @@ def say_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
 
 
 def unsay_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
-    """Forget that somebody said that two customers are not the same."""
-    uow.delete(uow.get(DistinctCustomers, _permitted_pair(uow, one_id, other_id)))
+    """Forget that somebody said that two customers are not the same.
+
+    Raises:
+        NotFoundError: Nobody said so.
+    """
+    pair = _permitted_pair(uow, one_id, other_id)
+    said = uow.find(DistinctCustomers, pair)
+    if said is None:
+        one, other = (uow.get(Customer, key).name for key in (one_id, other_id))
+        raise NotFoundError(
+            f"Nobody said that {one} and {other} are two: there is nothing to take back.",
+            code="core.customer.not_distinct",
+            details={"ids": [str(key) for key in pair]},
+        )
+    uow.delete(said)
 
 
 def _permitted_pair(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> tuple[UUID, UUID]:
@@ -169,9 +182,9 @@ def _permitted_pair(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> tuple[UUID
 
 
 def _check(min_score: int, limit: int) -> None:
-    if not 0 <= min_score <= 100 or limit < 1:
+    if not UNSURE <= min_score <= 100 or limit < 1:
         raise InputError(
-            "A score is 0 to 100, and at least one pair has to be asked for.",
+            f"A score is {UNSURE} to 100, and at least one pair has to be asked for.",
             code="core.duplicates.range",
         )
 

@@ -63,8 +63,8 @@ def merge_customers(
         expected_version: The survivor's version that was read; None to take it as it is.
 
     Returns:
-        The merge; ``summary`` counts what was changed, ``left`` names rows that a rule of their
-        table keeps with the dropped one.
+        The merge; ``summary`` counts what was changed, ``left`` says how many rows of a table stay
+        with the dropped one: a rule of the table keeps them, or it has no primary key.
 
     Raises:
         NotFoundError: One of them is not there, or the actor may not see it.
@@ -102,9 +102,9 @@ def merge_customers(
     named = ledger.entities
     merge.summary = {named.get(name, name): many for name, many in sorted(ledger.counts.items())}
     merge.left = [
-        f"{named.get(name, name)}: {many} left with {drop.name}, since a rule of that table "
-        f"forbids it beside what {keep.name} has"
-        for name, many in ledger.stuck.items()
+        f"{named.get(name, name)}: {many} left with the dropped customer, since {why}"
+        for (name, why), many in ledger.stuck.items()
+        if many
     ] or None
     read_customer_again(uow, keep.id)
     settle(uow, merge)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -86,7 +86,8 @@ def list_merges(
     """Return merges, the latest first: all, or those a customer took part in.
 
     A dict holds ``id, keep_id, keep_name, drop_id, drop_name, reason, choices, summary, merged_at,
-    merged_by, undone_at, undone_by, left``; a name is None where the actor may not see who it is.
+    merged_by, undone_at, undone_by, left``. Of a customer whom the actor may not see the name is
+    None, and so are then the words about it, ``reason`` and ``left``.
     """
     uow.actor.require(MERGE)
     keep, drop = aliased(Customer), aliased(Customer)
@@ -108,7 +109,11 @@ def list_merges(
         sides = (CustomerMerge.keep_id, CustomerMerge.drop_id)
         statement = statement.where(or_(*(side == customer_id for side in sides)))
     keys = [CustomerMerge.id]
-    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+    page = page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+    untold = {"reason": None, "left": None}
+    return replace(
+        page, items=[row if row["drop_name"] is not None else row | untold for row in page.items]
+    )
 
 
 def _single(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:

@@ -15,6 +15,7 @@ from crm_core.events import CustomersUnmerged
 from crm_core.ids import new_id
 from crm_core.persistence.ledger_undo import Left, Undoing
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.persistence.unscoped import later_merges
 from crm_core.services.customer_merge import MERGE, settle
 from crm_core.services.customer_merge_sync import settle_bindings
 from crm_core.services.lookup import key_condition
@@ -54,11 +55,11 @@ def unmerge_customers(uow: UnitOfWork, merge_id: UUID) -> Unmerged:
     statement = select(Customer).where(Customer.id.in_(both)).order_by(Customer.id)
     statement = statement.with_for_update().execution_options(populate_existing=True)
     found = {customer.id: customer for customer in uow.scalars(statement)}
-    for customer_id in both:
-        customer = found.get(customer_id) or uow.get(Customer, customer_id)
+    keep, drop = (found.get(key) or uow.get(Customer, key) for key in both)
+    for customer in (keep, drop):
         uow.actor.require_for_owner(MERGE, customer.owner_id, f"customer {customer.name}")
     uow.session.refresh(merge)
-    _require_latest(uow, merge)
+    _require_latest(uow, merge, keep, drop)
     undoing = Undoing(uow, merge.id, merge.drop_id)
     undoing.run()
     settle_bindings(uow, undoing, merge)
@@ -96,27 +97,29 @@ def resolve_merge_id(uow: UnitOfWork, text: str) -> UUID:
     return merge_id
 
 
-def _require_latest(uow: UnitOfWork, merge: CustomerMerge) -> None:
+def _require_latest(uow: UnitOfWork, merge: CustomerMerge, keep: Customer, drop: Customer) -> None:
     if merge.undone_at is not None:
         raise RuleViolationError(
             f"The merge {merge.id} was undone by {merge.undone_by} already.",
             code="core.customer_merge.undone",
         )
-    later = uow.scalars(
-        select(CustomerMerge.id)
-        .where(
-            CustomerMerge.id > merge.id,
-            CustomerMerge.undone_at.is_(None),
-            (CustomerMerge.keep_id == merge.keep_id) | (CustomerMerge.drop_id == merge.keep_id),
-        )
-        .order_by(CustomerMerge.id.desc())
-    ).all()
+    later = later_merges(uow, merge.id, keep.id)
     if later:
+        seen = set(uow.scalars(select(CustomerMerge.id).where(CustomerMerge.id.in_(later))))
+        hidden = [str(each) for each in later if each not in seen]
         steps = ", then ".join(f"crm customer unmerge {each}" for each in later)
+        ask = f" {', '.join(hidden)} takes somebody who may see both customers." if hidden else ""
         raise RuleViolationError(
-            f"The survivor was merged again since. Undo the later merges first: {steps}.",
+            f"The survivor was merged again since. Undo the later merges first: {steps}.{ask}",
             code="core.customer_merge.not_latest",
-            details={"later": [str(each) for each in later]},
+            details={"later": [str(each) for each in later], "hidden": hidden},
+        )
+    if keep.merged_into_id is not None or drop.merged_into_id != keep.id:
+        raise RuleViolationError(
+            f"The merge {merge.id} cannot be undone: {drop.name} no longer points at {keep.name}, "
+            "or that one was merged itself. See crm customer merges for what was done since.",
+            code="core.customer_merge.not_latest",
+            details={"later": [], "hidden": []},
         )
 
 

@@ -71,6 +71,24 @@ def resolve_customer(uow: UnitOfWork, text: str) -> Resolved:
     )
 
 
+def resolve_unmerged_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the customer that ``text`` names, for a change that means just this one.
+
+    Raises:
+        As :func:`resolve_customer`, and InputError where it names one that was merged.
+    """
+    found = resolve_customer(uow, text)
+    if found.is_merged:
+        name = uow.scalar(select(Customer.name).where(Customer.id == found.customer_id))
+        raise InputError(
+            f"{text} was merged into {name} ({found.customer_id}) before: name that one, or undo "
+            "the merge (crm customer merges).",
+            code="core.customer.merged",
+            details={"id": text, "merged_into": str(found.customer_id)},
+        )
+    return found.customer_id
+
+
 def permitted_customer(uow: UnitOfWork, customer_id: UUID, right: str) -> Customer:
     """Return a customer on which the actor holds ``right``.
 

@@ -14,14 +14,40 @@ from sqlalchemy.exc import DataError
 from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.hold import SyncHold
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent
-from crm_core.entities.schedule import AlertNotice
+from crm_core.entities.schedule import AlertNotice, LoginRefusal, SyncSchedule
 from crm_core.entities.sync import SYNC_VIEW, Binding, DeadLetter, PushItem, SyncCursor, SyncRun
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.backends import list_backends
 
 STANDING = ("waiting", "unwritten", "set_aside", "conflicts", "held")
 READ = ("created", "updated", "unchanged", "set_aside")
 LOOKED_BACK = 50
 """Runs among which an entity's last one is looked for."""
+
+
+def list_standing(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return every backend as ``list_backends`` does, and what keeps the worker from running it.
+
+    ``is_paused`` tells of its schedule; ``login_refused_at`` is when its password was refused and
+    none has gone through since; ``standstill`` says in words why it stands still, None if not.
+    """
+    paused = set(uow.scalars(select(SyncSchedule.backend_id).where(SyncSchedule.is_paused)))
+    columns = (LoginRefusal.backend_id, LoginRefusal.refused_at)
+    refused = {row.backend_id: row.refused_at for row in uow.execute(select(*columns))}
+    found = []
+    for item in list_backends(uow):
+        told = {
+            "is_paused": item["id"] in paused,
+            "login_refused_at": refused.get(item["id"]),
+        }
+        reasons = {
+            "switched off": not item["is_enabled"],
+            "paused": told["is_paused"],
+            "login refused": told["login_refused_at"] is not None,
+        }
+        standstill = ", ".join(reason for reason, is_so in reasons.items() if is_so) or None
+        found.append({**item, **told, "standstill": standstill})
+    return found
 
 
 def standing_counts(uow: UnitOfWork) -> dict[tuple[UUID, str], dict[str, int]]:

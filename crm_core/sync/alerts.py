@@ -18,7 +18,7 @@ from crm_core.access import Actor, system_actor
 from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.schedule import AlertNotice, SyncAlert
 from crm_core.entities.sync import SYNC_VIEW, DeadLetter
-from crm_core.errors import CrmError, InputError
+from crm_core.errors import InputError
 from crm_core.ids import new_id
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -27,8 +27,10 @@ from crm_core.services.backends import MANAGE, backend_named
 from crm_core.sync.channels import (
     FAILURES,
     MailServer,
+    NotDeliveredError,
     checked_url,
     post_webhook,
+    reason_of,
     send_mail,
     webhook_of,
 )
@@ -36,6 +38,7 @@ from crm_core.sync.push_queue import count_set_aside
 
 log = structlog.get_logger(__name__)
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+DOUBLINGS = 16
 KEPT = timedelta(days=3)
 AT_ONCE = 20
 OFF = "off"
@@ -43,10 +46,14 @@ OFF = "off"
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of one notice over one channel; ``error`` is None where it arrived."""
+    """What became of one notice over one channel; ``error`` is None where it arrived.
+
+    ``missed`` are those whom a mail did not reach although it reached others.
+    """
 
     channel: str
     error: str | None
+    missed: str | None = None
 
 
 def set_alert(uow: UnitOfWork, name: str, **changes: Any) -> SyncAlert:
@@ -188,9 +195,11 @@ def send_notices(database: Database, server: MailServer) -> list[Delivered]:
     for notice in _claimed(database, actor):
         with unit_of_work(database, actor=actor) as uow:
             alert = uow.find(SyncAlert, notice.backend_id)  # whom to tell now
-        error = _sent(server, alert, notice.channel, notice.content) if alert else None
-        _settle(database, actor, notice, error)
-        sent.append(Delivered(notice.channel, error))
+        told = Delivered(notice.channel, None)
+        if alert:
+            told = _sent(server, alert, notice.channel, notice.content, notice.missed)
+        _settle(database, actor, notice, told)
+        sent.append(told)
     return sent
 
 
@@ -210,7 +219,7 @@ def send_test(database: Database, actor: Actor, server: MailServer, name: str) -
             f"Nobody is told of {name}: crm sync alert {name} --mail ADDRESS or --webhook URL.",
             code="core.alert.none",
         )
-    return [Delivered(each, _sent(server, alert, each, content)) for each in channels]
+    return [_sent(server, alert, each, content) for each in channels]
 
 
 def _claimed(database: Database, actor: Actor) -> list[AlertNotice]:
@@ -231,34 +240,42 @@ def _claimed(database: Database, actor: Actor) -> list[AlertNotice]:
         )
         notices = list(uow.scalars(statement))
         for notice in notices:
-            wait = min(FIRST_WAIT * 2**notice.attempts, LONGEST_WAIT)
+            wait = min(FIRST_WAIT * 2 ** min(notice.attempts, DOUBLINGS), LONGEST_WAIT)
             notice.attempts, notice.next_at = notice.attempts + 1, uow.now + wait
         uow.commit()
     return notices
 
 
 def _sent(
-    server: MailServer, alert: SyncAlert, channel: str, content: dict[str, Any]
-) -> str | None:
-    """Send over one channel and return what went wrong, or None."""
+    server: MailServer,
+    alert: SyncAlert,
+    channel: str,
+    content: dict[str, Any],
+    missed: str | None = None,
+) -> Delivered:
+    """Send over one channel; a mail that some have already, to those of ``missed`` alone."""
+    to = alert.mail_to or ""
+    if missed is not None:
+        to = ", ".join(each for each in to.split(", ") if each in missed.split(", "))
     try:
-        if channel == "mail" and alert.mail_to:
-            send_mail(server, alert.mail_to, content["id"], content)
+        if channel == "mail" and to:
+            send_mail(server, to, content["id"], content)
         elif channel == "webhook" and alert.webhook_url:
             url, secret = webhook_of(alert.webhook_url, alert.webhook_secret_ref)
             post_webhook(url, secret, content)
     except FAILURES as error:
-        reason = error.message if isinstance(error, CrmError) else str(error)
-        return f"{type(error).__name__}: {reason}"[:200]
-    return None
+        left = ", ".join(error.missed) if isinstance(error, NotDeliveredError) else ""
+        return Delivered(channel, reason_of(error)[:200], left or missed)
+    return Delivered(channel, None)
 
 
-def _settle(database: Database, actor: Actor, notice: AlertNotice, error: str | None) -> None:
+def _settle(database: Database, actor: Actor, notice: AlertNotice, outcome: Delivered) -> None:
+    error = outcome.error
     told = {"channel": notice.channel, "attempts": notice.attempts}
     with unit_of_work(database, actor=actor, write=True) as uow:
         kept = uow.find(AlertNotice, notice.id)
         if kept is not None and error is not None and uow.now - kept.made_at < KEPT:
-            kept.error = error
+            kept.error, kept.missed = error, outcome.missed
             log.warning("alert not sent", **told, reason=error)
         elif kept is not None:
             uow.delete(kept)

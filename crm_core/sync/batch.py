@@ -49,7 +49,7 @@ def apply_page(
     also: Also | None = None,
     force: bool = False,
     forget: Sequence[str] = (),
-) -> None:
+) -> dict[str, str]:
     """Apply a page's records; rows, bindings, records set aside and ``also`` commit together.
 
     Args:
@@ -59,19 +59,24 @@ def apply_page(
         also: Written in the last transaction of the page.
         force: Apply records that look the same too, since what they refer to has moved.
         forget: Ids that are not there any more, so they neither stand aside nor wait.
+
+    Returns:
+        Those that could not be applied and stand aside now: id to code.
     """
     faults = list(page.faults)
+    aside: dict[str, str] = {}
     changes, unchanged = _changed(context, entity, page.records, faults, force=force)
     context.counts[entity]["unchanged"] += len(unchanged)
     if context.dry_run:
         _count_only(context, entity, changes, faults)
-        return
+        return aside
     ready = _prepare(context, entity, changes, faults)
     settled = [*unchanged, *forget] if entity in context.set_aside else []
     if not (ready or faults or also or settled or forget):
-        return
+        return aside
 
     def finish(uow: UnitOfWork, found: Sequence[RemoteFault]) -> None:
+        aside.update({fault.remote_id: fault.code for fault in found})
         _set_aside(context, uow, entity, found)
         _forget(context, uow, entity, settled)
         forget_waiting(uow, context.backend_id, entity, forget)
@@ -83,8 +88,10 @@ def apply_page(
     except STOPPING:
         raise
     except Exception:  # noqa: BLE001  one record's fault; find which
+        aside.clear()
         _halve(context, entity, ready, faults)
         _write(context, entity, [], lambda uow, _: finish(uow, faults))
+    return aside
 
 
 def _changed(
@@ -184,6 +191,9 @@ def _write(
         if entity == "customer":
             mark_further(uow, context.backend_id, changes)
         overruled = decide(context, uow, entity, changes)
+        for change in changes:
+            if change.is_shared and change.record.values.get("archived"):
+                change.leave("archived")  # another record of the same customer is in use
         applied = applier.apply(context, uow, changes) if changes else Applied()
         reach("pull.rows_written")
         write_bindings(

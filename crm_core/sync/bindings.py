@@ -110,31 +110,33 @@ def mark_further(uow: UnitOfWork, backend_id: UUID, changes: Sequence[Change]) -
 
     What the first says is the customer's; the others are followed for what hangs on them.
     """
-    known = [change.bound for change in changes if change.bound]
-    further = _further(uow, backend_id, (bound.local_id for bound in known))
-    for change in changes:
-        change.is_further = change.bound is not None and change.bound.binding_id in further
-
-
-def _further(uow: UnitOfWork, backend_id: UUID, customer_ids: Iterable[UUID]) -> set[UUID]:
-    in_use = case((Binding.state == BindingState.ACTIVE.value, 0), else_=1)
-    seen: set[UUID] = set()
-    further: set[UUID] = set()
-    for chunk in chunked(sorted(set(customer_ids)), PARAMETERS):
+    known = {change.bound.local_id for change in changes if change.bound}
+    of_customer: dict[UUID, list[Any]] = {}
+    for chunk in chunked(sorted(known), PARAMETERS):
         rows = uow.execute(
-            select(Binding.id, Binding.local_id)
+            select(Binding.id, Binding.local_id, Binding.state)
             .where(
                 Binding.backend_id == backend_id,
                 Binding.entity == "customer",
                 Binding.local_id.in_(chunk),
             )
-            .order_by(in_use, Binding.id)
+            .order_by(first_in_use(), Binding.id)
         )
         for row in rows:
-            if row.local_id in seen:
-                further.add(row.id)
-            seen.add(row.local_id)
-    return further
+            of_customer.setdefault(row.local_id, []).append(row)
+    for change in changes:
+        if change.bound is None:
+            continue
+        all_of_it = of_customer.get(change.bound.local_id, [])
+        others = [row for row in all_of_it if row.id != change.bound.binding_id]
+        change.is_further = bool(others) and all_of_it[0].id != change.bound.binding_id
+        change.is_shared = any(row.state == BindingState.ACTIVE for row in others)
+
+
+def first_in_use() -> Any:
+    """Return how a record's bindings are ordered, before their ids: those that are gone last."""
+    in_use = (BindingState.ACTIVE.value, BindingState.ARCHIVED.value)
+    return case((Binding.state.in_(in_use), 0), else_=1)
 
 
 def write_bindings(

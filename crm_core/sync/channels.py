@@ -9,10 +9,13 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -26,10 +29,37 @@ from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_core.secret_refs import is_reference, read_secret
 
 SECONDS = 10.0
+"""For each step of sending."""
+WHOLE_SECONDS = 20.0
+"""For all of one notice: an answer that comes drop by drop never takes too long for a step."""
 SIGNATURE = "X-CRM-Signature"
 _PORTS = {"starttls": 587, "tls": 465, "off": 25}
+_SEEN = re.compile(r"[!-~]+")
+_HERE = ("localhost", "127.0.0.1", "::1")
 FAILURES = (OSError, ValueError, smtplib.SMTPException, HTTPException, CrmError)
 """All that may go wrong with sending; whatever it is, it is tried again later."""
+
+
+class NotDeliveredError(CrmError):
+    """A notice did not arrive, in our own words; ``missed`` are those whom a mail did not reach."""
+
+    def __init__(self, message: str, missed: Sequence[str] = ()) -> None:
+        super().__init__(message, code="core.alert.not_delivered")
+        self.missed = missed
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong without any text of others, which may name addresses and keys."""
+    if isinstance(error, CrmError):
+        return error.message
+    told: Any = None
+    if isinstance(error, smtplib.SMTPResponseException):
+        told = error.smtp_code
+    elif isinstance(error, ssl.SSLError):
+        told = error.reason
+    elif isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
+        told = error.strerror
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +92,12 @@ def send_mail(server: MailServer, to: str, notice_id: str, content: dict[str, An
         raise ConfigurationError(
             "Mail cannot be sent: set smtp_host and mail_from in crm.toml.", code="core.mail.unset"
         )
+    if server.tls == "off" and server.user and server.host not in _HERE:
+        raise ConfigurationError(
+            f"The password for {server.host} would go there in clear: set smtp_tls to starttls or "
+            "tls in crm.toml, or leave smtp_user out.",
+            code="core.mail.unencrypted",
+        )
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = server.sender, to, subject_of(content)
     message["Date"] = format_datetime(datetime.fromisoformat(content["at"]))
@@ -69,25 +105,79 @@ def send_mail(server: MailServer, to: str, notice_id: str, content: dict[str, An
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text_of(content))
     password = read_secret(server.secret_ref, "the mail server")
-    with _connected(server) as client:
+    with _deadline() as watch, _connected(server, watch) as client:
         if server.user:
             client.login(server.user, password or "")
-        client.send_message(message)
+        refused = client.send_message(message)
+    if refused:
+        codes = sorted({code for code, _ in refused.values()})
+        raise NotDeliveredError(
+            f"The mail server refused {len(refused)} of the addresses (SMTP "
+            f"{', '.join(map(str, codes))}); the others have it.",
+            missed=list(refused),
+        )
 
 
-def _connected(server: MailServer) -> smtplib.SMTP:
+def _connected(server: MailServer, watch: Watch) -> smtplib.SMTP:
     assert server.host is not None
     context, port = ssl.create_default_context(), server.port or _PORTS[server.tls]
-    if server.tls == "tls":
-        return smtplib.SMTP_SSL(server.host, port, timeout=SECONDS, context=context)
-    client = smtplib.SMTP(server.host, port, timeout=SECONDS)
+
+    class Client(smtplib.SMTP):
+        """Is watched from before the first word of the server."""
+
+        def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+            plain = watch(socket.create_connection((host, port), timeout))
+            if server.tls == "tls":
+                return context.wrap_socket(plain, server_hostname=host)
+            return plain
+
+    client = Client(server.host, port, timeout=SECONDS)
     try:
         if server.tls == "starttls":
             client.starttls(context=context)
+    except smtplib.SMTPNotSupportedError:
+        client.close()
+        raise NotDeliveredError("The mail server offers no encryption (STARTTLS).") from None
     except BaseException:
         client.close()
         raise
     return client
+
+
+Watch = Callable[[socket.socket], socket.socket]
+
+
+@contextmanager
+def _deadline() -> Iterator[Watch]:
+    """Give a function that a new connection is handed to, so that it ends in time."""
+    over = threading.Event()
+    watched: list[socket.socket] = []
+
+    def end() -> None:
+        over.set()
+        for each in watched:
+            with suppress(OSError):  # it has ended by itself
+                each.shutdown(socket.SHUT_RDWR)
+
+    def watch(plain: socket.socket) -> socket.socket:
+        watched.append(plain.dup())  # which stays ours when the connection becomes encrypted
+        if over.is_set():
+            end()
+        return plain
+
+    timer = threading.Timer(WHOLE_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield watch
+    except FAILURES:
+        if over.is_set():
+            raise NotDeliveredError(f"It took longer than {WHOLE_SECONDS:g} seconds.") from None
+        raise
+    finally:
+        timer.cancel()
+        for each in watched:
+            each.close()
 
 
 def post_webhook(url: str, secret: str | None, content: dict[str, Any]) -> None:
@@ -101,15 +191,13 @@ def post_webhook(url: str, secret: str | None, content: dict[str, Any]) -> None:
     if secret:
         headers[SIGNATURE] = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
     connection = HTTPConnection(parts.hostname or "", _port(parts), timeout=SECONDS)
-    connection.sock = _socket(parts)
-    try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    with _deadline() as watch, closing(connection):
+        connection.sock = _socket(parts, watch)
         connection.request("POST", target, body, headers)
         status = connection.getresponse().status
-    finally:
-        connection.close()
     if not 200 <= status < 300:
-        raise HTTPException(f"it answered {status}")
+        raise NotDeliveredError(f"It answered {status}.")
 
 
 def checked_url(url: str) -> SplitResult:
@@ -118,29 +206,40 @@ def checked_url(url: str) -> SplitResult:
     Raises:
         InputError: It is none, or would carry the notice unencrypted to another machine.
     """
-    parts = urlsplit(url)
-    is_local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    try:
-        is_whole = bool(parts.hostname) and (parts.port or 1) > 0 and parts.username is None
-    except ValueError:
-        is_whole = False
-    if not is_whole or not (parts.scheme == "https" or is_local):
+    parts = _parts(url)
+    if parts is None or not (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
+    ):
         raise InputError(
-            "The webhook's address will not do: it has to begin with https:// and hold no user or "
-            "password (http:// only to this machine itself).",
+            "The webhook's address will not do: it has to begin with https:// (http:// only to "
+            "this machine itself), hold no user or password, and neither blanks nor letters beyond "
+            "ASCII.",
             code="core.alert.webhook",
         )
     return parts
 
 
-def _socket(parts: SplitResult) -> socket.socket:
+def _parts(url: str) -> SplitResult | None:
+    if not _SEEN.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and (parts.port or 1) > 0 and parts.username is None
+    except ValueError:
+        return None
+    return parts if is_whole else None
+
+
+def _socket(parts: SplitResult, watch: Watch) -> socket.socket:
     host, port = parts.hostname or "", _port(parts)
-    last: OSError = OSError("its name leads to no address that may be connected to")
+    last: Exception = NotDeliveredError(
+        "The webhook's name leads to no address that may be connected to."
+    )
     for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         if not _is_fit(str(address[0])):
             continue
         try:
-            plain = socket.create_connection((str(address[0]), port), timeout=SECONDS)
+            plain = watch(socket.create_connection((str(address[0]), port), timeout=SECONDS))
         except OSError as error:
             last = error
             continue

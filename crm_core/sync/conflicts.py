@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
+from crm_core.entities.customer import Address
 from crm_core.entities.system import AuditEntry
 from crm_core.entities.user import User
-from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.fold import fold
 from crm_core.sync.bindings import local_ids
@@ -22,7 +23,7 @@ from crm_core.sync.tell import Told
 
 SAME_TIME = timedelta(seconds=2)
 """Edits closer than this are not told apart: remotes round to seconds, and clocks differ."""
-_COLUMNS = {"archived": "archived_at", "owner_ref": "owner_id", "parent_ref": "to_customer_id"}
+_COLUMNS = {"archived": "archived_at", "owner_ref": "owner_id"}
 """How the audit names what the neutral record calls otherwise."""
 
 
@@ -52,15 +53,17 @@ def pending_conflicts(
     return found
 
 
-def forget_conflicts(uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]) -> None:
-    """End the pending conflicts of records that are not in step with the backend any more."""
-    for chunk in chunked(sorted(set(ids)), PARAMETERS):
+def forget_conflicts(
+    uow: UnitOfWork, backend_id: UUID, entity: str, remote_ids: Iterable[str]
+) -> None:
+    """End the pending conflicts with records that are not in step with us any more."""
+    for chunk in chunked(sorted(set(remote_ids)), PARAMETERS):
         uow.execute(
             update(Conflict)
             .where(
                 Conflict.backend_id == backend_id,
                 Conflict.entity == entity,
-                Conflict.local_id.in_(chunk),
+                Conflict.remote_id.in_(chunk),
                 Conflict.state.in_(PENDING),
                 Conflict.field != MERGED,
             )
@@ -112,41 +115,70 @@ def _with(value: Any, part: str, wanted: Any) -> Any:
 def edited_here(
     context: SyncContext, uow: UnitOfWork, entity: str, ids: Sequence[UUID]
 ) -> dict[tuple[UUID, str], Edited]:
-    """Return who last changed what here, by local id and field as the audit names it.
+    """Return who last changed what here, by local id and field as conflicts call it.
 
-    What this backend's own sync wrote is left out; ``""`` stands for any field of the record.
+    What this backend's own sync wrote is left out; ``""`` stands for any field of the record. Of
+    what hangs on a customer its main address counts, and whose contact it is.
     """
+    owners = {str(each): each for each in ids}
+    parts: dict[str, UUID] = {}
+    if entity == "customer":
+        columns = ("id", "customer_id", "use")
+        rows = select_in(uow.connection(), Address, "customer_id", ids, *columns)
+        parts = {str(row.id): row.customer_id for row in rows if row.use == "main"}
     found: dict[tuple[UUID, str], Edited] = {}
-    keys = {str(each): each for each in ids}
-    for chunk in chunked(sorted(keys), PARAMETERS):
-        own = AuditEntry.entity_id.in_(chunk)
-        of_customer = AuditEntry.customer_id.in_([keys[key] for key in chunk])
-        rows = uow.execute(
-            select(
-                AuditEntry.entity_id,
-                AuditEntry.customer_id,
-                AuditEntry.at,
-                AuditEntry.actor_login,
-                AuditEntry.changes,
-            )
-            .where(
-                or_(own & (AuditEntry.entity_type == entity), of_customer),
-                AuditEntry.origin != context.actor.origin,
-            )
-            .order_by(AuditEntry.id)
-        )
-        for row in rows:
-            local_id = keys.get(row.entity_id) or row.customer_id
-            told = Edited(row.at, row.actor_login)
-            for name in ("", *(row.changes or ())):
-                found[local_id, name] = told
+    for row in _audited(context, uow, entity, ids, parts):
+        told = Edited(row.at, row.actor_login)
+        names = list(row.changes or ())
+        if row.entity_type == entity:
+            local_id = owners[row.entity_id]
+            found.update({(local_id, name): told for name in ("", *names)})
+        elif row.entity_id in parts:
+            found.update({(parts[row.entity_id], f"address.{name}"): told for name in names})
+        elif row.entity_type == "relationship":
+            found[row.customer_id, "parent_ref"] = told
     return found
+
+
+def _audited(
+    context: SyncContext,
+    uow: UnitOfWork,
+    entity: str,
+    ids: Sequence[UUID],
+    parts: Iterable[str],
+) -> Iterator[Any]:
+    """Yield who changed these records, their main addresses and their ties, oldest first."""
+    kinds: list[tuple[str, Any, Sequence[Any]]] = [
+        (entity, AuditEntry.entity_id, [str(each) for each in ids]),
+        ("address", AuditEntry.entity_id, sorted(parts)),
+    ]
+    if entity == "customer":
+        kinds.append(("relationship", AuditEntry.customer_id, list(ids)))
+    for kind, column, keys in kinds:
+        for chunk in chunked(keys, PARAMETERS):
+            yield from uow.execute(
+                select(
+                    AuditEntry.entity_type,
+                    AuditEntry.entity_id,
+                    AuditEntry.customer_id,
+                    AuditEntry.at,
+                    AuditEntry.actor_login,
+                    AuditEntry.changes,
+                )
+                .where(
+                    AuditEntry.entity_type == kind,
+                    column.in_(chunk),
+                    AuditEntry.origin != context.actor.origin,
+                )
+                .order_by(AuditEntry.id)
+            )
 
 
 def edit_of(edits: Mapping[tuple[UUID, str], Edited], local_id: UUID, path: str) -> Edited:
     """Return who last changed a field such as ``name`` or ``address.city``."""
-    field, _, part = path.partition(".")
-    for name in (part or _COLUMNS.get(field, field), field, "addresses" if part else ""):
+    field = path.partition(".")[0]
+    # A customer written in bulk tells all its addresses as one.
+    for name in (path, _COLUMNS.get(field, field), "addresses" if field == "address" else path):
         if (local_id, name) in edits:
             return edits[local_id, name]
     return edits.get((local_id, ""), Edited())

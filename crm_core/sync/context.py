@@ -32,6 +32,8 @@ GONE = {
 }
 
 VANISH_SHARE = 0.2
+LONELY = "core.sync.customer_missing"
+"""Code of a record whose customer is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Change:
 
     undecided: dict[str, set[str]] = field(default_factory=dict)
     """Of those, the ones that a person has to decide on: nothing new is agreed on for them."""
+    is_shared: bool = False
+    """Whether another record in use there is the same customer, since two were merged here."""
     is_further: bool = False
     """Another remote record is the customer's first (two were merged here): this one's fields are
     left alone, and only what hangs on it follows."""
@@ -157,7 +161,7 @@ class Applied:
         ref = change.record.values[name]
         self.refuse(
             change,
-            "core.sync.customer_missing",
+            LONELY,
             f"Its customer (remote id {ref}) is not in the front office. It is tried again at "
             "later runs; check that the customer is within the backend's domain and was not set "
             "aside itself.",
@@ -210,6 +214,8 @@ class SyncContext:
     """Records that are written to the remote at a time."""
     moved: dict[UUID, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     """What this run took from a customer and gave to another: entity and remote id."""
+    gone_unasked: Counter[str] = field(default_factory=Counter)
+    """Records that a push met as gone, by entity: few are followed at once, many by the sweep."""
     counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     warnings: list[str] = field(default_factory=list)
     set_aside: set[str] = field(default_factory=set)

@@ -34,7 +34,7 @@ from crm_core.sync.context import BATCH_SIZE, STOPPED, VANISH_SHARE, Progress, S
 from crm_core.sync.cursors import (
     check_cursors,
     moved,
-    note_swept,
+    note_tried,
     open_cursor,
     reset_cursors,
 )
@@ -158,8 +158,9 @@ class _Run:
     retry: bool
     stages: dict[str, float] = field(default_factory=dict)
     pushing: Pushing | None = None
-    swept: list[str] = field(default_factory=list)
     offered: list[RemoteEntity] = field(default_factory=list)
+    marks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """How far entities were read, as it is still to be written."""
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
@@ -177,9 +178,11 @@ class _Run:
                 self._guarded(self._push, entity)
             kept = entities
             unseen = (self._vanished, self._links) if self.sweep else ()
-            for step in (self._exchange, *unseen, self._retried, self._late):
+            kept = [entity for entity in kept if self._guarded(self._exchange, entity)]
+            self._move_marks()
+            for step in (*unseen, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
-            note_swept(context, self.swept)
+            note_tried(context, wanted, left_out, sweep=self.sweep)
             if not context.dry_run:
                 self._settle_gone(kept)
                 # What was decided while reading, and what has waited for a record just read.
@@ -325,19 +328,21 @@ class _Run:
                 done += len(page.records) + len(page.faults)
                 context.progress(entity.name, done, page.total)
         reach("pull.swept")
-        if not context.dry_run:
+        end = {"mark": cursor.sweep_mark, "sweep_mark": None, "sweep_after": None, **begun}
+        self.marks[entity.name] = end
+        if done:
+            self._move_marks()
+
+    def _move_marks(self) -> None:
+        """Write how far entities were read; those with nothing new in one transaction."""
+        context = self.context
+        if self.marks and not context.dry_run:
             with context.writing() as uow:
                 lock.renew(uow, context.backend_id, context.token)
-                self._save(
-                    uow,
-                    entity.name,
-                    mark=cursor.sweep_mark,
-                    sweep_mark=None,
-                    sweep_after=None,
-                    refreshed_at=uow.now,
-                    **begun,
-                )
+                for entity, values in self.marks.items():
+                    self._save(uow, entity, refreshed_at=uow.now, **values)
                 uow.commit()
+        self.marks.clear()
 
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
         uow.execute(moved(self.context, entity, **values))
@@ -349,7 +354,6 @@ class _Run:
 
     def _links(self, entity: RemoteEntity) -> None:
         compare_links(self.context, entity.name)
-        self.swept.append(entity.name)
 
     def _retried(self, entity: RemoteEntity) -> None:
         if entity.name in self.context.set_aside:

@@ -12,17 +12,19 @@ from crm_core.entities.conflict import MERGED, Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.hold import HoldReason, HoldSide
 from crm_core.entities.sync import Binding, BindingState
-from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
+from crm_core.persistence.bulk import PARAMETERS, chunked, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import (
+    MOVED,
     bound_records,
     read_again_later,
     set_state,
+    wait,
 )
 from crm_core.sync.conflicts import forget_conflicts
-from crm_core.sync.context import GONE, Bound, SyncContext
+from crm_core.sync.context import GONE, Bound, Pending, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import hold
 from crm_core.sync.masters import KEEP, RESTORE, UNLINK, WHEN_DELETED, master_of
@@ -42,9 +44,7 @@ def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) ->
     with context.writing() as uow:
         lock.renew(uow, context.backend_id, context.token)
         bound = bound_records(uow, context.backend_id, entity, remote_ids)
-        forget_conflicts(
-            uow, context.backend_id, entity, (each.local_id for each in bound.values())
-        )
+        forget_conflicts(uow, context.backend_id, entity, bound)
         for fate in sorted(set(fates.values())):
             gone = {
                 key: bound[key] for key in remote_ids if fates.get(key) == fate and key in bound
@@ -86,22 +86,36 @@ def _follow_deleted(
 
 
 def _without_further(context: SyncContext, uow: UnitOfWork, gone: Gone) -> dict[str, Bound]:
-    """Return those whose customers have no other record there (two were merged here)."""
+    """Return those whose customers have no other record there (two were merged here).
+
+    Where the one that went was the customer's first, the next takes its place: nothing counts as
+    agreed on with it, for what it says was not followed until now.
+    """
     local_ids = [each.local_id for each in gone.values()]
     deleted = {each.binding_id for each in gone.values()}
-    followed = {
-        row.local_id
-        for row in select_in(uow.connection(), Binding, "local_id", local_ids, *_BINDING)
-        if (row.backend_id, row.entity) == (context.backend_id, "customer")
-        and row.id not in deleted
-        and row.state not in GONE
-    }
-    further = [key for key, bound in gone.items() if bound.local_id in followed]
+    left: dict[UUID, list[Any]] = {}
+    for row in select_in(uow.connection(), Binding, "local_id", local_ids, *_BINDING):
+        is_ours = (row.backend_id, row.entity) == (context.backend_id, "customer")
+        if is_ours and row.id not in deleted and row.state not in GONE:
+            left.setdefault(row.local_id, []).append(row)
+    further = [key for key, bound in gone.items() if bound.local_id in left]
     set_state(uow, context.backend_id, "customer", further, BindingState.DELETED.value)
+    promoted = []
+    for key in further:
+        following = min(left[gone[key].local_id], key=lambda row: row.id)
+        if gone[key].binding_id < following.id:
+            promoted.append(following)
+    update_rows(
+        uow.connection(),
+        Binding,
+        [{"id": row.id, "digest": b"", "snapshot": {}} for row in promoted],
+    )
+    again = (Pending(row.remote_id, MOVED, "customer", row.remote_id) for row in promoted)
+    wait(uow, context.backend_id, (("customer", each) for each in again))
     return {key: bound for key, bound in gone.items() if key not in further}
 
 
-_BINDING = ("id", "backend_id", "entity", "local_id", "state")
+_BINDING = ("id", "backend_id", "entity", "local_id", "remote_id", "state")
 
 
 def _unbind(uow: UnitOfWork, bound: Iterable[Bound]) -> None:

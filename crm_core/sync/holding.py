@@ -37,8 +37,6 @@ def held_here(
     context: SyncContext, uow: UnitOfWork, entity: str, local_ids: Iterable[UUID]
 ) -> set[UUID]:
     """Return which local records are held, but for those that are just being decided on."""
-    if entity != "customer":
-        return set()
     asked = set(local_ids) - context.apart
     return {UUID(key) for key in held(uow, context.backend_id, entity, HoldSide.LOCAL, asked)}
 

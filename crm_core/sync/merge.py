@@ -115,7 +115,7 @@ class _Judge:
             for at_odds in fields:
                 self._settle(key, told[key].label, at_odds, held.pop(at_odds.path, None))
             for conflict in held.values():
-                self._end(conflict, ConflictState.GONE)
+                self._end_of_itself(self.changes[key], conflict)
                 self.queue.append(key)  # what only one side changed goes its way now
 
     def _settle(self, key: UUID, label: str, at_odds: AtOdds, conflict: Conflict | None) -> None:
@@ -131,7 +131,8 @@ class _Judge:
                 state=ConflictState.OPEN.value,
                 opened_at=self.uow.now,
             )
-        winner, by = self._resolution(conflict, at_odds) or self._winner(key, at_odds)
+        asked = self._winner(key, at_odds, conflict)
+        winner, by = self._resolution(conflict, at_odds) or asked
         ours, theirs = edit_of(self.here, key, at_odds.path), self.there[key]
         conflict.label, conflict.base = label, at_odds.base
         conflict.ours, conflict.ours_at, conflict.ours_by = at_odds.ours, *ours
@@ -163,15 +164,29 @@ class _Judge:
             is_as_seen = _same(conflict.theirs, at_odds.theirs)
         return (conflict.winner, conflict.decided_by) if is_as_seen else None
 
-    def _winner(self, key: UUID, at_odds: AtOdds) -> tuple[str | None, str]:
+    def _winner(self, key: UUID, at_odds: AtOdds, conflict: Conflict) -> tuple[str | None, str]:
         """Return who wins by the field's master, None for a person, and which master it was."""
         master = by = master_of(self.context.masters, self.entity, at_odds.field)
         if master == NEWEST:
             newer = later(edit_of(self.here, key, at_odds.path), self.there[key])
             master = newer or default_master(self.entity, at_odds.field)
-        if self.context.is_reconciling and master == CRM:
-            master = ASK  # what an older copy holds must not undo what came after it
+        if master == CRM and (self.context.is_reconciling or conflict.is_restored):
+            # What an older copy holds must not undo what came after it, nor may a later run.
+            master, conflict.is_restored = ASK, True
         return (None if master == ASK else master), by
+
+    def _end_of_itself(self, change: Change, conflict: Conflict) -> None:
+        """End a conflict over what is not at odds any more, as a person decided if one did."""
+        field, _, part = conflict.field.partition(".")
+        theirs = change.record.values.get(field)
+        theirs = (theirs or {}).get(part) if part else theirs
+        is_ours = conflict.state == ConflictState.RESOLVED and conflict.winner == CRM
+        if is_ours and _same(conflict.theirs, theirs):
+            # Ours was set back to what both once had: that is what was decided, not their edit.
+            change.keep(field, part)
+            self._end(conflict, ConflictState.DONE)
+        else:
+            self._end(conflict, ConflictState.GONE)
 
     def _end(self, conflict: Conflict, state: ConflictState) -> None:
         conflict.state = state.value

@@ -7,7 +7,7 @@ follows it. Else where its documents and contacts went tells, and a person decid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import WritableBackend
 from crm_core.sync.records import DOCUMENT_ENTITIES
 
+AT_ONCE = 500
 TRACES = 50
 """Documents and contacts of a deleted customer that are looked for, at most."""
 
@@ -145,14 +146,17 @@ def suspect(context: SyncContext, uow: UnitOfWork, gone: Gone) -> None:
 def judge_suspicions(context: SyncContext) -> None:
     """Ask about deleted customers whose documents or contacts are another's now."""
     with context.reading() as uow:
-        there_are = uow.scalar(select(Conflict.id).where(*_suspected(context)).limit(1))
-    if there_are is None:
-        return
-    with context.writing() as uow:
-        lock.renew(uow, context.backend_id, context.token)
-        for conflict in uow.scalars(select(Conflict).where(*_suspected(context))).all():
-            _judge(context, uow, conflict)
-        uow.commit()
+        ids = uow.scalars(select(Conflict.id).where(*_suspected(context))).all()
+    for chunk in chunked(ids, AT_ONCE):
+        with context.writing() as uow:
+            lock.renew(uow, context.backend_id, context.token)
+            found = uow.scalars(select(Conflict).where(Conflict.id.in_(chunk))).all()
+            waiting = _waiting(uow, context.backend_id, [each.remote_id for each in found])
+            owners = _owners(uow, context.backend_id, [each.base or () for each in found])
+            for conflict in found:
+                if conflict.remote_id not in waiting:  # all that hung on it was read again
+                    _judge(context, uow, conflict, owners)
+            uow.commit()
 
 
 def _suspected(context: SyncContext) -> tuple[Any, ...]:
@@ -162,20 +166,31 @@ def _suspected(context: SyncContext) -> tuple[Any, ...]:
     )
 
 
-def _judge(context: SyncContext, uow: UnitOfWork, conflict: Conflict) -> None:
-    waits = select(PendingReference.id).where(
-        PendingReference.backend_id == context.backend_id,
-        PendingReference.field == MOVED,
-        PendingReference.target_remote_id == conflict.remote_id,
+def _waiting(uow: UnitOfWork, backend_id: UUID, remote_ids: Sequence[str]) -> set[str]:
+    """Return which of these customers have records that are still to be read again."""
+    return set(
+        uow.scalars(
+            select(PendingReference.target_remote_id).where(
+                PendingReference.backend_id == backend_id,
+                PendingReference.field == MOVED,
+                PendingReference.target_remote_id.in_(remote_ids),
+            )
+        )
     )
-    if uow.scalar(waits.limit(1)) is not None:
-        return  # not all was read again yet
-    owners = _owners(uow, context.backend_id, [(each[0], each[1]) for each in conflict.base or ()])
-    owners.pop(conflict.local_id, None)
-    if not owners:
+
+
+def _judge(
+    context: SyncContext,
+    uow: UnitOfWork,
+    conflict: Conflict,
+    owners: Mapping[tuple[str, str], UUID],
+) -> None:
+    now = Counter(owners[each[0], each[1]] for each in conflict.base if tuple(each) in owners)
+    now.pop(conflict.local_id, None)
+    if not now:
         uow.delete(conflict)
         return
-    [(keep_id, _)] = owners.most_common(1)
+    [(keep_id, _)] = now.most_common(1)
     survivor = uow.scalar(
         select(Binding.remote_id).where(
             Binding.backend_id == context.backend_id,
@@ -186,26 +201,29 @@ def _judge(context: SyncContext, uow: UnitOfWork, conflict: Conflict) -> None:
     _ask(context, uow, conflict.local_id, conflict.remote_id, keep_id, survivor or "")
 
 
-def _owners(uow: UnitOfWork, backend_id: UUID, traces: Sequence[tuple[str, str]]) -> Counter[UUID]:
-    """Return the customers that these records belong to now, and how many to each."""
-    owners: Counter[UUID] = Counter()
-    for entity in {entity for entity, _ in traces}:
-        ids = [key for kind, key in traces if kind == entity]
+def _owners(
+    uow: UnitOfWork, backend_id: UUID, traces: Iterable[Iterable[Sequence[str]]]
+) -> dict[tuple[str, str], UUID]:
+    """Return whose these records, told by entity and remote id, are now."""
+    asked: dict[str, set[str]] = {}
+    for entity, key in (each for some in traces for each in some):
+        asked.setdefault(entity, set()).add(key)
+    owners: dict[tuple[str, str], UUID] = {}
+    for entity, keys in asked.items():
         kind = "document" if entity in DOCUMENT_ENTITIES else entity
-        for model, local_id, customer_id in _HANGING:
-            if _KINDS[model] != kind:
-                continue
+        model, local_id, customer_id = next(row for row in _HANGING if _KINDS[row[0]] == kind)
+        for chunk in chunked(sorted(keys), PARAMETERS):
             rows = uow.execute(
-                select(customer_id.label("customer_id"))
+                select(Binding.remote_id, customer_id.label("customer_id"))
                 .select_from(model)
                 .join(Binding, Binding.local_id == local_id)
                 .where(
                     Binding.backend_id == backend_id,
                     Binding.entity == entity,
-                    Binding.remote_id.in_(ids),
+                    Binding.remote_id.in_(chunk),
                 )
             )
-            owners.update(row.customer_id for row in rows)
+            owners.update({(entity, row.remote_id): row.customer_id for row in rows})
     return owners
 
 

@@ -62,11 +62,15 @@ def permit_of(uow: UnitOfWork, backend: Backend) -> Permit:
             f"shall write from now on, and no other does: crm backend confirm {name}.",
             is_reconciling=True,
         )
-    return Permit(
-        is_accepted=True,
-        refusal=None,
-        is_reconciling=backend.reconciled_at is None
-        or (backend.confirmed_at is not None and backend.reconciled_at < backend.confirmed_at),
+    return Permit(is_accepted=True, refusal=None, is_reconciling=is_reconciling(backend))
+
+
+def is_reconciling(backend: Backend) -> bool:
+    """Return whether no run has left nothing out since this database was confirmed."""
+    if backend.plan_accepted_at is None:
+        return False
+    return backend.reconciled_at is None or (
+        backend.confirmed_at is not None and backend.reconciled_at < backend.confirmed_at
     )
 
 

@@ -21,23 +21,32 @@ from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import bind
 from crm_core.sync.conflicts import agreed_on, hold_back, known_there, pending_conflicts
-from crm_core.sync.context import GONE, SyncContext
+from crm_core.sync.context import GONE, LONELY, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
 from crm_core.sync.holding import held_here, held_there
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_counts import PushCounts
 from crm_core.sync.push_queue import Waiting
+from crm_core.sync.push_reasons import (
+    AMBIGUOUS,
+    GONE_CODE,
+    NOT_THERE,
+    NOT_THERE_TOLD,
+    SEVERAL_TOLD,
+    TAKEN_TOLD,
+    UNREAD,
+    UNREAD_TOLD,
+    UNWRITTEN,
+)
 from crm_core.sync.records import UNTOLD_CUSTOMER
 from crm_core.sync.tell import Told, tell
 from crm_core.sync.twins import twins_within
 
 log = structlog.get_logger(__name__)
 SIZE = 500
-GONE_CODE = "core.sync.gone"
-NOT_THERE = "core.sync.company_missing"
-AMBIGUOUS = "core.sync.ambiguous"
-UNWRITTEN = "core.sync.record"
+VANISH_COUNT = 20
+"""So many records that are gone over there are followed by a push."""
 
 
 class PushBatch:
@@ -68,6 +77,8 @@ class PushBatch:
         self.pending: dict[UUID, dict[str, Conflict]] = {}
         self.failed: dict[UUID, tuple[str, str, str]] = {}
         self.held: set[UUID] = set()
+        self.missing: set[UUID] = set()
+        """Records that seem to be gone over there, too many at once to believe it."""
         self.stirred: set[UUID] = set()
         """Records with a conflict that was resolved, or that moved here since."""
 
@@ -84,11 +95,11 @@ class PushBatch:
         if self.context.dry_run:
             waiting = set()  # what they wait for would be made
         if last:
-            self._refuse(waiting, NOT_THERE, _NOT_THERE)
+            self._refuse(waiting, NOT_THERE, NOT_THERE_TOLD)
             waiting = set()
         self._edit()
         self._make([key for key in self._unbound() if key not in waiting | self.failed.keys()])
-        return waiting
+        return waiting | self.missing
 
     def link_known(self) -> None:
         """Link what is there already, and write nothing: the next sweep would take it for new."""
@@ -107,7 +118,7 @@ class PushBatch:
         if not self.items:
             return {}
         waiting = self.run()
-        self._refuse(waiting, NOT_THERE, _NOT_THERE)
+        self._refuse(waiting, NOT_THERE, NOT_THERE_TOLD)
         with self.context.reading() as uow:
             rows = uow.execute(
                 select(Address.id, Address.customer_id).where(Address.id.in_(list(self.failed)))
@@ -174,25 +185,42 @@ class PushBatch:
             return
         if differing:
             self._compare(differing)
-            self._send([key for key in differing if self._is_bound(key) and self._differences(key)])
+            self._send([key for key in differing if self._is_ready(key)])
 
     def _is_bound(self, key: UUID) -> bool:
         return self.told[key].bound is not None and key in self.shaped
+
+    def _is_ready(self, key: UUID) -> bool:
+        """Return whether a record that was compared is to be sent."""
+        is_left = key in self.failed or key in self.missing
+        return not is_left and self._is_bound(key) and bool(self._differences(key))
 
     def _compare(self, keys: Sequence[UUID]) -> None:
         """Read what is about to be changed, take over what moved there, and look again."""
         ids = {str(self.told[key].remote_id): key for key in keys}
         page = self.remote.read(self.entity, list(ids))
-        apply_page(self.context, self.entity, page, force=not self.stirred.isdisjoint(keys))
+        force = not self.stirred.isdisjoint(keys)
+        aside = apply_page(self.context, self.entity, page, force=force)
         reach("push.compared")
-        there = {record.remote_id for record in page.records}
-        there |= {fault.remote_id for fault in page.faults}
+        there = {record.remote_id for record in page.records} | aside.keys()
         self._follow([remote_id for remote_id in ids if remote_id not in there])
         self.read()
+        self._refuse_unread(aside, ids)
+
+    def _refuse_unread(self, aside: Mapping[str, str], keys: Mapping[str, UUID]) -> None:
+        """Set aside what could not be merged; one that lacks its customer there gets it by us."""
+        unread = {keys[each] for each, code in aside.items() if each in keys and code != LONELY}
+        self._refuse(unread, UNREAD, UNREAD_TOLD)
 
     def _follow(self, remote_ids: Sequence[str]) -> None:
-        if remote_ids:
+        """Follow records that are gone; very many are left to the sweep, which has a guard."""
+        gone = self.context.gone_unasked
+        if gone[self.entity] + len(remote_ids) > VANISH_COUNT:
+            ids = {told.remote_id: key for key, told in self.told.items()}
+            self.missing.update(ids[key] for key in remote_ids)
+        elif remote_ids:
             follow_gone(self.context, self.entity, remote_ids)
+            gone[self.entity] += len(remote_ids)
 
     def _send(self, keys: Sequence[UUID]) -> None:
         changes = {key: self._differences(key) for key in keys}
@@ -266,9 +294,10 @@ class PushBatch:
             label = self.told[key].label
             if len(found) > 1:
                 names = ", ".join(f"{match.label} ({match.remote_id})" for match in found[:3])
-                self._set_aside(key, AMBIGUOUS, _SEVERAL.format(by=found[0].by, names=names))
+                self._set_aside(key, AMBIGUOUS, SEVERAL_TOLD.format(by=found[0].by, names=names))
             elif found and found[0].remote_id in taken:
-                self._set_aside(key, AMBIGUOUS, _TAKEN.format(by=found[0].by, name=found[0].label))
+                told = TAKEN_TOLD.format(by=found[0].by, name=found[0].label)
+                self._set_aside(key, AMBIGUOUS, told)
             elif found:
                 linked[key] = found[0]
                 taken.add(found[0].remote_id)
@@ -278,7 +307,7 @@ class PushBatch:
         by_likeness = [key for key in new if key not in self.context.apart]
         alike = twins_within({key: self.told[key].values for key in by_likeness})
         for key, (other, by) in alike.items():
-            self._set_aside(key, AMBIGUOUS, _TAKEN.format(by=by, name=self.told[other].label))
+            self._set_aside(key, AMBIGUOUS, TAKEN_TOLD.format(by=by, name=self.told[other].label))
         new = [key for key in new if key not in alike]
         if self.context.dry_run:
             for key in new:
@@ -319,6 +348,10 @@ class PushBatch:
         if not found or self.context.dry_run:
             return
         page = self.remote.read(self.entity, [match.remote_id for match in found.values()])
+        readable = {record.remote_id for record in page.records}
+        unread = {key for key, match in found.items() if match.remote_id not in readable}
+        self._refuse(unread, UNREAD, UNREAD_TOLD)
+        found = {key: match for key, match in found.items() if key not in unread}
         archived = {each.remote_id: each.values.get("archived") for each in page.records}
         agreed = {
             match.remote_id: {"archived": True}
@@ -332,10 +365,12 @@ class PushBatch:
             }
         )
         reach("push.linked")
-        apply_page(self.context, self.entity, page)
+        aside = apply_page(self.context, self.entity, page)
         self.read()
+        keys = {match.remote_id: key for key, match in found.items()}
+        self._refuse_unread(aside, keys)
         if self.context.writes:
-            self._send([key for key in found if self._is_bound(key) and self._differences(key)])
+            self._send([key for key in found if self._is_ready(key)])
 
     def _create(self, keys: Sequence[UUID]) -> None:
         if not keys:
@@ -412,17 +447,3 @@ class PushBatch:
             backend_id = self.context.backend_id
             push_queue.settle(uow, backend_id, self.entity, settled, self.failed)
             uow.commit()
-
-
-_SEVERAL = (
-    "Several records over there have the same {by}: {names}. Merge them there, or correct the "
-    "{by} on one side; then crm sync retry."
-)
-_TAKEN = (
-    "The same {by} stands on {name}, which is another customer here. Merge the two, or correct the "
-    "{by}; then crm sync retry."
-)
-_NOT_THERE = (
-    "What it belongs to is not in the back office: see why that was set aside, or bring it back "
-    "into use; then crm sync retry."
-)

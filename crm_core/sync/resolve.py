@@ -17,7 +17,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.contact_details import add_address, change_address, main_address
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customers import edit_customer
-from crm_core.services.lookup import key_condition
+from crm_core.services.lookup import key_condition, survivors
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
 from crm_core.sync.conflicts import suggestion
@@ -30,7 +30,10 @@ TAKES = (ERP, CRM, VALUE)
 
 
 class Chosen(NamedTuple):
-    """Conflicts that are waiting: of one backend, of one field such as ``customer.name``."""
+    """Conflicts that are open: of one backend, of one field such as ``customer.name``.
+
+    Whether customers were merged is decided only where ``customer.merged`` is the field.
+    """
 
     backend_id: UUID
     field: str | None = None
@@ -129,6 +132,12 @@ def resolve_conflicts(
     return [conflict.id for conflict in found]
 
 
+def count_open(uow: UnitOfWork, chosen: Chosen) -> int:
+    """Return how many conflicts would be decided."""
+    uow.actor.require(RESOLVE)
+    return len(_chosen(uow, chosen))
+
+
 def _each(uow: UnitOfWork, texts: Sequence[str]) -> list[Conflict]:
     found = [_named(uow, text) for text in dict.fromkeys(texts)]
     for conflict in found:
@@ -145,7 +154,9 @@ def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
     statement = select(Conflict).where(
         Conflict.backend_id == chosen.backend_id, Conflict.state == ConflictState.OPEN.value
     )
-    if chosen.field is not None:
+    if chosen.field is None:
+        statement = statement.where(Conflict.field != MERGED)
+    else:
         entity, _, field = chosen.field.partition(".")
         statement = statement.where(Conflict.entity == entity, Conflict.field == field)
     return list(uow.scalars(statement.order_by(Conflict.id)))
@@ -195,10 +206,11 @@ def _merge(uow: UnitOfWork, conflict: Conflict, take: str) -> None:
             "crm to leave both.",
             code="core.conflict.no_text",
         )
-    if take == ERP:
-        merge_customers(
-            uow, UUID(conflict.theirs["id"]), conflict.local_id, reason="merged over there"
-        )
+    keep_id = UUID(conflict.theirs["id"])
+    merged = survivors(uow, [keep_id, conflict.local_id])
+    keep_id, drop_id = merged.get(keep_id, keep_id), merged.get(conflict.local_id)
+    if take == ERP and drop_id is None and keep_id != conflict.local_id:
+        merge_customers(uow, keep_id, conflict.local_id, reason="merged over there")
     conflict.state, conflict.winner = ConflictState.DONE.value, take
     conflict.decided_at, conflict.decided_by = uow.now, uow.actor.login
 

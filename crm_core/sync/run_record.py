@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from crm_core.entities.sync import SyncRun
 from crm_core.ids import new_id
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync.context import SyncContext
 
 RUNS_KEPT = timedelta(days=90)
@@ -54,20 +55,37 @@ def open_run(context: SyncContext) -> UUID:
             .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
             .execution_options(synchronize_session=False)
         )
-        uow.execute(
-            delete(SyncRun)
-            .where(
-                SyncRun.backend_id == context.backend_id,
-                SyncRun.started_at < uow.now - RUNS_KEPT,
-            )
-            .execution_options(synchronize_session=False)
-        )
+        _drop_old(uow, context.backend_id)
         run_id = new_id()
         uow.add(
             SyncRun(id=run_id, backend_id=context.backend_id, state="running", started_at=uow.now)
         )
         uow.commit()
     return run_id
+
+
+def note_unbegun(uow: UnitOfWork, backend_id: UUID, began_at: datetime, message: str) -> None:
+    """Write that a run failed before it opened its record, so that it is seen and waited after.
+
+    Does nothing where a record was opened since ``began_at``.
+    """
+    opened = select(SyncRun.id).where(
+        SyncRun.backend_id == backend_id, SyncRun.started_at >= began_at
+    )
+    if uow.scalar(opened.limit(1)) is None:
+        _drop_old(uow, backend_id)
+        times = {"started_at": began_at, "finished_at": uow.now}
+        uow.add(
+            SyncRun(id=new_id(), backend_id=backend_id, state="failed", message=message, **times)
+        )
+
+
+def _drop_old(uow: UnitOfWork, backend_id: UUID) -> None:
+    uow.execute(
+        delete(SyncRun)
+        .where(SyncRun.backend_id == backend_id, SyncRun.started_at < uow.now - RUNS_KEPT)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def close_run(

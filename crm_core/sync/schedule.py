@@ -24,6 +24,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named, enabled_backends
 from crm_core.services.settings import load_settings
 from crm_core.sync.apply import APPLIERS
+from crm_core.sync.permit import is_reconciling
 
 JITTER = 0.2
 """Part of an interval by which runs are spread, so that many workers do not ask at once."""
@@ -80,33 +81,77 @@ def _turn(
     now, spread = uow.now, random.uniform(1 - JITTER / 2, 1 + JITTER / 2)  # noqa: S311
     usual = timedelta(seconds=plan.every_seconds) if plan.every_seconds else default
     each = {name: timedelta(seconds=seconds) for name, seconds in plan.entities.items()}
-    if not (everything or _may_run(uow, backend, min([usual, *each.values()]) * spread)):
+    sweep = _Sweep.of(plan, spread, now.astimezone(zone))
+    latest, cursors = _latest_run(uow, backend), _cursors(uow, backend)
+    wait = min([usual, *each.values()]) * spread
+    may_run = latest is None or latest.state == "stopped" or is_past(latest.started_at, wait, now)
+    unswept = {row.entity for row in cursors if sweep.is_missing(row.swept_at)}
+    if not (everything or may_run or (unswept and sweep.is_past(latest.started_at))):
         return None
-    cursors = _cursors(uow, backend)
-    late = {
+    # One that no run may read stays half-way for ever: that calls for no run by itself.
+    was_cut_short = latest is None or latest.state not in ("done", "partly")
+    late = unswept | {
         row.entity
         for row in cursors
         if everything
-        or row.is_under_way  # it was stopped half-way
+        or (row.is_under_way and was_cut_short)
         or is_past(row.began_at, each.get(row.entity, usual) * spread, now)
     }
     if cursors and not late:
         return None
-    sweep = plan.heavy_hours is None or is_within(plan.heavy_hours, now.astimezone(zone).time())
-    if plan.sweep_seconds and cursors:
-        wait = timedelta(seconds=plan.sweep_seconds) * spread
-        sweep &= any(is_past(row.swept_at, wait, now) for row in cursors if row.entity in late)
-    return Turn(backend, frozenset(row.entity for row in cursors) - late, sweep)
+    left_out = frozenset(row.entity for row in cursors) - late
+    if is_reconciling(backend):  # which ends with a run that leaves nothing out
+        left_out = frozenset()
+    is_sweep = sweep.is_on and (
+        not (plan.sweep_seconds and cursors)
+        or any(sweep.is_past(row.swept_at) for row in cursors if row.entity in late)
+    )
+    return Turn(backend, left_out, is_sweep)
 
 
-def _may_run(uow: UnitOfWork, backend: Backend, wait: timedelta) -> bool:
-    latest = uow.execute(
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """When a backend is looked through for what is gone.
+
+    Attributes:
+        is_on: Whether the hours for it are now, if it has any.
+        since: When these hours began; None without hours.
+        wait: Between two of them; None for at every run.
+        now: By our clock.
+    """
+
+    is_on: bool
+    since: datetime | None
+    wait: timedelta | None
+    now: datetime
+
+    @classmethod
+    def of(cls, plan: SyncSchedule, spread: float, now: datetime) -> _Sweep:
+        """Read a schedule; ``now`` is in the company's time zone."""
+        wait = timedelta(seconds=plan.sweep_seconds) * spread if plan.sweep_seconds else None
+        since = begun_at(plan.heavy_hours, now) if plan.heavy_hours else None
+        return cls(plan.heavy_hours is None or since is not None, since, wait, now)
+
+    def is_missing(self, swept_at: datetime | None) -> bool:
+        """Return whether an entity has to be looked through although it need not be read."""
+        return self.is_on and bool(self.wait or self.since) and self.is_past(swept_at)
+
+    def is_past(self, moment: datetime | None) -> bool:
+        """Return whether what was last done then is to be done again."""
+        if moment is None:
+            return True
+        if self.wait is not None and is_past(moment, self.wait, self.now):
+            return True
+        return self.wait is None and self.since is not None and not self.since <= moment <= self.now
+
+
+def _latest_run(uow: UnitOfWork, backend: Backend) -> Any:
+    return uow.execute(
         select(SyncRun.started_at, SyncRun.state)
         .where(SyncRun.backend_id == backend.id)
         .order_by(SyncRun.started_at.desc(), SyncRun.id.desc())
         .limit(1)
     ).first()
-    return latest is None or latest.state == "stopped" or is_past(latest.started_at, wait, uow.now)
 
 
 def _cursors(uow: UnitOfWork, backend: Backend) -> Sequence[Any]:
@@ -119,6 +164,14 @@ def _cursors(uow: UnitOfWork, backend: Backend) -> Sequence[Any]:
 def is_past(moment: datetime | None, interval: timedelta, now: datetime) -> bool:
     """Return whether a moment is that far away, in the past or, by a wrong clock, in the future."""
     return moment is None or abs(now - moment) >= interval
+
+
+def begun_at(hours: str, now: datetime) -> datetime | None:
+    """Return when ``22:00-06:00`` began, where it is that time now; else None."""
+    if not is_within(hours, now.time()):
+        return None
+    began = datetime.combine(now, time.fromisoformat(hours.partition("-")[0]), now.tzinfo)
+    return began if began <= now else began - timedelta(days=1)
 
 
 def is_within(hours: str, moment: time) -> bool:
@@ -220,6 +273,12 @@ def _entities(
     found: dict[str, int | None] = dict(before)
     for text in texts:
         entity, _, interval = text.partition("=")
+        if entity in known and not interval:
+            raise InputError(
+                f"{text!r} lacks the time: write {entity}=TIME, such as {entity}=1m, or "
+                f"{entity}={DEFAULT}.",
+                code="core.sync.schedule",
+            )
         if entity not in known:
             raise InputError(
                 f"{text!r} will not do: write ENTITY=TIME, such as customer=1m, where ENTITY is "

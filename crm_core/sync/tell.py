@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, select
+from sqlalchemy import select
 
 from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.entities.relationship import Relationship, RelationshipType
-from crm_core.entities.sync import Binding, BindingState
+from crm_core.entities.sync import Binding
 from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.relationships import CONTACT_OF
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
-from crm_core.sync.bindings import customer_targets, local_ids
+from crm_core.sync.bindings import customer_targets, first_in_use, local_ids
 from crm_core.sync.context import GONE, Bound, SyncContext
 
 MAIN_FIELDS = ("street", "street2", "postal_code", "city", "region", "country_code")
@@ -57,7 +57,6 @@ def bound_locals(
     uow: UnitOfWork, backend_id: UUID, entity: str, ids: Iterable[UUID]
 ) -> dict[UUID, tuple[str, Bound]]:
     """Return the remote id and binding of local records; of several, one that is in use."""
-    in_use = case((Binding.state == BindingState.ACTIVE.value, 0), else_=1)
     found: dict[UUID, tuple[str, Bound]] = {}
     for chunk in chunked(sorted(set(ids)), PARAMETERS):
         rows = uow.execute(
@@ -74,7 +73,7 @@ def bound_locals(
                 Binding.entity == entity,
                 Binding.local_id.in_(chunk),
             )
-            .order_by(in_use, Binding.id)
+            .order_by(first_in_use(), Binding.id)
         )
         for row in rows:
             bound = Bound(row.id, row.local_id, row.state, row.digest, row.snapshot)

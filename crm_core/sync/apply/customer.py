@@ -208,7 +208,7 @@ def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
         return [{**theirs, "use": "main"}]
     told = {
         name: value
-        for name, value in theirs.items()
+        for name, value in {**dict.fromkeys(before), **theirs}.items()
         if (not ours or before.get(name) != value) and name not in kept
     }
     return [{**ours, **told, "use": "main"}]
@@ -218,6 +218,8 @@ def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
     """Return the contact points here, in their order, with what the remote added and dropped.
 
     A value that replaces another of its kind takes its place, and so does another spelling of it.
+    One that is new over there comes before what is new here: a remote that holds one of a kind
+    keeps its own then, and here both are.
     """
     theirs: list[dict[str, Any]] = change.prepared
     if change.bound is None:
@@ -239,7 +241,14 @@ def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
             merged.append({**same, "label": point["label"]})
         else:
             merged.append(point)
-    return merged + added
+    for point in added:
+        own = (
+            place
+            for place, each in enumerate(merged)
+            if each["kind"] == point["kind"] and not _keys([each]) <= before | _keys(theirs)
+        )
+        merged.insert(next(own, len(merged)), point)
+    return merged
 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

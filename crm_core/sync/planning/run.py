@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from crm_core.services.settings import load_settings
 from crm_core.sync import lock
 from crm_core.sync.apply import APPLIERS
 from crm_core.sync.context import Progress, SyncContext
+from crm_core.sync.permit import permit_of
 from crm_core.sync.planning.apply import PlanReport, apply_plan, check_head
 from crm_core.sync.planning.files import read_plan
 from crm_core.sync.planning.make import make_plan
@@ -157,8 +159,10 @@ def _opened(
             context.phone_region = settings.phone_region
             installation = settings.installation_id or str(backend.id)
             context.prefix = f"crm_{installation.replace('-', '')}."
+            context.is_reconciling = permit_of(uow, backend).is_reconciling
             aside = select(DeadLetter.entity).where(DeadLetter.backend_id == backend.id)
             context.set_aside.update(uow.scalars(aside.distinct()))
+        context.clock_ahead = remote.server_time() - datetime.now(UTC)
         with rare_collections():
             yield context
     finally:

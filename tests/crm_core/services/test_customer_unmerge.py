@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select
 
+from crm_core.access import Reach
 from crm_core.entities import (
     AuditEntry,
     Customer,
@@ -17,7 +18,11 @@ from crm_core.entities import (
 )
 from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
 from crm_core.ids import new_id
-from crm_core.services.customer_merge import merge_customers
+from crm_core.persistence.ledger import Ledger
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.customer_merge import MERGE, merge_customers
+from crm_core.services.customer_merge_report import list_merges
 from crm_core.services.customer_unmerge import resolve_merge_id, unmerge_customers
 from crm_core.services.ownership import assign_owner
 from crm_core.services.profile import (
@@ -27,6 +32,8 @@ from crm_core.services.profile import (
     set_profile_value,
 )
 from crm_core.services.tags import tag_customer
+from crm_core.services.users import user_named
+from crm_core.testing.factories import make_actor
 
 
 def two(company, **values):
@@ -70,6 +77,46 @@ def test_the_right_and_both_customers_are_needed(company):
         undo(company, merge_id, login="rita")
     with pytest.raises(NotFoundError):
         undo(company, new_id())
+
+
+def mine(company, login):
+    """What a user may see who sees only their own customers."""
+    with company.acting() as uow:
+        user = user_named(uow, login)
+    actor = make_actor(CUSTOMER_VIEW, MERGE, reach=Reach.OWN, user=user)
+    return unit_of_work(company.database, actor=actor, write=True)
+
+
+def test_a_later_merge_that_one_may_not_see_is_undone_first_too(company):
+    keep, drop = two(company, owner="eva")
+    with company.writing() as uow:
+        assign_owner(uow, keep, company.user_id("eva"))
+    hidden = company.customer("Acme Holding", kind="company", owner="olga")
+    merges = [merged(company, keep, drop), merged(company, hidden, keep)]
+    with mine(company, "eva") as uow:
+        with pytest.raises(RuleViolationError, match="who may see both") as caught:
+            unmerge_customers(uow, merges[0])
+    assert caught.value.details == {"later": [str(merges[1])], "hidden": [str(merges[1])]}
+    assert "Holding" not in caught.value.message
+    assert undo(company, merges[1]) == []
+    with mine(company, "eva") as uow:
+        assert unmerge_customers(uow, merges[0]).left == []
+
+
+def test_who_may_not_be_seen_is_not_told_of_in_the_list(company, lockers):
+    keep, drop = two(company, owner="olga")
+    with company.writing() as uow:
+        assign_owner(uow, keep, company.user_id("eva"))
+    put(company, "zoo_locker", (new_id(), keep), (new_id(), drop))
+    merge_id = merged(company, keep, drop, reason="ACME Ltd is Acme")
+    with mine(company, "eva") as uow:
+        [item] = list_merges(uow).items
+    assert (item["id"], item["keep_name"]) == (merge_id, "Acme")
+    assert (item["drop_name"], item["reason"], item["left"]) == (None, None, None)
+    with company.acting("anna") as uow:
+        [item] = list_merges(uow).items
+    assert item["reason"] == "ACME Ltd is Acme"
+    assert len(item["left"]) == 1
 
 
 def test_who_was_made_owner_since_stays_and_each_history_says_so(company):
@@ -145,6 +192,8 @@ def lockers(company):
         run = uow.connection().exec_driver_sql
         run(f"CREATE TABLE zoo_locker (id {kind} PRIMARY KEY, holder_id {parent} UNIQUE)")
         run(f"CREATE TABLE zoo_key (id {kind}, no INTEGER, of_id {parent}, PRIMARY KEY (id, no))")
+        run(f"CREATE TABLE zoo_visit (id {kind}, of_id {parent})")
+        run(f"CREATE TABLE zoo_gift (id {kind} PRIMARY KEY, by_id {parent} UNIQUE, of_id {parent})")
 
 
 def put(company, table, *rows):
@@ -181,9 +230,60 @@ def test_what_a_rule_of_its_table_forbids_stays_and_is_named(company, lockers):
     with company.writing() as uow:
         merge = merge_customers(uow, keep, drop)
         [line] = merge.left
-        assert line.startswith("zoo_locker: 1 left with ACME Ltd")
+        assert line.startswith("zoo_locker: 1 left with the dropped customer, since a rule")
+        assert "cme" not in line.casefold()
     assert holders(company, "zoo_locker", "holder_id") == [keep, drop]
     assert undo(company, merge.id) == []
+
+
+def test_rows_of_a_table_without_a_key_stay_and_are_named(company, lockers):
+    keep, drop = two(company)
+    other = company.customer("Ζήτα Α.Ε.", kind="company")
+    put(company, "zoo_visit", *((new_id(), each) for each in (other, drop, keep, drop)))
+    before = holders(company, "zoo_visit", "of_id")
+    with company.writing() as uow:
+        merge = merge_customers(uow, keep, drop)
+        [line] = merge.left
+    assert line.startswith("zoo_visit: 2 left with the dropped customer, since that table has no")
+    assert holders(company, "zoo_visit", "of_id") == before
+    assert undo(company, merge.id) == []
+    assert holders(company, "zoo_visit", "of_id") == before
+
+
+def test_no_row_is_ever_changed_without_a_key(company, lockers):
+    keep, drop = two(company)
+    put(company, "zoo_visit", (new_id(), drop))
+    with company.writing() as uow:
+        ledger = Ledger(uow, new_id())
+        source = ledger.rows("zoo_visit", "of_id")
+        with pytest.raises(AssertionError, match="zoo_visit"):
+            ledger.update(source, [({"of_id": drop}, {"of_id": keep})])
+
+
+def test_rows_with_two_references_all_follow(company, lockers):
+    keep, drop = two(company)
+    put(company, "zoo_gift", (new_id(), keep, keep), (new_id(), drop, drop))
+    with company.writing() as uow:
+        merge = merge_customers(uow, keep, drop)
+        assert [line.split(" left")[0] for line in merge.left] == ["zoo_gift: 1"]
+    assert holders(company, "zoo_gift", "by_id") == [keep, drop]
+    assert holders(company, "zoo_gift", "of_id") == [keep, keep]
+    assert undo(company, merge.id) == []
+    assert holders(company, "zoo_gift", "of_id") == [keep, drop]
+
+
+def test_a_table_that_lost_its_key_since_is_named(company, lockers):
+    keep, drop = two(company)
+    put(company, "zoo_locker", (new_id(), drop))
+    merge_id = merged(company, keep, drop)
+    with company.writing() as uow:
+        run = uow.connection().exec_driver_sql
+        run("CREATE TABLE zoo_copy AS SELECT * FROM zoo_locker")
+        run("DROP TABLE zoo_locker")
+        run("ALTER TABLE zoo_copy RENAME TO zoo_locker")
+    [line] = undo(company, merge_id)
+    assert line.endswith("its table has another primary key now")
+    assert holders(company, "zoo_locker", "holder_id") == [keep]
 
 
 def test_a_table_that_is_gone_since_is_named(company, lockers):

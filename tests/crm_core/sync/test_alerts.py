@@ -8,7 +8,9 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,14 +23,14 @@ from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import AuthResult
 from sqlalchemy import select, update
 
-from crm_core.entities import AlertNotice, Conflict, PushItem, SyncAlert
+from crm_core.entities import AlertNotice, AuditEntry, Conflict, PushItem, SyncAlert
 from crm_core.entities.conflict import ConflictState
 from crm_core.errors import InputError
 from crm_core.ids import new_id
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync import alerts, channels
 from crm_core.sync.alerts import Delivered, alert_of, note_troubles, send_notices, set_alert
-from crm_core.sync.channels import MailServer, post_webhook
+from crm_core.sync.channels import MailServer, NotDeliveredError, post_webhook
 
 PASSWORD = "s3cret & long"
 
@@ -281,7 +283,7 @@ def test_no_redirect_is_followed(desk: Desk, web: WebHost) -> None:
     desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
     desk.ended("x")
     (sent,) = desk.send(NO_MAIL)
-    assert sent.error == "HTTPException: it answered 302"
+    assert sent.error == "It answered 302."
     assert [path for path, _, _ in web.got] == ["/"]
 
 
@@ -294,6 +296,11 @@ def test_no_redirect_is_followed(desk: Desk, web: WebHost) -> None:
         "https:///x",
         "https://hooks.example.com:99999/",
         "hooks.example.com",
+        "https://hooks.example.com/KEY with blanks",
+        "https://hooks.example.com/KEY\r\nX: y",
+        "https://hooks.example.com/KEY\tz",
+        "https://hooks.example.com/κλειδί",
+        "https://[KEY/",
     ],
 )
 def test_an_address_that_will_not_do_is_refused(desk: Desk, url: str) -> None:
@@ -301,6 +308,7 @@ def test_an_address_that_will_not_do_is_refused(desk: Desk, url: str) -> None:
         desk.set(webhook_url=url)
     assert caught.value.code == "core.alert.webhook"
     assert "pass@" not in caught.value.message
+    assert "KEY" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -308,14 +316,14 @@ def test_an_address_that_will_not_do_is_refused(desk: Desk, url: str) -> None:
     ["169.254.169.254", "0.0.0.0", "[fe80::1]", "224.0.0.1", "[::ffff:169.254.169.254]"],
 )
 def test_addresses_where_no_receiver_can_be_are_not_connected_to(address: str) -> None:
-    with pytest.raises(OSError, match="no address that may be connected to"):
+    with pytest.raises(NotDeliveredError, match="no address that may be connected to"):
         post_webhook(f"https://{address}/latest/meta-data", None, {})
 
 
 def test_a_name_that_leads_there_is_not_connected_to_either(monkeypatch: Any) -> None:
     found = [(2, 1, 6, "", ("169.254.169.254", 443))]
     monkeypatch.setattr(channels.socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(OSError, match="no address"):
+    with pytest.raises(NotDeliveredError, match="no address"):
         post_webhook("https://inside.example.com/", None, {})
 
 
@@ -334,6 +342,133 @@ def test_the_address_may_be_kept_where_secrets_are(
     assert desk.told()["webhook"] == "https://hooks.example.com/…"
 
 
+def test_no_key_of_a_webhook_stands_in_an_outcome_or_the_audit(
+    desk: Desk, web: WebHost, tmp_path: Path, monkeypatch: Any
+) -> None:
+    place = tmp_path / "hook"
+    place.write_text(f"http://127.0.0.1:{web.port}/services/K EY-1\n")
+    place.chmod(0o600)
+    desk.set(webhook_url=f"file:{place}")
+    desk.ended("x")
+    assert "K EY-1" not in (desk.send(NO_MAIL)[0].error or "")
+    assert "blanks" in desk.notices()[0][0].error
+
+    def fail(*_: Any) -> Any:
+        raise ValueError("never told: KEY-2")
+
+    desk.set(webhook_url="https://hooks.example.com/KEY-2")
+    monkeypatch.setattr(channels, "_socket", fail)
+    desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
+    assert desk.send(NO_MAIL) == [Delivered("webhook", "ValueError")]
+    desk.set(webhook_url="https://hooks.example.com/KEY-3")
+    told = [
+        row[0].changes["webhook_url"]
+        for row in desk.office.all(select(AuditEntry).order_by(AuditEntry.id))
+        if row[0].entity_type == "sync_alert" and "webhook_url" in row[0].changes
+    ]
+    assert told[-2:] == [["withheld", "withheld"]] * 2
+    assert "hooks.example.com" not in str(told)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 2", b"", b"HTTP/1.1 500 No\r\nX: "])
+def test_an_answer_that_comes_drop_by_drop_is_not_waited_for(
+    desk: Desk, monkeypatch: Any, answer: bytes
+) -> None:
+    monkeypatch.setattr(channels, "WHOLE_SECONDS", 0.6)
+    with dripping(answer) as port:
+        desk.set(webhook_url=f"http://127.0.0.1:{port}/")
+        desk.ended("x")
+        began = time.monotonic()
+        (sent,) = desk.send(NO_MAIL)
+    assert sent.error in ("It took longer than 0.6 seconds.", "It answered 500.")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("tls", ["off", "tls", "starttls"])
+def test_a_mail_server_that_answers_drop_by_drop_is_not_waited_for(
+    desk: Desk, monkeypatch: Any, tls: str
+) -> None:
+    monkeypatch.setattr(channels, "WHOLE_SECONDS", 0.6)
+    desk.set(mail_to="ops@example.com")
+    desk.ended("x")
+    began = time.monotonic()
+    with dripping(b"\x16\x03\x03\x3f\xff" if tls == "tls" else b"220 ") as port:
+        (sent,) = desk.send(MailServer("127.0.0.1", port, None, None, tls, "a@example.com"))
+    assert sent.error == "It took longer than 0.6 seconds."
+    assert time.monotonic() - began < 5
+
+
+@contextmanager
+def dripping(begin: bytes) -> Iterator[int]:
+    """A server that answers with some bytes, and then one every tenth of a second."""
+    over = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        peer, _ = listening.accept()
+        with peer, suppress(OSError):
+            peer.sendall(begin)
+            while not over.wait(0.1):
+                peer.sendall(b"2")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            over.set()
+            thread.join(5)
+
+
+def test_those_whom_a_mail_did_not_reach_are_tried_again_and_nobody_else(desk: Desk) -> None:
+    class Picky(Mailbox):
+        refused = "gone@example.com"
+
+        async def handle_RCPT(self, _s: Any, _n: Any, envelope: Any, to: str, _o: Any) -> str:
+            if to == self.refused:
+                return "550 no such user"
+            envelope.rcpt_tos.append(to)
+            return "250 OK"
+
+    box = Picky()
+    host = Controller(box, hostname="127.0.0.1", port=free_port())
+    host.start()
+    server = MailServer("127.0.0.1", host.port, None, None, "off", "a@example.com")
+    desk.set(mail_to="ops@example.com, gone@example.com")
+    desk.ended("x")
+    (sent,) = desk.send(server)
+    assert sent.error == (
+        "The mail server refused 1 of the addresses (SMTP 550); the others have it."
+    )
+    box.refused = ""
+    for told in ([Delivered("mail", None)], []):
+        desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
+        assert desk.send(server) == told
+    host.stop()
+    assert [mail["X-RcptTo"] for mail in box.mails] == ["ops@example.com", "gone@example.com"]
+
+
+@pytest.mark.parametrize("user", ["crm", None])
+def test_a_password_is_not_sent_in_clear_to_another_machine(
+    desk: Desk, monkeypatch: Any, user: str | None
+) -> None:
+    asked = []
+
+    def connect(address: Any, *_: Any) -> Any:
+        asked.append(address)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(channels.socket, "create_connection", connect)
+    monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
+    desk.set(mail_to="ops@example.com")
+    desk.ended("x")
+    reference = "env:MAIL_PASSWORD" if user else None
+    server = MailServer("mail.example.com", 25, user, reference, "off", "a@example.com")
+    (sent,) = desk.send(server)
+    assert bool(asked) == (user is None)
+    assert ("smtp_tls" in (sent.error or "")) == (user is not None)
+
+
 def test_what_does_not_arrive_is_tried_again_later_and_later_for_days(
     desk: Desk, web: WebHost
 ) -> None:
@@ -342,7 +477,7 @@ def test_what_does_not_arrive_is_tried_again_later_and_later_for_days(
     desk.ended("x")
     waits = []
     for _ in range(9):
-        assert desk.send(NO_MAIL) == [Delivered("webhook", "HTTPException: it answered 500")]
+        assert desk.send(NO_MAIL) == [Delivered("webhook", "It answered 500.")]
         assert desk.send(NO_MAIL) == [], "not before its time"
         (notice,) = desk.notices()
         waits.append(round((notice[0].next_at - datetime.now(UTC)).total_seconds() / 60))

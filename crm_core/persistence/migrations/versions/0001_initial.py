@@ -225,6 +225,7 @@ def upgrade() -> None:
         sa.Column("next_at", types.UtcDateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("missed", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -279,6 +280,7 @@ def upgrade() -> None:
         sa.Column("theirs_at", types.UtcDateTime(), nullable=True),
         sa.Column("theirs_by", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("is_restored", sa.Boolean(), nullable=False),
         sa.Column("winner", sa.Text(), nullable=True),
         sa.Column("opened_at", types.UtcDateTime(), nullable=False),
         sa.Column("decided_at", types.UtcDateTime(), nullable=True),
@@ -459,6 +461,20 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
         postgresql_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+    )
+    op.create_table(
+        "core_login_refusal",
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("refused_at", types.UtcDateTime(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_login_refusal_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_login_refusal")),
     )
     op.create_table(
         "core_pending_reference",
@@ -1337,6 +1353,7 @@ def downgrade() -> None:
         table_name="core_pending_reference",
     )
     op.drop_table("core_pending_reference")
+    op.drop_table("core_login_refusal")
     op.drop_index(
         "ix_core_delivery_order",
         table_name="core_delivery",
