@@ -76,6 +76,20 @@ def test_what_no_schedule_can_be_is_exit_2(office):
     error = office.error("sync", "schedule", "desk", "--entity", "unicorn=5m", code=2)
     assert "customer" in error["message"]
     office.error("sync", "schedule", "nowhere", code=2)
+    error = office.error("sync", "schedule", "desk", "--entity", "customer", code=2)
+    assert "'customer' lacks the time: write customer=TIME" in error["message"]
+
+
+def test_status_tells_who_is_paused_or_switched_off(office):
+    office("backend", "add", "paper", "shelf", "--place", "y")
+    office("sync", "schedule", "desk", "--pause")
+    office("backend", "disable", "shelf")
+    items = office.json("sync", "status")["items"]
+    assert [each["standstill"] for each in items] == ["paused", "switched off"]
+    shown = office("sync", "status").stdout
+    assert "paused" in shown
+    assert "switched off" in shown
+    assert "crm sync schedule desk --resume" in office("sync", "status", "desk").stdout
 
 
 # --- alerts
@@ -149,6 +163,10 @@ def test_alerts_are_shown_and_removed(office, hook):
     assert found["webhook"] == "http://127.0.0.1/…"
     assert found["conflicts"] == 10
     assert "a@example.com" in office("sync", "alert", "desk").stdout
+    for more in (["--mail", "x@example.com"], ["--test"]):
+        error = office.error("sync", "alert", "desk", "--remove", *more, code=2)
+        assert error["code"] == "core.alert.remove"
+    assert office.json("sync", "alert", "desk") == found
     gone = office.json("sync", "alert", "desk", "--remove")
     assert gone["mail_to"] is gone["webhook"] is gone["conflicts"] is None
 

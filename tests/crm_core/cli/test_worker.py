@@ -112,11 +112,55 @@ def test_a_refused_login_is_not_tried_again_before_something_changed(crm, paper,
     codes = [worker.round(everything=True) for _ in range(3)]
     assert codes == [4, 0, 0]
     assert len(paper.opened) == 2  # when it was added, and once by the worker
+    assert crm("worker", "--once").exit_code == 0
+    assert len(paper.opened) == 2, "nor by another worker, such as the next of cron"
+    (item,) = crm.json("sync", "status")["items"]
+    assert item["standstill"] == "login refused"
+    assert "crm sync run vault" in crm("sync", "status", "vault").stdout
     secret.write_text("right")
     paper.trouble = None
     assert worker.round(everything=True) == 0
     assert paper.opened[-1].secret == "right"
     application.close()
+    assert runs(crm, "vault") == ["done", "failed"]
+    assert crm.json("sync", "status", "vault")["login_refused_at"] is None
+    with sqlite3.connect(crm.folder / "crm.sqlite") as connection:
+        assert connection.execute("SELECT count(*) FROM core_login_refusal").fetchone() == (0,)
+
+
+def test_a_run_by_hand_lets_the_worker_sign_in_again(crm, paper):
+    secret = crm.folder / "secret"
+    secret.write_text("right")
+    crm("backend", "add", "paper_safe", "vault", "--place", "x", "--secret-file", str(secret))
+    paper.trouble = FatalSyncError("The login is refused.", code="core.sync.login_refused")
+    assert crm("sync", "run", "vault").exit_code == 4
+    opened = len(paper.opened)
+    assert crm("worker", "--once").exit_code == 0
+    assert len(paper.opened) == opened, "a person's run counts too"
+    paper.trouble = None  # the account was mended over there
+    assert crm("worker", "--once").exit_code == 0
+    assert len(paper.opened) == opened
+    assert crm("sync", "run", "vault").exit_code == 0
+    assert crm("worker", "--once").exit_code == 0
+    assert runs(crm, "vault") == ["done", "done", "failed"]
+
+
+def test_a_run_that_cannot_begin_stands_in_the_history_and_is_waited_after(crm, paper):
+    secret = crm.folder / "secret"
+    secret.write_text("x")
+    crm("backend", "add", "paper_safe", "vault", "--place", "x", "--secret-file", str(secret))
+    secret.unlink()
+    application = Application(load_config({}, os.environ, Path.cwd()))
+    worker = Worker(application, threading.Event())
+    codes = [worker.round(everything=False) for _ in range(3)]
+    application.close()
+    assert codes == [1, 0, 0]
+    (run,) = crm.json("sync", "history", "vault")["items"]
+    assert run["state"] == "failed"
+    assert str(secret) in run["message"]
+    assert crm.json("sync", "status")["items"][0]["run_state"] == "failed"
+    secret.write_text("x")
+    assert crm("worker", "--once").exit_code == 0
     assert runs(crm, "vault") == ["done", "failed"]
 
 

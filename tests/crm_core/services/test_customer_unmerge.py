@@ -250,6 +250,20 @@ def test_rows_of_a_table_without_a_key_stay_and_are_named(company, lockers):
     assert holders(company, "zoo_visit", "of_id") == before
 
 
+def test_a_row_whose_key_is_empty_stays_and_is_named(sqlite_company):
+    keep, drop = two(sqlite_company)
+    with sqlite_company.writing() as uow:
+        uow.connection().exec_driver_sql(
+            "CREATE TABLE zoo_badge (id CHAR(32) PRIMARY KEY, of_id CHAR(32) "
+            "REFERENCES core_customer (id))"
+        )
+    put(sqlite_company, "zoo_badge", ("NULL", drop), (new_id(), drop))
+    with sqlite_company.writing() as uow:
+        [line] = merge_customers(uow, keep, drop).left
+    assert line.startswith("zoo_badge: 1 left with the dropped customer, since")
+    assert holders(sqlite_company, "zoo_badge", "of_id") == [drop, keep]
+
+
 def test_no_row_is_ever_changed_without_a_key(company, lockers):
     keep, drop = two(company)
     put(company, "zoo_visit", (new_id(), drop))

@@ -8,12 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from crm_core.entities import SyncCursor, SyncRun
-from crm_core.errors import InputError
+from crm_core.entities import Backend, SyncCursor, SyncRun
+from crm_core.errors import FatalSyncError, InputError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.settings import set_setting
 from crm_core.sync import schedule as subject
-from crm_core.sync.schedule import due_turns, is_past, is_within, seconds_of, set_schedule, told
+from crm_core.sync.permit import place_of
+from crm_core.sync.protocol import RIGHT_MISSING
+from crm_core.sync.schedule import (
+    begun_at,
+    due_turns,
+    is_past,
+    is_within,
+    seconds_of,
+    set_schedule,
+    told,
+)
+from crm_files.backend import FilesBackend
 
 FIVE = timedelta(minutes=5)
 
@@ -119,6 +130,7 @@ def test_one_that_was_stopped_half_way_is_gone_on_with(office: Any, turn: Any, s
     write_sweep = update(SyncCursor).where(SyncCursor.entity == "invoice")
     with unit_of_work(office.database, actor=office.actor, write=True) as uow:
         uow.execute(write_sweep.values(sweep_mark=datetime.now(UTC)))
+        uow.execute(update(SyncRun).values(state="running"))
         uow.commit()
     pass_time(office, timedelta(minutes=2))
     assert {"customer", "invoice"} & turn().left_out == set()
@@ -153,6 +165,126 @@ def test_heavy_work_keeps_to_its_hours_in_the_companys_time_zone(
     assert not turn().sweep
     set_(heavy_hours="default")
     assert turn().sweep
+
+
+class NoInvoices(FilesBackend):
+    """One whose user may not read invoices."""
+
+    def pages(self, entity: str, **options: Any) -> Any:
+        if entity == "invoice":
+            raise FatalSyncError("The right to read invoices is missing.", code=RIGHT_MISSING)
+        return super().pages(entity, **options)
+
+
+class WithoutInvoices(FilesBackend):
+    """One that offers no invoices any more."""
+
+    def entities(self) -> Any:
+        return [each for each in super().entities() if each.name != "invoice"]
+
+
+@pytest.mark.parametrize("kind", [NoInvoices, WithoutInvoices])
+def test_what_cannot_be_read_makes_no_run_due_and_none_look_for_what_is_gone(
+    office: Any, turn: Any, set_: Any, kind: Any
+) -> None:
+    set_(every="10m", entities=["customer=1m"], sweep="1h")
+    office.run()
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        invoice = update(SyncCursor).where(SyncCursor.entity == "invoice")
+        uow.execute(invoice.values(sweep_mark=uow.now, swept_at=None))
+        uow.commit()
+    pass_time(office, timedelta(hours=2))
+    assert turn().sweep
+    office.run(kind(office.folder), left_out=turn().left_out)
+    assert turn() is None
+    pass_time(office, timedelta(minutes=2))
+    found = turn()
+    assert {"invoice", "tag"} <= found.left_out
+    assert "customer" not in found.left_out
+    assert not found.sweep
+    office.run(kind(office.folder), left_out=found.left_out, sweep=False)
+    pass_time(office, timedelta(minutes=10))
+    assert turn().left_out == frozenset()
+    assert not turn().sweep
+
+
+def test_one_that_is_swept_often_does_not_hide_the_others(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    set_(every="1h", entities=["customer=1m"], sweep="2h")
+    office.run()
+    pass_time(office, timedelta(minutes=90))
+    others = {row.entity for row in office.all(subject.select(SyncCursor.entity))} - {"customer"}
+    office.run(left_out=others, sweep=True)
+    pass_time(office, timedelta(minutes=40))
+    assert turn().sweep
+    assert turn().left_out == frozenset()
+
+
+def test_the_search_for_what_is_gone_makes_a_run_due(office: Any, turn: Any, set_: Any) -> None:
+    set_(every="1d", sweep="1h")
+    office.run()
+    pass_time(office, timedelta(minutes=50))
+    assert turn() is None
+    pass_time(office, timedelta(minutes=11))
+    assert turn().sweep
+    write(office, SyncCursor, began_at=-timedelta(minutes=61), swept_at=timedelta(0))
+    office_failed_just_now(office)
+    assert turn() is None, "it failed just now"
+
+
+def office_failed_just_now(office: Any) -> None:
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        uow.execute(update(SyncRun).values(state="failed", started_at=uow.now))
+        uow.commit()
+
+
+def test_the_hours_of_heavy_work_make_a_run_due_once(office: Any, turn: Any, set_: Any) -> None:
+    hours = [(datetime.now(UTC) + timedelta(minutes=m)).strftime("%H:%M") for m in (-60, 60)]
+    set_(every="12h", heavy_hours="-".join(hours))
+    office.run()
+    assert turn() is None
+    pass_time(office, timedelta(hours=2))
+    assert turn().sweep
+    assert turn().left_out == frozenset()
+    office_failed_just_now(office)
+    assert turn() is None, "it failed just now"
+    office.run()
+    assert turn() is None
+    later = [(datetime.now(UTC) + timedelta(hours=h)).strftime("%H:%M") for h in (2, 3)]
+    set_(heavy_hours="-".join(later))
+    pass_time(office, timedelta(hours=2))
+    assert turn() is None
+
+
+@given(st.times(), st.times(), st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)))
+def test_hours_began_within_the_last_day(a: time, b: time, moment: datetime) -> None:
+    if a.replace(second=0, microsecond=0) == b.replace(second=0, microsecond=0):
+        return
+    now = moment.replace(tzinfo=UTC)
+    began = begun_at(f"{a:%H:%M}-{b:%H:%M}", now)
+    assert (began is not None) == is_within(f"{a:%H:%M}-{b:%H:%M}", now.time())
+    if began is not None:
+        assert timedelta(0) <= now - began < timedelta(days=1)
+        assert f"{began:%H:%M}" == f"{a:%H:%M}"
+
+
+def test_nothing_is_left_out_until_a_confirmed_copy_is_in_step(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    set_(every="10m", entities=["customer=1m"])
+    office.run()
+    pass_time(office, timedelta(minutes=2))
+    assert turn().left_out
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        values = {"plan_accepted_at": uow.now, "writes_from": place_of(office.database)}
+        moments = {"confirmed_at": uow.now, "reconciled_at": uow.now - timedelta(days=1)}
+        uow.execute(update(Backend).values(**values, **moments))
+        uow.commit()
+    assert turn().left_out == frozenset()
+    office.run(left_out=turn().left_out)
+    pass_time(office, timedelta(minutes=2))
+    assert turn().left_out, "it is in step"
 
 
 def test_paused_and_resumed(office: Any, turn: Any, set_: Any) -> None:
