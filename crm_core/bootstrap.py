@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import importlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -276,6 +276,7 @@ class Application:
         from crm_core.outbox.relay import relay
         from crm_core.services.backend_options import limits_of
         from crm_core.sync.engine import run
+        from crm_core.sync.logins import noting_logins
         from crm_core.sync.planning.run import check_planned
 
         if not (options.pop("without_plan", False) or options.get("dry_run")):
@@ -297,33 +298,10 @@ class Application:
         }
         options = {**given, "plugin_entities": tuple(self.plugins.entities.values()), **options}
         with (
-            self._noting_logins(backend, writes=not options.get("dry_run")),
+            noting_logins(self.database, backend, writes=not options.get("dry_run")),
             closing(self.open_backend(backend)) as remote,
         ):
             return run(self.database, backend, remote, **options)
-
-    @contextmanager
-    def _noting_logins(self, backend: Backend, *, writes: bool) -> Iterator[None]:
-        """Remember that a login was refused, or that one has gone through since."""
-        from crm_core.secret_refs import read_secret
-        from crm_core.sync import logins
-
-        actor = system_actor("sync")
-        try:
-            yield
-        except CrmError as error:
-            if writes and error.code == logins.LOGIN_REFUSED:
-                with self.unit_of_work(actor, write=True) as uow:
-                    secret = read_secret(backend.secret_ref, backend.name)
-                    logins.note_refusal(uow, backend, secret)
-                    uow.commit()
-            raise
-        with self.unit_of_work(actor) as uow:
-            was_refused = logins.refused_at(uow, backend.id) is not None
-        if writes and was_refused:
-            with self.unit_of_work(actor, write=True) as uow:
-                logins.forget_refusal(uow, backend.id)
-                uow.commit()
 
     def plan_sync(self, backend: Backend, **options: Any) -> Plan:
         """Match both sides' customers and propose what to do with each; write nothing.

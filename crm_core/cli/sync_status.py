@@ -63,8 +63,7 @@ def _status_of(context: Context, name: str) -> None:
             "Paused": (item["is_paused"], f"crm sync schedule {name} --resume"),
             "Login refused": (
                 item["login_refused_at"],
-                "put the right password where the wrong one is; if it was mended over there: crm "
-                f"sync run {name}",
+                f"mend the password, then, if it is the same one: crm sync run {name}",
             ),
         }
         out.fields([(title, way) for title, (is_so, way) in ways.items() if is_so])

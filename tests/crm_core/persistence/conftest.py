@@ -38,9 +38,12 @@ def value_for(column: Column[Any], number: int) -> Any:
 
 def fill_table(connection: Connection, table: Table, count: int = ROWS) -> None:
     """Insert ``count`` rows that satisfy the table's foreign keys."""
-    parents = {}
+    parents, within = {}, {}
     for column in table.columns:
         for key in column.foreign_keys:
+            if key.column.table is table:
+                within[column.name] = key.column.name
+                continue
             query = select(key.column).order_by(key.column)
             parents[column.name] = list(connection.scalars(query))
     rows = []
@@ -52,6 +55,8 @@ def fill_table(connection: Connection, table: Table, count: int = ROWS) -> None:
             row[column.name] = (
                 found[(number + offset) % len(found)] if found else value_for(column, number)
             )
+        for name, key in within.items():
+            row[name] = rows[-1][key] if rows else None
         rows.append(row)
     connection.execute(insert(table), rows)
 

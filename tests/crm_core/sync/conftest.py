@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -147,3 +149,36 @@ def front(database: Any, system: Any, tmp_path: Any) -> FrontOffice:
     office = FrontOffice(database, system, lambda: FilesBackend(tmp_path))
     office.accept()
     return office
+
+
+class WebHost:
+    """A real web server that keeps what is posted and answers what a test wants."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        self.status, self.location = 204, ""
+        host = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                host.got.append((self.path, dict(self.headers), body))
+                self.send_response(host.status)
+                if host.location:
+                    self.send_header("Location", host.location)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def web() -> Iterator[WebHost]:
+    host = WebHost()
+    yield host
+    host.server.shutdown()
+    host.server.server_close()
