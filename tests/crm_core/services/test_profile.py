@@ -68,7 +68,11 @@ def test_other_values_are_refused_with_an_example(kind, text):
     assert "a" in caught.value.message
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=20
+    )
+)
 def test_numbers_keep_their_value_and_their_form(number):
     kept = canonical_value(attribute("number"), str(number))
     assert Decimal(kept) == number
