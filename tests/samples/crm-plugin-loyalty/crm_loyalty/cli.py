@@ -27,12 +27,12 @@ def issue(
     context: Context, customer: str, number: str | None, tier: str, expires_on: str | None
 ) -> None:
     """Give a CUSTOMER a card."""
-    from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.lookup import resolve_unmerged_id
 
     from crm_loyalty.services import issue_card
 
     with context.unit_of_work(write=True) as uow:
-        customer_id = resolve_customer_id(uow, customer)
+        customer_id = resolve_unmerged_id(uow, customer)
         card = issue_card(uow, customer_id, number=number, tier=tier, expires_on=expires_on)
         uow.commit()
     _show_outcome(context, "loyalty.issue/1", card, f"Issued card {card.number}, {card.tier}.")
