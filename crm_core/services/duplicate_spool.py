@@ -6,19 +6,18 @@ one, and the pairs are judged one after the other.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import orjson
 
-from crm_core.errors import ConfigurationError
 from crm_core.matching import Features, Pair, compare
 from crm_core.matching.candidates import LARGEST_BLOCK, RULES
+from crm_core.persistence.spool import Spool
 
 REMEMBERED = 4_096
 """Records kept at hand while pairs are judged; those of one block follow each other."""
@@ -39,28 +38,16 @@ _NAMES = tuple(field.name for field in fields(Features))
 _values = attrgetter(*_NAMES)
 
 
-class DuplicateSpool:
-    """Finds the pairs among the records put into it.
+class DuplicateSpool(Spool):
+    """Finds the pairs among the records put into it."""
 
-    The file has no name and is gone with the process. Use it as a context manager.
-    """
+    tables = _TABLES
+    purpose = "comparison"
+    code = "core.duplicates.temporary_file"
 
     def __init__(self) -> None:
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self._connection.executescript(f"PRAGMA journal_mode = OFF; {_TABLES}")
+        super().__init__()
         self.records = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise ConfigurationError(
-                f"The temporary file of the comparison cannot be written ({error}): free some "
-                "space in the folder for temporary files, or name another one (SQLITE_TMPDIR).",
-                code="core.duplicates.temporary_file",
-            ) from error
 
     def add(self, records: Iterable[Features]) -> None:
         """Put records in, each with its customer's id as the key."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import orjson
 
-from crm_core.errors import ConfigurationError
 from crm_core.persistence.bulk import CHUNK, PARAMETERS, chunked
+from crm_core.persistence.spool import Spool
 
 _TABLES = """
 CREATE TABLE spooled (line INTEGER PRIMARY KEY, record BLOB NOT NULL);
@@ -23,30 +22,17 @@ WRITTEN_AT_ONCE = 2 * CHUNK
 """Rows of one transaction: twice as many spare the full-text index some merging."""
 
 
-class ImportSpool:
-    """Checked rows, which customers they became, and whose contacts those are.
+class ImportSpool(Spool):
+    """Checked rows, which customers they became, and whose contacts those are."""
 
-    The file has no name and is gone with the process. Use it as a context manager.
-    """
+    tables = _TABLES
+    purpose = "import"
+    code = "core.import.temporary_file"
 
     def __init__(self) -> None:
-        # An empty name is SQLite's own temporary file, in memory until it grows.
-        self._connection = sqlite3.connect("", isolation_level=None)
-        self._connection.executescript(f"PRAGMA journal_mode = OFF; {_TABLES}")
+        super().__init__()
         self._waiting: list[tuple[int, bytes]] = []
         self.rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self._connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise ConfigurationError(
-                f"The temporary file of the import cannot be written ({error}): free some space in "
-                "the folder for temporary files, or name another one (SQLITE_TMPDIR).",
-                code="core.import.temporary_file",
-            ) from error
 
     def add(self, line: int, record: dict[str, Any]) -> None:
         """Keep one checked row; call :meth:`finish` after the last."""
