@@ -8,10 +8,14 @@ BIN := .venv/bin
 # Each worker takes whole groups: the tests on the Odoo server are one, for some of them stop it.
 WORKERS ?= 2
 SCALE ?= 1
+PACKAGES := $(patsubst %/__init__.py,%,$(wildcard crm_core/__init__.py connectors/*/__init__.py plugins/*/__init__.py))
+# Texts still change: what the catalogues lack is told and fails nothing. Empty it when they are done.
+MESSAGES ?= --warn
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test nightly services lint format types contracts docs docs-check wheel bench \
+.PHONY: help install demo test nightly services lint format types contracts docs docs-check \
+	messages messages-check wheel bench \
 	check clean
 
 help:  ## Show this list
@@ -60,6 +64,12 @@ docs: .venv/installed  ## Write the generated documents again
 docs-check: .venv/installed  ## Whether the generated documents are current
 	$(BIN)/python -m crm_hooks.catalogue --check hooks/README.md
 
+messages: .venv/installed  ## Gather all texts into the catalogues of translations, and compile them
+	$(BIN)/python -m crm_core.testing.catalogues update $(PACKAGES)
+
+messages-check: .venv/installed  ## Whether the catalogues are complete, right and current
+	$(BIN)/python -m crm_core.testing.catalogues check $(MESSAGES) $(PACKAGES)
+
 wheel: .venv/installed  ## Build the distribution into dist/; tests/architecture looks into it
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
@@ -68,7 +78,7 @@ wheel: .venv/installed  ## Build the distribution into dist/; tests/architecture
 bench: .venv/installed  ## Measure; SCALE=0.01 for one hundredth of the size
 	$(BIN)/python bench/run.py --scale $(SCALE) $(ARGS)
 
-check: lint types contracts docs-check  ## All that needs no test run
+check: lint types contracts docs-check messages-check  ## All that needs no test run
 
 clean:  ## Remove all that make made; the services' cache stays
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from crm_core.errors import PermissionDeniedError
+from crm_core.messages import t
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +54,12 @@ class Actor:
         """Raise PermissionDeniedError unless this actor holds ``right``."""
         if not self.may(right):
             raise PermissionDeniedError(
-                f"{self.login} lacks the right {right}. Ask an administrator for a role that has "
-                f"it (crm user role grant {self.login} ROLE).",
+                t(
+                    "{login} lacks the right {right}. Ask an administrator for a role that has it "
+                    "(crm user role grant {login} ROLE).",
+                    login=self.login,
+                    right=right,
+                ),
                 details={"right": right, "login": self.login},
             )
 
@@ -74,8 +79,14 @@ class Actor:
         self.require(right)
         if not self.may_for_owner(right, owner_id):
             raise PermissionDeniedError(
-                f"{self.login} may not do this to {what}: the right {right} reaches only "
-                f"{self.reach(right).name.lower()} records. Ask its owner or an administrator.",
+                t(
+                    "{login} may not do this to {what}: the right {right} reaches only "
+                    "{right_name} records. Ask its owner or an administrator.",
+                    login=self.login,
+                    what=what,
+                    right=right,
+                    right_name=self.reach(right).name.lower(),
+                ),
                 details={"right": right, "login": self.login},
             )
 

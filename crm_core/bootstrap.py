@@ -19,6 +19,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     PluginLoadError,
 )
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from crm_core.sync.planning.plan import Plan
     from crm_core.sync.protocol import RemoteBackend
     from crm_core.sync.run_record import RunReport
-    from crm_hooks.contributions import BackendType, EventHandler
+    from crm_hooks.contributions import BackendType, EventHandler, ListColumn, PluginSetting
 
 RELAY_SECONDS = 60.0
 """How long a sync may be kept waiting by events that others still have to hear of."""
@@ -54,7 +55,7 @@ class Application:
         """The database in whatever state it is in: for ``init``, ``db`` and ``doctor`` only."""
         from crm_core.persistence.database import Database
 
-        return Database(self.config.database_url)
+        return Database(self.config.database_url, key_file=self.config.key_file)
 
     @cached_property
     def database(self) -> Database:
@@ -115,7 +116,7 @@ class Application:
             if not is_enabled(loaded, states):
                 return False
             if loaded.line and database and not status(database, loaded.line).is_current:
-                raise PluginLoadError("Its tables are of another version: run crm db upgrade.")
+                raise PluginLoadError(t("Its tables are of another version: run crm db upgrade."))
             return True
 
         return load(points, wanted, seconds=self.config.plugin_seconds, is_in_use=is_in_use)
@@ -203,8 +204,11 @@ class Application:
             login = login or self.config.user or login_for_os_user(uow, os_user())
             if login is None:
                 raise PermissionDeniedError(
-                    f"No user belongs to the account {os_user()}: say who acts with --as USER or "
-                    "CRM_USER.",
+                    t(
+                        "No user belongs to the account {os_user}: say who acts with --as USER or "
+                        "CRM_USER.",
+                        os_user=os_user(),
+                    ),
                     code="core.no_actor",
                 )
             return actor_for_login(uow, login, origin=origin)
@@ -230,7 +234,13 @@ class Application:
         )
         safe = " Safe mode is on, so no plugin is loaded." if self.config.safe_mode else ""
         return ConfigurationError(
-            f"There is no backend type {name!r}; known are: {known}.{faults}{safe}",
+            t(
+                "There is no backend type {name!r}; known are: {known}.{faults}{safe}",
+                name=name,
+                known=known,
+                faults=faults,
+                safe=safe,
+            ),
             code="core.backend.unknown_type",
             details={"type": name},
         )
@@ -249,8 +259,11 @@ class Application:
         secret = read_secret(backend.secret_ref, backend.name)
         if kind.needs_secret and secret is None:
             raise ConfigurationError(
-                f"Backend {backend.name} has no secret: remove it and add it again with "
-                "--secret-file FILE.",
+                t(
+                    "Backend {backend} has no secret: remove it and add it again with "
+                    "--secret-file FILE.",
+                    backend=backend.name,
+                ),
                 code="core.backend.secret_missing",
             )
         return cast("RemoteBackend", factory(*self.factory_arguments(kind, backend.config, secret)))
@@ -352,6 +365,20 @@ class LazyHooks:
     def __init__(self, application: Application) -> None:
         self._application = application
 
+    @property
+    def list_columns(self) -> Mapping[str, ListColumn]:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.list_columns
+
+    @property
+    def settings(self) -> Mapping[str, PluginSetting]:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.settings
+
+    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.call(reference, what, uow, *arguments)
+
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
         """See ``crm_core.hook_calls.HookCalls``."""
         return self._application.plugins.collect(hook, **arguments)
@@ -377,7 +404,12 @@ def load_factory(kind: BackendType) -> Any:
     except ModuleNotFoundError as error:
         hint = f": pip install 'crm-front-office[{kind.extra}]'" if kind.extra else ""
         raise ConfigurationError(
-            f"{kind.title} needs the Python package {error.name}, which is not installed{hint}.",
+            t(
+                "{kind} needs the Python package {name}, which is not installed{hint}.",
+                kind=kind.title,
+                name=error.name,
+                hint=hint,
+            ),
             code="core.backend.extra_missing",
             details={"type": kind.name, "package": error.name or "", "extra": kind.extra},
         ) from error

@@ -16,6 +16,7 @@ from typing import Any
 import platformdirs
 
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 
 FILE_NAME = "crm.toml"
 APPLICATION = "crm"
@@ -52,6 +53,7 @@ class Config:
         log_file: Where unexpected errors are written.
         masters: By back office, who wins which field: ``customer.note`` to ``ask``.
         files_folder: Where attached files are kept; beside an SQLite database unless said.
+        key_file: Where the key lies that secrets in the database are encrypted with; likewise.
         log_format: How log lines look: ``text`` or ``json``.
         metrics_port: Where the worker tells its figures to Prometheus; None for nowhere.
         metrics_host: Address of this machine at which it does.
@@ -71,6 +73,7 @@ class Config:
     plugin_seconds: float
     log_file: Path
     files_folder: Path
+    key_file: Path
     masters: Mapping[str, Mapping[str, str]]
     log_format: str = "text"
     metrics_port: int | None = None
@@ -109,13 +112,22 @@ def load_config(flags: Mapping[str, Any], env: Mapping[str, str], cwd: Path) -> 
             value = setting.read(raw)
         except ValueError as error:
             raise ConfigurationError(
-                f"{setting.name} is {raw!r} in {source}: {error}. {setting.help}",
+                t(
+                    "{setting} is {raw!r} in {source}: {error}. {help}",
+                    setting=setting.name,
+                    raw=raw,
+                    source=source,
+                    error=error,
+                    help=setting.help,
+                ),
                 code="core.config.value",
                 details={"setting": setting.name, "source": source},
             ) from None
         values[setting.name] = _anchored(value, base)
         sources[setting.name] = source
-    values["files_folder"] = values["files_folder"] or _beside(values["database_url"])
+    url = values["database_url"]
+    values["files_folder"] = values["files_folder"] or _beside(url, "files")
+    values["key_file"] = values["key_file"] or _beside(url, "key")
     return Config(**values, sources=sources)
 
 
@@ -130,11 +142,11 @@ def default_log_file() -> Path:
     return Path(platformdirs.user_log_dir(APPLICATION)) / "crm.log"
 
 
-def _beside(database_url: str) -> Path:
+def _beside(database_url: str, what: str) -> Path:
     match = _SQLITE_FILE.fullmatch(database_url)
     if match:
-        return Path(match[2]).with_suffix(".files")
-    return Path(platformdirs.user_data_dir(APPLICATION)) / "files"
+        return Path(match[2]).with_suffix(f".{what}")
+    return Path(platformdirs.user_data_dir(APPLICATION)) / what
 
 
 def without_password(url: str) -> str:
@@ -166,7 +178,11 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} cannot be read ({error}): correct it or move it away.",
+            t(
+                "{path} cannot be read ({error}): correct it or move it away.",
+                path=path,
+                error=error,
+            ),
             code="core.config.unreadable",
             details={"file": str(path)},
         ) from None
@@ -174,7 +190,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
-            f"{path} is not valid TOML: {error}. Correct that line.",
+            t("{path} is not valid TOML: {error}. Correct that line.", path=path, error=error),
             code="core.config.broken",
             details={"file": str(path)},
         ) from None
@@ -183,8 +199,13 @@ def _read_file(path: Path) -> dict[str, Any]:
         if key not in known:
             line = _line_of(key, text)
             raise ConfigurationError(
-                f"{path}, line {line}: there is no setting {key!r}. Known are "
-                f"{', '.join(sorted(known))}.",
+                t(
+                    "{path}, line {line}: there is no setting {key!r}. Known are {known}.",
+                    path=path,
+                    line=line,
+                    key=key,
+                    known=", ".join(sorted(known)),
+                ),
                 code="core.config.unknown_key",
                 details={"file": str(path), "line": line, "key": key},
             )
@@ -296,6 +317,7 @@ SETTINGS = (
         _masters,
     ),
     Setting("files_folder", "Give the folder for attached files.", None, _path),
+    Setting("key_file", "Give the file for the key that secrets are encrypted with.", None, _path),
     Setting("log_format", "Give text or json.", "text", _one_of("text", "json")),
     Setting("metrics_port", "Give the worker's port for Prometheus.", None, _port),
     Setting("metrics_host", "Give an address of this machine.", "127.0.0.1", _text),

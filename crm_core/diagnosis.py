@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from crm_core.bootstrap import Application, os_user
 from crm_core.config import Config, load_config
 from crm_core.errors import CrmError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
@@ -56,7 +57,9 @@ def diagnose(flags: Mapping[str, Any], env: Mapping[str, str], cwd: Path) -> Ite
     try:
         config = load_config(flags, env, cwd)
     except CrmError as error:
-        yield Finding("configuration", FAIL, error.message, "Nothing else can be looked at before.")
+        yield Finding(
+            "configuration", FAIL, error.message, t("Nothing else can be looked at before.")
+        )
         return
     yield from _configuration(config)
     application = Application(config)
@@ -78,12 +81,16 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield Finding(name, FAIL, error.message)
     except Exception as error:  # noqa: BLE001  a check that breaks is itself a finding
         text = " ".join(str(error).split())[:300]
-        yield Finding(name, FAIL, f"{type(error).__name__}: {text}", "Report this.")
+        yield Finding(
+            name, FAIL, t("{kind}: {text}", kind=type(error).__name__, text=text), t("Report this.")
+        )
 
 
 def _program() -> Iterator[Finding]:
     release = f"{version('crm-front-office')}, Python {platform.python_version()}"
-    yield Finding("program", OK, f"Version {release}, account {os_user()}")
+    yield Finding(
+        "program", OK, t("Version {release}, account {os_user}", release=release, os_user=os_user())
+    )
 
 
 def _configuration(config: Config) -> Iterator[Finding]:
@@ -91,9 +98,11 @@ def _configuration(config: Config) -> Iterator[Finding]:
         value = getattr(config, name)
         shown = config.shown_database_url if name == "database_url" else value
         said = "not set" if shown is None else shown
-        yield Finding(f"configuration {name}", OK, f"{said} (from {source})")
+        yield Finding(
+            f"configuration {name}", OK, t("{said} (from {source})", said=said, source=source)
+        )
     if config.safe_mode:
-        yield Finding("safe mode", WARN, "No plugin is loaded.", "Leave out --safe-mode.")
+        yield Finding("safe mode", WARN, t("No plugin is loaded."), t("Leave out --safe-mode."))
 
 
 def _is_usable(application: Application) -> bool:
@@ -118,7 +127,11 @@ def _database(application: Application) -> Iterator[Finding]:
         yield Finding("database", FAIL, error.message)
         return
     where = database.shown_url
-    yield Finding("database", OK, f"{where} answers, at revision {found.current}")
+    yield Finding(
+        "database",
+        OK,
+        t("{where} answers, at revision {current}", where=where, current=found.current),
+    )
     if not database.is_sqlite:
         yield from _server(application)
 
@@ -127,16 +140,23 @@ def _sqlite_file(path: Path) -> Iterator[Finding]:
     folder = path.parent
     if not path.exists():
         advice = "Run crm init here, or name the right database (--database-url)."
-        yield Finding("database", FAIL, f"There is no file {path}.", advice)
+        yield Finding("database", FAIL, t("There is no file {path}.", path=path), advice)
         return
     for place in (path, folder):
         if not os.access(place, os.W_OK):
             advice = f"Give the account {os_user()} the right to write there."
-            yield Finding("database file", FAIL, f"{place} cannot be written.", advice)
+            yield Finding(
+                "database file", FAIL, t("{place} cannot be written.", place=place), advice
+            )
     size = path.stat().st_size
     if size > MOVE_SIZE:
         advice = "Move to PostgreSQL."
-        yield Finding("database size", WARN, f"{size // MEBIBYTE} MiB is much for SQLite.", advice)
+        yield Finding(
+            "database size",
+            WARN,
+            t("{size} MiB is much for SQLite.", size=size // MEBIBYTE),
+            advice,
+        )
     yield from _sqlite_engine(path, size)
 
 
@@ -148,15 +168,27 @@ def _sqlite_engine(path: Path, size: int) -> Iterator[Finding]:
             if size <= QUICK_CHECK_LIMIT:
                 problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
         except sqlite3.OperationalError as error:
-            yield Finding("sqlite", WARN, f"{path}: {error}", "Another process may hold it: wait.")
+            yield Finding(
+                "sqlite",
+                WARN,
+                t("{path}: {error}", path=path, error=error),
+                t("Another process may hold it: wait."),
+            )
             return
         except sqlite3.DatabaseError as error:
             advice = "Restore the last backup: crm db restore FILE."
-            yield Finding("sqlite", FAIL, f"{path} is damaged: {error}", advice)
+            yield Finding(
+                "sqlite", FAIL, t("{path} is damaged: {error}", path=path, error=error), advice
+            )
             return
     if problems not in ([], ["ok"]):
         advice = "Restore the last backup: crm db restore FILE."
-        yield Finding("sqlite", FAIL, f"{path} is damaged: {'; '.join(problems)}", advice)
+        yield Finding(
+            "sqlite",
+            FAIL,
+            t("{path} is damaged: {problems}", path=path, problems="; ".join(problems)),
+            advice,
+        )
         return
     checked = "sound" if problems else "not read through, being large"
     message = f"SQLite {sqlite3.sqlite_version}, journal {journal}, {size // 1024} KiB, {checked}"
@@ -178,8 +210,8 @@ def _server(application: Application) -> Iterator[Finding]:
 def _clock_finding(gap: timedelta, what: str) -> Finding:
     if gap > CLOCK_SLACK:
         message = f"{what} is {int(gap.total_seconds())} s away from this machine's."
-        return Finding("clock", WARN, message, "Let both follow a time server (NTP).")
-    return Finding("clock", OK, f"{what} agrees with this machine's.")
+        return Finding("clock", WARN, message, t("Let both follow a time server (NTP)."))
+    return Finding("clock", OK, t("{what} agrees with this machine's.", what=what))
 
 
 def _space(application: Application) -> Iterator[Finding]:
@@ -189,7 +221,12 @@ def _space(application: Application) -> Iterator[Finding]:
     needed = path.stat().st_size if path is not None and path.exists() else 0
     state = FAIL if free < SPACE_FAIL else WARN if free < max(SPACE_WARN, needed) else OK
     advice = "" if state == OK else "Free some space; a backup needs as much as the database."
-    yield Finding("disk space", state, f"{free // MEBIBYTE} MiB free in {folder}", advice)
+    yield Finding(
+        "disk space",
+        state,
+        t("{free} MiB free in {folder}", free=free // MEBIBYTE, folder=folder),
+        advice,
+    )
 
 
 def _plugins(application: Application) -> Iterator[Finding]:
@@ -211,13 +248,27 @@ def _plugins(application: Application) -> Iterator[Finding]:
             yield Finding(name, WARN, failing[info.name], advice)
             continue
         if info.reason is None:
-            yield Finding(name, OK, f"{info.title} {info.version}, {info.state}")
+            yield Finding(
+                name,
+                OK,
+                t(
+                    "{info} {version}, {state}",
+                    info=info.title,
+                    version=info.version,
+                    state=info.state,
+                ),
+            )
             continue
         cure = f"Repair or upgrade it, then: crm plugins enable {info.name}"
         if info.state == MISSING:
             cure = "Install it again"
         advice = f"All else goes on without it. {cure}; or: crm plugins disable {info.name}"
-        yield Finding(name, WARN, f"Left out ({info.state}): {info.reason}", advice)
+        yield Finding(
+            name,
+            WARN,
+            t("Left out ({state}): {reason}", state=info.state, reason=info.reason),
+            advice,
+        )
 
 
 def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
@@ -253,11 +304,23 @@ def _setup(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
 
     settings = load_settings(uow)
     if settings.installation_id is None:
-        yield Finding("setup", FAIL, "The database was not set up to the end.", "Run crm init.")
+        yield Finding(
+            "setup", FAIL, t("The database was not set up to the end."), t("Run crm init.")
+        )
         return
-    yield Finding("setup", OK, f"{settings.company}, {settings.base_currency}")
+    yield Finding(
+        "setup",
+        OK,
+        t(
+            "{company}, {base_currency}",
+            company=settings.company,
+            base_currency=settings.base_currency,
+        ),
+    )
     try:
-        yield Finding("user", OK, f"You act as {application.actor(origin='doctor').login}")
+        yield Finding(
+            "user", OK, t("You act as {login}", login=application.actor(origin="doctor").login)
+        )
     except CrmError as error:
         yield Finding("user", WARN, error.message)
 
@@ -271,14 +334,14 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     usual = timedelta(minutes=application.config.sync_minutes)
     backends = list_backends(uow)
     if not backends:
-        yield Finding("backends", OK, "None is set up.", "crm backend add odoo NAME --help")
+        yield Finding("backends", OK, t("None is set up."), t("crm backend add odoo NAME --help"))
     for backend in backends:
         name = f"backend {backend['name']}"
         yield from _guarded(name, lambda b=backend, n=name: _access(application, b, n))  # type: ignore[misc]
         if backend["is_enabled"]:
             yield from _freshness(backend, name, uow.now, interval_of(uow, backend["id"], usual))
         else:
-            yield Finding(name, OK, "Switched off.")
+            yield Finding(name, OK, t("Switched off."))
         if backend["set_aside"]:
             message = f"{backend['set_aside']} records are set aside."
             advice = f"Reasons: crm sync status {backend['name']}"
@@ -308,19 +371,28 @@ def _freshness(
     run = f"crm sync run {backend['name']}"
     succeeded = backend["succeeded_at"]
     if backend["running_by"]:
-        yield Finding(name, OK, f"A run is under way ({backend['running_by']}).")
+        yield Finding(
+            name, OK, t("A run is under way ({running_by}).", running_by=backend["running_by"])
+        )
     elif backend["run_state"] is None:
-        yield Finding(name, WARN, "It has never been run.", run)
+        yield Finding(name, WARN, t("It has never been run."), run)
     elif backend["run_state"] == "failed":
-        yield Finding(name, FAIL, f"The last run failed: {backend['message']}", run)
+        yield Finding(
+            name, FAIL, t("The last run failed: {message}", message=backend["message"]), run
+        )
     elif interval is None:
         advice = f"crm sync schedule {backend['name']} --resume"
-        yield Finding(name, OK, f"Paused; the last run is {backend['run_state']}.", advice)
+        yield Finding(
+            name,
+            OK,
+            t("Paused; the last run is {run_state}.", run_state=backend["run_state"]),
+            advice,
+        )
     elif succeeded is not None and now - succeeded > interval * MISSED_RUNS:
         message = f"The last run ended {succeeded:%Y-%m-%d %H:%M} UTC."
-        yield Finding(name, WARN, message, f"Is crm worker running? Else: {run}")
+        yield Finding(name, WARN, message, t("Is crm worker running? Else: {run}", run=run))
     else:
-        yield Finding(name, OK, f"The last run is {backend['run_state']}.")
+        yield Finding(name, OK, t("The last run is {run_state}.", run_state=backend["run_state"]))
 
 
 def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
@@ -353,16 +425,21 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
             f"Reasons: crm delivery list --state dead --handler {handler}; then: crm delivery "
             f"retry --dead --handler {handler}, or: crm delivery drop --handler {handler}"
         )
-        yield Finding("events", WARN, f"{count} events were given up for {handler}.", advice)
+        yield Finding(
+            "events",
+            WARN,
+            t("{count} events were given up for {handler}.", count=count, handler=handler),
+            advice,
+        )
     for handler, count in sorted(overdue.items()):
         told = f"{count} events wait for {handler}" if handler else f"{count} events wait"
         advice = "Is crm worker running? Else: crm worker --once"
         if handler and handler not in here:
             told += ", whose plugin is not in use here"
             advice = f"Mend or disable its plugin, or: crm delivery drop --handler {handler}"
-        yield Finding("events", WARN, f"{told}, for an hour or longer.", advice)
+        yield Finding("events", WARN, t("{told}, for an hour or longer.", told=told), advice)
     if not dead and not overdue:
-        yield Finding("events", OK, "All that happened was handed over, or is about to be.")
+        yield Finding("events", OK, t("All that happened was handed over, or is about to be."))
 
 
 def _jobs(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:

@@ -134,6 +134,20 @@ class TagsChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UserDisabled(Event):
+    """A user may not act any more."""
+
+    name: ClassVar[str] = "core.user.disabled"
+
+    user_id: UUID
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """The user."""
+        return "user", self.user_id
+
+
+@dataclass(frozen=True, slots=True)
 class RecordsChanged(Event):
     """A plugin's synced records were made or changed, so that back offices hear of it.
 

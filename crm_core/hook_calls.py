@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+from crm_hooks.contributions import ListColumn, PluginSetting
 
 
 class HookCalls(Protocol):
     """Calls a hook's implementations, one by one and apart from each other."""
+
+    @property
+    def list_columns(self) -> Mapping[str, ListColumn]:
+        """What plugins add to the list of customers, by name."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, PluginSetting]:
+        """Settings of plugins, by name."""
+        ...
+
+    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
+        """Call what a contribution names as ``"module:attribute"``, ``what`` for people.
+
+        Raises:
+            PluginFailedError: It failed, or took too long.
+        """
+        ...
 
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
         """Return what all implementations of a ``crm_collect_*`` hook give, the faulty left out."""
@@ -27,6 +48,13 @@ class HookCalls(Protocol):
 
 class NoHooks:
     """No plugin is in use."""
+
+    list_columns: Mapping[str, ListColumn] = {}
+    settings: Mapping[str, PluginSetting] = {}
+
+    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
+        """Nothing is contributed that could be called."""
+        raise LookupError(reference)
 
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
         """Nothing."""

@@ -26,6 +26,7 @@ from stdnum.exceptions import ValidationError as StdnumError
 from stdnum.util import get_cc_module
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 DOMAINS = 16_384
 """Domains of e-mail addresses remembered."""
@@ -60,8 +61,13 @@ def checked_email(value: str, field: str = "email") -> str:
         return _email(value.strip())
     except EmailNotValidError as error:
         raise InputError(
-            f"{field}: {shortened(value)!r} is not an e-mail address. {error} "
-            "Write it like name@example.com.",
+            t(
+                "{field}: {value!r} is not an e-mail address. {error} Write it like "
+                "name@example.com.",
+                field=field,
+                value=shortened(value),
+                error=error,
+            ),
             code="core.email_invalid",
             details={"field": field},
         ) from None
@@ -159,8 +165,13 @@ def checked_phone(value: str, region: str | None = None, field: str = "phone") -
     if found is None:
         where = f" in {region}" if region else ""
         raise InputError(
-            f"{field}: {shortened(value)!r} is not a possible phone number{where}. "
-            "Write it with its country code, like +30 210 1234567.",
+            t(
+                "{field}: {value!r} is not a possible phone number{where}. Write it with its "
+                "country code, like +30 210 1234567.",
+                field=field,
+                value=shortened(value),
+                where=where,
+            ),
             code="core.phone_invalid",
             details={"field": field},
         )
@@ -184,8 +195,13 @@ def normalize_vat(value: str, country: str | None = None, field: str = "vat") ->
     compact, error = _vat(value, country)
     if error:
         raise InputError(
-            f"{field}: {shortened(value)!r} is not a valid VAT number: {error} Correct it or leave "
-            "it empty.",
+            t(
+                "{field}: {value!r} is not a valid VAT number: {error} Correct it or leave it "
+                "empty.",
+                field=field,
+                value=shortened(value),
+                error=error,
+            ),
             code="core.vat_invalid",
             details={"field": field},
         )
@@ -249,8 +265,12 @@ def checked_contact(kind: str, value: str, region: str | None = None, field: str
     found = normalize_contact(kind, value)
     if found is None or (kind == "website" and (" " in found or "." not in found)):
         raise InputError(
-            f"{field or kind}: {shortened(value)!r} is not a {kind} address. "
-            "Write it like www.example.com.",
+            t(
+                "{field}: {value!r} is not a {kind} address. Write it like www.example.com.",
+                field=field or kind,
+                value=shortened(value),
+                kind=kind,
+            ),
             code=f"core.{kind}_invalid",
             details={"field": field or kind},
         )
@@ -270,8 +290,11 @@ def parse_language(value: str, field: str = "language") -> str:
     match = _LANGUAGE.fullmatch(text)
     if match is None or not exists(match[1].lower()):
         raise InputError(
-            f"{field}: {shortened(value)!r} is not a language. Write its code, such as el or "
-            "el-GR.",
+            t(
+                "{field}: {value!r} is not a language. Write its code, such as el or el-GR.",
+                field=field,
+                value=shortened(value),
+            ),
             code="core.language_invalid",
             details={"field": field},
         )
@@ -295,8 +318,12 @@ def parse_country(value: str, field: str = "country_code") -> str:
     found = names.get(text.casefold())
     if found is None:
         raise InputError(
-            f"{field}: {shortened(value)!r} is not a country. Write its two-letter code, such as "
-            "GR, or its English name.",
+            t(
+                "{field}: {value!r} is not a country. Write its two-letter code, such as GR, or "
+                "its English name.",
+                field=field,
+                value=shortened(value),
+            ),
             code="core.country_invalid",
             details={"field": field},
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 
 log = structlog.get_logger(__name__)
 KEYRING_SERVICE = "crm-front-office"
@@ -125,8 +126,13 @@ _READERS: dict[str, Callable[[str, str], str]] = {
 
 def _missing(whose: str, reference: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"The secret of {whose} cannot be read from {reference}: {reason}. Put it there, or remove "
-        "the backend and add it again.",
+        t(
+            "The secret of {whose} cannot be read from {reference}: {reason}. Put it there, or "
+            "remove the backend and add it again.",
+            whose=whose,
+            reference=reference,
+            reason=reason,
+        ),
         code="core.secret.unreadable",
         details={"reference": reference},
     )
@@ -134,7 +140,10 @@ def _missing(whose: str, reference: str, reason: str) -> ConfigurationError:
 
 def _no_keyring(reason: str) -> ConfigurationError:
     return ConfigurationError(
-        f"There is no keyring to keep the secret in: {reason}. Keep it in a file (--secret-file "
-        "FILE) or in the environment instead.",
+        t(
+            "There is no keyring to keep the secret in: {reason}. Keep it in a file "
+            "(--secret-file FILE) or in the environment instead.",
+            reason=reason,
+        ),
         code="core.secret.no_keyring",
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from crm_core.entities.sync import BindingState
 from crm_core.errors import FatalSyncError
+from crm_core.messages import t
 from crm_core.persistence.bulk import chunked
 from crm_core.sync.protocol import (
     CheckResult,
@@ -52,7 +53,7 @@ def open_backend(
     folder = Path(config["path"]).expanduser()
     if not folder.is_dir():
         raise FatalSyncError(
-            f"There is no folder {folder}: check the path of this backend.",
+            t("There is no folder {folder}: check the path of this backend.", folder=folder),
             code="files.folder_missing",
         )
     return FilesBackend(folder, entities)
@@ -197,7 +198,7 @@ class FilesBackend:
         layout = self._layouts[entity]
         if not layout.is_written:
             raise FatalSyncError(
-                f"{layout.file} is only read: change it in the back office.",
+                t("{file} is only read: change it in the back office.", file=layout.file),
                 code="files.read_only",
             )
         return Writer(entity, self._layouts, self._files)

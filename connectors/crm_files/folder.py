@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from crm_core.errors import FatalSyncError, RetryableSyncError, SyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import RIGHT_MISSING
 from crm_files.layout import Layout
 from crm_files.lock import FolderLock
@@ -128,8 +129,11 @@ class Folder:
                 if self._rewritten(entity, layouts, plan):
                     return
         raise RetryableSyncError(
-            f"{self.path / layout.file} was changed by somebody else each time it was to be "
-            "written: try again later.",
+            t(
+                "{path} was changed by somebody else each time it was to be written: try again "
+                "later.",
+                path=self.path / layout.file,
+            ),
             code="files.busy",
         )
 
@@ -225,12 +229,19 @@ def _told(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL:
             raise RetryableSyncError(
-                f"The disk that holds {folder} is full, or a quota is reached: free some space and "
-                "try again. Nothing was written.",
+                t(
+                    "The disk that holds {folder} is full, or a quota is reached: free some space "
+                    "and try again. Nothing was written.",
+                    folder=folder,
+                ),
                 code="files.disk_full",
             ) from error
         raise FatalSyncError(
-            f"{folder} cannot be written: {error.strerror or error}. Check the rights on the "
-            "folder and its files. Nothing was written.",
+            t(
+                "{folder} cannot be written: {reason}. Check the rights on the folder and its "
+                "files. Nothing was written.",
+                folder=folder,
+                reason=error.strerror or error,
+            ),
             code=RIGHT_MISSING,
         ) from error

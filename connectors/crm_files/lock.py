@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from crm_core.errors import RetryableSyncError
+from crm_core.messages import t
 
 LOCK = ".crm-lock"
 STALE_SECONDS = 60.0
@@ -65,9 +66,13 @@ class FolderLock:
                 continue
             if time.monotonic() > until:
                 raise RetryableSyncError(
-                    f"{self.path.parent} is being written by somebody else "
-                    f"({(_read(self.path) or b'').decode(errors='replace')}): try again later. If "
-                    f"nobody does, remove {self.path}.",
+                    t(
+                        "{folder} is being written by somebody else ({holder}): try again later. If "
+                        "nobody does, remove {path}.",
+                        folder=self.path.parent,
+                        holder=(_read(self.path) or b"").decode(errors="replace"),
+                        path=self.path,
+                    ),
                     code="files.locked",
                 )
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  no secret

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crm_core.errors import FatalSyncError
+from crm_core.messages import t
 from crm_files.layout import Layout
 
 MANIFEST = "manifest.json"
@@ -36,8 +37,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise _refused(f'{path}: "version" must be a whole number from 1 on.')
     if version > VERSION:
         raise FatalSyncError(
-            f"{path} says that the folder has format version {version}; this product knows up to "
-            f"{VERSION}. Update the product, or have the other side write version {VERSION}.",
+            t(
+                "{path} says that the folder has format version {version}; this product knows up "
+                "to {known}. Update the product, or have the other side write version "
+                "{known}.",
+                path=path,
+                version=version,
+                known=VERSION,
+            ),
             code="files.newer_format",
         )
     entities = content.setdefault("entities", {})

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
+from crm_core.messages import t
 from crm_files.folder import Folder
 from crm_files.layout import (
     ADDRESS_COLUMNS,
@@ -230,8 +231,13 @@ def _cell(value: Any) -> str:
 def _check_cell(layout: Layout, name: str, cell: str) -> None:
     if len(cell) > FIELD_LIMIT:
         raise RowError(
-            f"{name} has {len(cell):,} characters, {layout.file} takes {FIELD_LIMIT:,}: "
-            "shorten it.",
+            t(
+                "{name} has {count:,} characters, {file} takes {field_limit:,}: shorten it.",
+                name=name,
+                count=len(cell),
+                file=layout.file,
+                field_limit=FIELD_LIMIT,
+            ),
             "files.too_long",
         )
     try:
@@ -240,11 +246,11 @@ def _check_cell(layout: Layout, name: str, cell: str) -> None:
             layout.columns[name](cell)
     except UnicodeEncodeError:
         raise RowError(
-            f"{name} holds half a character, which no UTF-8 file can: correct it.",
+            t("{name} holds half a character, which no UTF-8 file can: correct it.", name=name),
             "files.bad_value",
         ) from None
     except ValueError as error:
-        raise RowError(f"{name}: {error}", "files.bad_value") from None
+        raise RowError(t("{name}: {error}", name=name, error=error), "files.bad_value") from None
 
 
 def new_row(layout: Layout, external_id: str, cells: Mapping[str, str]) -> dict[str, str]:
@@ -253,4 +259,6 @@ def new_row(layout: Layout, external_id: str, cells: Mapping[str, str]) -> dict[
 
 
 def _row_error(layout: Layout, what: str, code: str = "files.bad_row") -> RowError:
-    return RowError(f"{layout.file}: {what}. Correct the file and run again.", code)
+    return RowError(
+        t("{file}: {what}. Correct the file and run again.", file=layout.file, what=what), code
+    )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from crm_core.errors import FatalSyncError
+from crm_core.messages import t
 from crm_files.layout import EXTERNAL_ID
 
 FIELD_LIMIT = 1_000_000
@@ -22,7 +23,11 @@ _QUOTED = re.compile('[,"\\r\\n]').search
 def broken(file: str, what: str) -> FatalSyncError:
     """Return the error for a file that cannot be understood as a whole."""
     return FatalSyncError(
-        f"{file} cannot be read: {what}. It must be CSV in UTF-8 with a header.",
+        t(
+            "{file} cannot be read: {what}. It must be CSV in UTF-8 with a header.",
+            file=file,
+            what=what,
+        ),
         code="files.broken",
         details={"file": file},
     )

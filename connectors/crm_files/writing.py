@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from crm_core.messages import t
 from crm_core.normalize import compact_vat
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, Written
 from crm_files.folder import Changes, Folder
@@ -89,7 +90,13 @@ class Writer:
         def one(edit: Edit, batch: _Batch) -> str:
             if edit.remote_id not in batch.facts.ids:
                 raise RowError(
-                    f"{edit.label} ({edit.remote_id}) is no longer in {self.layout.file}.", GONE
+                    t(
+                        "{label} ({remote_id}) is no longer in {file}.",
+                        label=edit.label,
+                        remote_id=edit.remote_id,
+                        file=self.layout.file,
+                    ),
+                    GONE,
                 )
             if edit.remote_id in batch.facts.twice:
                 raise self._ambiguous(edit.remote_id)
@@ -127,14 +134,21 @@ class Writer:
         missing = [name for name in required if not cells.get(name)]
         if missing:
             raise RowError(
-                f"{', '.join(missing)} must be filled for {self.layout.file}: fill it here.",
+                t(
+                    "{missing} must be filled for {file}: fill it here.",
+                    missing=", ".join(missing),
+                    file=self.layout.file,
+                ),
                 "files.incomplete",
             )
         above = cells.get(PARENT)
         if above and self.entity in HAVE_PARENTS:
             if remote_id in upwards(batch.ties, above):
                 raise RowError(
-                    "it would be above itself, directly or through others: name another company.",
+                    t(
+                        "it would be above itself, directly or through others: name another "
+                        "company."
+                    ),
                     "files.circle",
                 )
             batch.ties[remote_id] = above
@@ -142,8 +156,12 @@ class Writer:
 
     def _ambiguous(self, name: str) -> RowError:
         return RowError(
-            f"{name} stands more than once in {self.layout.file}, so it is not known which row it "
-            "means: correct the file.",
+            t(
+                "{name} stands more than once in {file}, so it is not known which row it means: "
+                "correct the file.",
+                name=name,
+                file=self.layout.file,
+            ),
             "files.twice",
         )
 

@@ -47,6 +47,8 @@ from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
 ID_BATCH = 50_000
+PAGES_OF_CHANGES = 4
+SMALL_PAGE = 100
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -263,6 +265,8 @@ class OdooBackend:
         touched += [[path, ">=", moment] for path in found.cursors]
         ids = self._search(found, [["id", ">", start], *touched])
         reader = self._reader(found)
+        # In several pages: while one is written, the next is read.
+        size = min(size, max(SMALL_PAGE, -(-len(ids) // PAGES_OF_CHANGES)))
         for begin in range(0, len(ids), size):
             yield self._page(found, reader, ids[begin : begin + size], len(ids))
 

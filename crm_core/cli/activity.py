@@ -8,6 +8,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
+from crm_core.messages import t
 
 
 @click.group(cls=CrmGroup)
@@ -29,9 +30,9 @@ def add(
     context: Context, /, customer: str, type_: str, due: str, owner: str | None, **given: Any
 ) -> None:
     """Plan something to do for a CUSTOMER; TYPE is call, email, visit, task and so on."""
-    from crm_core.cli.place import place_of
     from crm_core.services.activities import add_activity
     from crm_core.services.lookup import resolve_unmerged_id
+    from crm_core.services.places import place_of
     from crm_core.services.settings import load_settings
     from crm_core.services.users import user_named
 
@@ -64,7 +65,9 @@ def done(context: Context, id_: str) -> None:
         uow.commit()
     out = context.output
     data = {"id": finished.id, "done_at": finished.done_at, "version": finished.version}
-    out.data("activity.done/1", data, lambda: out.line(f"Done: {finished.summary}"))
+    out.data(
+        "activity.done/1", data, lambda: out.line(t("Done: {finished}", finished=finished.summary))
+    )
 
 
 @activity.command(name="list")
@@ -89,9 +92,9 @@ def list_(
     cursor: str | None,
 ) -> None:
     """List what is to do, soonest due first."""
-    from crm_core.cli.place import place_of
     from crm_core.services.activities import list_activities
     from crm_core.services.lookup import resolve_customer_id
+    from crm_core.services.places import place_of
     from crm_core.services.settings import load_settings
     from crm_core.services.users import user_named
 

@@ -6,6 +6,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
+from crm_core.messages import t
 
 
 @click.group(cls=CrmGroup)
@@ -23,7 +24,7 @@ def verify(context: Context) -> None:
     context.actor.require("core.audit.view")
     database = context.application.database
     seal(database)
-    with context.output.progress("Verifying") as advance:
+    with context.output.progress(t("Verifying")) as advance:
         report = verify_chain(database, on_progress=advance)
     out, broken = context.output, report.first_break
     data = {
@@ -37,12 +38,18 @@ def verify(context: Context) -> None:
 
     def draw() -> None:
         if broken is None:
-            out.line(f"The chain of {report.sealed} entries is whole.")
+            out.line(t("The chain of {sealed} entries is whole.", sealed=report.sealed))
         else:
-            out.line(f"The chain breaks at position {broken.position}: {broken.reason}")
+            out.line(
+                t(
+                    "The chain breaks at position {position}: {reason}",
+                    position=broken.position,
+                    reason=broken.reason,
+                )
+            )
         out.fields([("Erased on purpose", report.erased), ("Head", report.head_hash)], indent=2)
 
     out.data("audit.verify/1", data, draw)
     if broken is not None:
-        out.note("Compare with a backup: crm db restore FILE into another folder.")
+        out.note(t("Compare with a backup: crm db restore FILE into another folder."))
         context.exit(1)

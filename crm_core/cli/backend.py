@@ -12,6 +12,7 @@ from crm_core.cli.backend_set import disable, enable, set_
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendType
@@ -75,8 +76,12 @@ def _add(
         uow.commit()
         data = {"id": added.id, "name": name, "type": kind.name, "secret_ref": secret_ref}
     out = context.output
-    out.data("backend.add/1", data, lambda: out.line(f"Added {name} ({kind.title})."))
-    out.note(f"Next: crm backend test {name}, then crm sync run {name}.")
+    out.data(
+        "backend.add/1",
+        data,
+        lambda: out.line(t("Added {name} ({kind}).", name=name, kind=kind.title)),
+    )
+    out.note(t("Next: crm backend test {name}, then crm sync run {name}.", name=name))
 
 
 def _secret_ref(kind: BackendType, name: str, secret_file: str | None) -> str:
@@ -89,11 +94,15 @@ def _secret_ref(kind: BackendType, name: str, secret_file: str | None) -> str:
         return f"env:{variable}"
     if not on_terminal():
         raise InputError(
-            f"{kind.title} needs a secret: give --secret-file FILE, or set {variable} here and "
-            "wherever syncs run.",
+            t(
+                "{kind} needs a secret: give --secret-file FILE, or set {variable} here and "
+                "wherever syncs run.",
+                kind=kind.title,
+                variable=variable,
+            ),
             code="core.backend.secret_missing",
         )
-    secret = click.prompt(f"Password or key for {name}", hide_input=True, err=True)
+    secret = click.prompt(t("Password or key for {name}", name=name), hide_input=True, err=True)
     return store_in_keyring(name, secret)
 
 
@@ -156,8 +165,11 @@ def confirm(context: Context, name: str, *, yes: bool) -> None:
 
     context.actor.require("core.backend.manage")
     context.confirm(
-        f"From now on this database writes to {name}. Make sure that no other one does: two would "
-        "undo each other's work. Go on?",
+        t(
+            "From now on this database writes to {name}. Make sure that no other one does: two "
+            "would undo each other's work. Go on?",
+            name=name,
+        ),
         yes=yes,
     )
     with context.unit_of_work(write=True) as uow:
@@ -165,7 +177,9 @@ def confirm(context: Context, name: str, *, yes: bool) -> None:
         uow.commit()
     out = context.output
     out.data(
-        "backend.confirm/1", {"id": name}, lambda: out.line(f"This database writes to {name}.")
+        "backend.confirm/1",
+        {"id": name},
+        lambda: out.line(t("This database writes to {name}.", name=name)),
     )
 
 
@@ -182,9 +196,15 @@ def remove(context: Context, name: str, *, yes: bool) -> None:
     with context.unit_of_work() as uow:
         effects = removal_effects(uow, backend_named(uow, name).id)
     context.confirm(
-        f"Remove {name}? This deletes {effects['bindings']} ties to its records, "
-        f"{effects['runs']} run reports and {effects['set_aside']} set-aside records; customers "
-        "and documents stay here but are no longer refreshed.",
+        t(
+            "Remove {name}? This deletes {bindings} ties to its records, {runs} run reports and "
+            "{set_aside} set-aside records; customers and documents stay here but are no longer "
+            "refreshed.",
+            name=name,
+            bindings=effects["bindings"],
+            runs=effects["runs"],
+            set_aside=effects["set_aside"],
+        ),
         yes=yes,
     )
     with context.unit_of_work(write=True) as uow:
@@ -193,7 +213,7 @@ def remove(context: Context, name: str, *, yes: bool) -> None:
     forget_in_keyring(removed.secret_ref)
     out = context.output
     data = {"id": removed.id, "name": name, "removed": effects}
-    out.data("backend.remove/1", data, lambda: out.line(f"Removed {name}."))
+    out.data("backend.remove/1", data, lambda: out.line(t("Removed {name}.", name=name)))
 
 
 for _command in (set_, enable, disable):

@@ -10,6 +10,7 @@ from crm_core.cli.backend_options import chosen, flags_of, options_of, try_out
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendType
@@ -73,7 +74,11 @@ def _without(kind: BackendType, config: dict[str, str], unset: tuple[str, ...]) 
         if name not in known or known[name].required:
             free = ", ".join(n.replace("_", "-") for n, each in known.items() if not each.required)
             raise InputError(
-                f"--unset {name.replace('_', '-')}: only these can be left out: {free}.",
+                t(
+                    "--unset {name}: only these can be left out: {free}.",
+                    name=name.replace("_", "-"),
+                    free=free,
+                ),
                 code="core.backend.unset",
             )
     defaults = {n: d for n in names if (d := known[n].default) is not None}

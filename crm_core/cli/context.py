@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.errors import CrmError, InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.access import Actor
@@ -100,7 +101,10 @@ class Context:
             return
         if not on_terminal():
             raise InputError(
-                f"{question} There is nobody to ask: repeat the command with --yes.",
+                t(
+                    "{question} There is nobody to ask: repeat the command with --yes.",
+                    question=question,
+                ),
                 code="core.cli.needs_yes",
             )
         click.confirm(question, abort=True, err=True)

@@ -23,6 +23,7 @@ from crm_core.cli.customer_edit import (
 from crm_core.cli.customer_files import export, import_
 from crm_core.cli.customer_merge import distinct, duplicates, merge, merges, unmerge
 from crm_core.cli.grammar import CrmGroup
+from crm_core.messages import t
 
 LIMIT = click.option("--limit", default=50, show_default=True, help="Items a page, up to 1000.")
 CURSOR = click.option("--cursor", help="Continue a list: what the page before told.")
@@ -117,9 +118,9 @@ def list_(
 @pass_context
 def show(context: Context, id_: str, timeline: int) -> None:
     """Show a customer whole: relations, timeline, documents, activities, consents, profile."""
-    from crm_core.cli.place import place_of
     from crm_core.services.card import customer_card
     from crm_core.services.lookup import resolve_customer
+    from crm_core.services.places import place_of
     from crm_core.services.settings import load_settings
 
     with context.unit_of_work() as uow:
@@ -129,7 +130,14 @@ def show(context: Context, id_: str, timeline: int) -> None:
         place = place_of(uow, settings)
     out = context.output
     if found.is_merged:
-        out.note(f"{id_} was merged into {card.customer['name']} ({found.customer_id}).")
+        out.note(
+            t(
+                "{id} was merged into {name} ({customer_id}).",
+                id=id_,
+                name=card.customer["name"],
+                customer_id=found.customer_id,
+            )
+        )
 
     def draw() -> None:
         from crm_core.cli.customer_page import draw_card

@@ -11,6 +11,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from datetime import date
@@ -78,7 +79,12 @@ def add(context: Context, /, **given: Any) -> None:
     with context.unit_of_work(write=True) as uow:
         customer = create_customer(uow, {k: v for k, v in values.items() if v})
         uow.commit()
-        _tell(context, "customer.add/1", customer, f"Added {customer.name}: {customer.id}")
+        _tell(
+            context,
+            "customer.add/1",
+            customer,
+            t("Added {customer}: {customer_id}", customer=customer.name, customer_id=customer.id),
+        )
 
 
 @click.command(cls=CrmCommand)
@@ -103,7 +109,8 @@ def edit(context: Context, /, id_: str, expect_version: int | None, **given: Any
     points = {kind: given[kind] for kind in CONTACT_KINDS if given[kind]}
     if not (plain or address or points or given["tags"] or given["untag"]):
         raise InputError(
-            "Nothing to change was given: see crm customer edit --help.", code="core.cli.no_change"
+            t("Nothing to change was given: see crm customer edit --help."),
+            code="core.cli.no_change",
         )
     with context.unit_of_work(write=True) as uow:
         customer_id = resolve_unmerged_id(uow, id_)
@@ -117,7 +124,9 @@ def edit(context: Context, /, id_: str, expect_version: int | None, **given: Any
         if given["untag"]:
             untag_customer(uow, customer_id, given["untag"])
         uow.commit()
-        _tell(context, "customer.edit/1", customer, f"Changed {customer.name}.")
+        _tell(
+            context, "customer.edit/1", customer, t("Changed {customer}.", customer=customer.name)
+        )
 
 
 def _set_points(uow: UnitOfWork, customer_id: UUID, kind: str, values: tuple[str, ...]) -> None:
@@ -161,7 +170,12 @@ def archive(context: Context, id_: str, expect_version: int | None) -> None:
             uow, resolve_unmerged_id(uow, id_), expected_version=expect_version
         )
         uow.commit()
-        _tell(context, "customer.archive/1", customer, f"Archived {customer.name}.")
+        _tell(
+            context,
+            "customer.archive/1",
+            customer,
+            t("Archived {customer}.", customer=customer.name),
+        )
 
 
 @click.command(cls=CrmCommand)
@@ -175,7 +189,12 @@ def restore(context: Context, id_: str) -> None:
     with context.unit_of_work(write=True) as uow:
         customer = restore_customer(uow, resolve_unmerged_id(uow, id_))
         uow.commit()
-        _tell(context, "customer.restore/1", customer, f"Restored {customer.name}.")
+        _tell(
+            context,
+            "customer.restore/1",
+            customer,
+            t("Restored {customer}.", customer=customer.name),
+        )
 
 
 @click.command(cls=CrmCommand)
@@ -199,7 +218,12 @@ def assign(context: Context, id_: str, login: str, expect_version: int | None) -
         )
         uow.commit()
         name = owner.name if owner else "Nobody"
-        _tell(context, "customer.assign/1", customer, f"{name} answers for {customer.name}.")
+        _tell(
+            context,
+            "customer.assign/1",
+            customer,
+            t("{name} answers for {customer}.", name=name, customer=customer.name),
+        )
 
 
 @click.command(cls=CrmCommand)
@@ -236,7 +260,7 @@ def relate(
         "from_customer_id": tie.from_customer_id,
         "to_customer_id": tie.to_customer_id,
     }
-    out.data("customer.relate/1", data, lambda: out.line(f"Related: {tie.id}"))
+    out.data("customer.relate/1", data, lambda: out.line(t("Related: {tie_id}", tie_id=tie.id)))
 
 
 @click.command(cls=CrmCommand)
@@ -255,7 +279,7 @@ def unrelate(context: Context, relationship: UUID, ended_on: str | None) -> None
             end_relationship(uow, relationship, day)
         uow.commit()
     out = context.output
-    out.data("customer.unrelate/1", {"id": relationship}, lambda: out.line("Done."))
+    out.data("customer.unrelate/1", {"id": relationship}, lambda: out.line(t("Done.")))
 
 
 @click.command(cls=CrmCommand)
@@ -268,9 +292,9 @@ def unrelate(context: Context, relationship: UUID, ended_on: str | None) -> None
 @pass_context
 def log(context: Context, /, id_: str, subject: str, at: str | None, **given: Any) -> None:
     """Log something that happened with a customer; it can't be changed afterwards."""
-    from crm_core.cli.place import place_of
     from crm_core.services.interactions import log_interaction
     from crm_core.services.lookup import resolve_unmerged_id
+    from crm_core.services.places import place_of
     from crm_core.services.settings import load_settings
 
     with context.unit_of_work(write=True) as uow:
@@ -285,7 +309,9 @@ def log(context: Context, /, id_: str, subject: str, at: str | None, **given: An
         uow.commit()
     out = context.output
     data = {"id": logged.id, "customer_id": logged.customer_id, "at": logged.at}
-    out.data("customer.log/1", data, lambda: out.line(f"Logged: {logged.id}"))
+    out.data(
+        "customer.log/1", data, lambda: out.line(t("Logged: {logged_id}", logged_id=logged.id))
+    )
 
 
 @click.command(name="set", cls=CrmCommand)
@@ -304,7 +330,8 @@ def set_(context: Context, id_: str, assignments: tuple[str, ...]) -> None:
             code, sign, text = assignment.partition("=")
             if not sign:
                 raise InputError(
-                    f"{assignment!r} has no value: write ATTRIBUTE=VALUE.", code="core.cli.no_value"
+                    t("{assignment!r} has no value: write ATTRIBUTE=VALUE.", assignment=assignment),
+                    code="core.cli.no_value",
                 )
             if text.strip():
                 kept[code] = set_profile_value(uow, customer_id, code, text)
@@ -342,7 +369,11 @@ def define(
         uow.commit()
     out = context.output
     data = {"id": attribute.id, "code": attribute.code, "type": attribute.type}
-    out.data("customer.define/1", data, lambda: out.line(f"Defined {attribute.code}."))
+    out.data(
+        "customer.define/1",
+        data,
+        lambda: out.line(t("Defined {attribute}.", attribute=attribute.code)),
+    )
 
 
 @click.command(cls=CrmCommand)
@@ -362,7 +393,9 @@ def consent(context: Context, /, id_: str, **given: Any) -> None:
         uow.commit()
     out = context.output
     data = {"id": said.id, "customer_id": said.customer_id, "status": said.status}
-    out.data("customer.consent/1", data, lambda: out.line(f"Recorded: {said.status}."))
+    out.data(
+        "customer.consent/1", data, lambda: out.line(t("Recorded: {status}.", status=said.status))
+    )
 
 
 def _day(text: str | None) -> date | None:
@@ -374,7 +407,7 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text.strip())
     except ValueError:
         raise InputError(
-            f"{text!r} is no day; write it like 2026-03-31.", code="core.day_invalid"
+            t("{text!r} is no day; write it like 2026-03-31.", text=text), code="core.day_invalid"
         ) from None
 
 

@@ -9,6 +9,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
@@ -40,7 +41,7 @@ def import_(
 
     if match is not None:
         given["match"] = [key.strip() for key in match.split(",") if key.strip()]
-    with context.output.progress("Importing") as advance:
+    with context.output.progress(t("Importing")) as advance:
         report = import_customers(
             context.application.database,
             context.actor,
@@ -56,17 +57,25 @@ def import_(
     for fault in report.faults[:SHOWN_FAULTS]:
         value = "" if repr(fault.value) in fault.message else f"{fault.value!r} "
         column = f", {fault.column}" if fault.column else ""
-        out.warn(f"line {fault.line}{column}: {value}{fault.message}")
+        out.warn(
+            t(
+                "line {line}{column}: {value}{fault}",
+                line=fault.line,
+                column=column,
+                value=value,
+                fault=fault.message,
+            )
+        )
     if report.fault_count > SHOWN_FAULTS:
         more = f" in {errors}" if errors else ": write them to a file with --errors FILE"
-        out.warn(f"{report.fault_count} faults in all{more}.")
+        out.warn(t("{fault_count} faults in all{more}.", fault_count=report.fault_count, more=more))
     if report.fault_count:
         context.exit(EXIT_PARTLY)
 
 
 def _draw(out: Output, report: ImportReport) -> None:
     if report.is_dry_run:
-        out.line("Dry run: nothing was kept. It would be:")
+        out.line(t("Dry run: nothing was kept. It would be:"))
     out.fields(
         [
             ("Rows", report.rows),
@@ -100,7 +109,7 @@ def export(
 
     with context.unit_of_work() as uow:
         owner_id = user_named(uow, owner).id if owner else None
-    with context.output.progress("Exporting") as advance:
+    with context.output.progress(t("Exporting")) as advance:
         count = export_customers(
             context.application.database,
             context.actor,
@@ -111,4 +120,8 @@ def export(
         )
     out = context.output
     data = {"file": str(path), "customers": count}
-    out.data("customer.export/1", data, lambda: out.line(f"{count} customers in {path}."))
+    out.data(
+        "customer.export/1",
+        data,
+        lambda: out.line(t("{count} customers in {path}.", count=count, path=path)),
+    )

@@ -9,6 +9,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +42,18 @@ def duplicates(context: Context, id_: str | None, min_score: int, limit: int) ->
             found = duplicates_of(uow, resolve_customer_id(uow, id_), **wanted)
     else:
         database = context.application.database
-        with out.progress("Comparing") as advance:
+        with out.progress(t("Comparing")) as advance:
             all_found = find_duplicates(
                 database, context.actor, **wanted, told=lambda done: advance(done, None)
             )
         found = all_found.suggestions
         if all_found.crowded:
             out.note(
-                f"{all_found.crowded} values, such as a number that very many share, were not "
-                "compared by."
+                t(
+                    "{crowded} values, such as a number that very many share, were not compared "
+                    "by.",
+                    crowded=all_found.crowded,
+                )
             )
     columns = {
         "score": "Score",
@@ -78,7 +82,7 @@ def distinct(context: Context, one: str, other: str, *, undo: bool) -> None:
         uow.commit()
     out = context.output
     data = {"id": f"{ids[0]}:{ids[1]}", "distinct": not undo}
-    out.data("customer.distinct/1", data, lambda: out.line("Noted."))
+    out.data("customer.distinct/1", data, lambda: out.line(t("Noted.")))
 
 
 def _two(uow: UnitOfWork, one: str, other: str) -> tuple[UUID, UUID]:
@@ -90,8 +94,14 @@ def _two(uow: UnitOfWork, one: str, other: str) -> tuple[UUID, UUID]:
     if first.customer_id == second.customer_id and (first.is_merged or second.is_merged):
         name = uow.get(Customer, first.customer_id).name
         raise InputError(
-            f"{one} and {other} are one already: {name} ({first.customer_id}). If they are two, "
-            "undo the merge (crm customer merges).",
+            t(
+                "{one} and {other} are one already: {name} ({customer_id}). If they are two, undo "
+                "the merge (crm customer merges).",
+                one=one,
+                other=other,
+                name=name,
+                customer_id=first.customer_id,
+            ),
             code="core.customer.one_already",
             details={"id": str(first.customer_id)},
         )
@@ -148,7 +158,8 @@ def _choice(text: str) -> tuple[str, str]:
     field, equals, side = text.partition("=")
     if not equals:
         raise InputError(
-            f"--take {text}: write FIELD=drop or FIELD=keep.", code="core.customer.merge_choice"
+            t("--take {text}: write FIELD=drop or FIELD=keep.", text=text),
+            code="core.customer.merge_choice",
         )
     return field.strip(), side.strip()
 
@@ -171,9 +182,9 @@ def _tell_merge(
         if dry_run:
             rows = [[getattr(each, name) for name in _COLUMNS] for each in fields]
             out.table(list(_COLUMNS.values()), rows)
-            out.note("Nothing was changed (--dry-run).")
+            out.note(t("Nothing was changed (--dry-run)."))
         else:
-            out.line(f"Merged. Undo it with crm customer unmerge {done.id}")
+            out.line(t("Merged. Undo it with crm customer unmerge {done_id}", done_id=done.id))
         out.fields([("Changed", _counts(done.summary))])
         for line in done.left or ():
             out.warn(line)
@@ -213,9 +224,9 @@ def unmerge(context: Context, merge_: str) -> None:
     out = context.output
 
     def draw() -> None:
-        out.line("They are two customers again.")
+        out.line(t("They are two customers again."))
         for each in done.left:
-            out.warn(f"Not put back: {each}")
+            out.warn(t("Not put back: {each}", each=each))
 
     out.data("customer.unmerge/1", data, draw)
     if done.left:

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Any
 
 from crm_core.cli.output import Output
-from crm_core.cli.place import Place
+from crm_core.locale_format import Place
+from crm_core.messages import t
 from crm_core.services.card import Balance, CustomerCard
 
 SHOWN_PRODUCTS = 10
@@ -35,7 +36,7 @@ def draw_card(out: Output, card: CustomerCard, place: Place) -> None:
 def _identity(out: Output, card: CustomerCard, place: Place) -> None:
     customer = card.customer
     mark = "  [archived]" if customer["archived_at"] else ""
-    out.line(f"{customer['name']}{mark}")
+    out.line(t("{name}{mark}", name=customer["name"], mark=mark))
     out.fields(
         [
             ("ID", customer["id"]),
@@ -85,7 +86,7 @@ def _relation(tie: dict[str, Any], place: Place) -> tuple[str, str]:
 
 def _activities(out: Output, card: CustomerCard, place: Place) -> None:
     if card.activities:
-        out.heading("To do")
+        out.heading(t("To do"))
         out.table(
             ["Due", "", "Type", "Summary", "Who", "ID"],
             [
@@ -101,7 +102,7 @@ def _activities(out: Output, card: CustomerCard, place: Place) -> None:
 
 def _documents(out: Output, card: CustomerCard, place: Place) -> None:
     if card.documents:
-        out.heading("Documents")
+        out.heading(t("Documents"))
         out.table(
             ["Day", "Kind", "Number", "State", "Total", "To pay", "Due", ""],
             [
@@ -144,7 +145,7 @@ def _owed(place: Place, row: dict[str, Any], currency_code: str) -> str:
 
 def _timeline(out: Output, card: CustomerCard, place: Place) -> None:
     if card.timeline:
-        out.heading("Timeline")
+        out.heading(t("Timeline"))
         out.table(
             ["When", "What", "", "Who"],
             [
@@ -165,7 +166,7 @@ def _consent(said: dict[str, Any], place: Place) -> tuple[str, str]:
 
 def _products(out: Output, card: CustomerCard, place: Place) -> None:
     if card.products:
-        out.heading("Bought")
+        out.heading(t("Bought"))
         out.table(
             ["Last", "Product", "Quantity", "Times"],
             [
@@ -179,7 +180,7 @@ def _products(out: Output, card: CustomerCard, place: Place) -> None:
             ],
         )
         if len(card.products) > SHOWN_PRODUCTS:
-            out.line(f"… and {len(card.products) - SHOWN_PRODUCTS} more")
+            out.line(t("… and {count} more", count=len(card.products) - SHOWN_PRODUCTS))
 
 
 def _panels(out: Output, card: CustomerCard, place: Place) -> None:

@@ -9,6 +9,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 
 MANAGE = "core.database.manage"
 
@@ -44,11 +45,13 @@ def upgrade(context: Context) -> None:
 
     def draw() -> None:
         out.line(
-            f"Upgraded to {data['revision']}." if pending else "Nothing of the core is pending."
+            t("Upgraded to {revision}.", revision=data["revision"])
+            if pending
+            else t("Nothing of the core is pending.")
         )
         for item in plugins:
             why = f"failed and stays out of use: {item['error']}" if item["error"] else "upgraded"
-            out.line(f"Plugin {item['id']}: {why}")
+            out.line(t("Plugin {id}: {why}", id=item["id"], why=why))
 
     out.data("db.upgrade/1", data, draw)
     if any(item["error"] for item in plugins):
@@ -137,12 +140,17 @@ def restore(context: Context, file: Path, *, force: bool) -> None:
     }
 
     def draw() -> None:
-        out.line(f"Restored what was backed up at {report.created_at:%Y-%m-%d %H:%M} UTC.")
+        out.line(
+            t(
+                "Restored what was backed up at {created_at:%Y-%m-%d %H:%M} UTC.",
+                created_at=report.created_at,
+            )
+        )
         out.fields([("The database before", report.previous)], indent=2)
 
     out.data("db.restore/1", data, draw)
     if report.needs_upgrade:
-        out.note("It is from an older version. Next: crm db upgrade.")
+        out.note(t("It is from an older version. Next: crm db upgrade."))
 
 
 def _require_right(context: Context, *, any_state: bool = False) -> None:

@@ -7,6 +7,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 STATES = ("pending", "done", "dead", "dropped")
 
@@ -26,8 +27,8 @@ def list_(
     context: Context, state: str | None, handler: str | None, limit: int, cursor: str | None
 ) -> None:
     """List deliveries of events to their handlers, newest first."""
-    from crm_core.cli.place import place_of
     from crm_core.services.deliveries import list_deliveries
+    from crm_core.services.places import place_of
     from crm_core.services.settings import load_settings
 
     with context.unit_of_work() as uow:
@@ -61,7 +62,7 @@ def retry(context: Context, ids: tuple[int, ...], dead: bool, handler: str | Non
     from crm_core.services.deliveries import retry_dead, retry_delivery
 
     if bool(ids) == dead or (handler and not dead):
-        raise InputError("Name deliveries by ID, or give --dead.", code="core.cli.one_of")
+        raise InputError(t("Name deliveries by ID, or give --dead."), code="core.cli.one_of")
     with context.unit_of_work(write=True) as uow:
         for id_ in ids:
             retry_delivery(uow, id_)
@@ -82,8 +83,8 @@ def drop(context: Context, ids: tuple[int, ...], handler: str | None, yes: bool)
     from crm_core.services.deliveries import drop_delivery, drop_handler
 
     if bool(ids) == bool(handler):
-        raise InputError("Name deliveries by ID, or a handler.", code="core.cli.one_of")
-    context.confirm("The handler will never hear of these events. Go on?", yes=yes)
+        raise InputError(t("Name deliveries by ID, or a handler."), code="core.cli.one_of")
+    context.confirm(t("The handler will never hear of these events. Go on?"), yes=yes)
     with context.unit_of_work(write=True) as uow:
         for id_ in ids:
             drop_delivery(uow, id_)

@@ -11,6 +11,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.bootstrap import Application
@@ -53,7 +54,10 @@ def demo(context: Context, folder: Path, customers: int, today: datetime | None)
     fresh = not Path(config.database_url.removeprefix("sqlite:///")).exists()
     if fresh and folder.exists() and any(folder.iterdir()):
         raise InputError(
-            f"{folder} is not empty and holds no demo: name another folder with --path.",
+            t(
+                "{folder} is not empty and holds no demo: name another folder with --path.",
+                folder=folder,
+            ),
             code="core.demo.folder",
         )
     context.config = config
@@ -108,7 +112,7 @@ def _builder(application: Application) -> Any:
     module, _, attribute = kind.demo.partition(":")
     if not attribute:
         raise ConfigurationError(
-            f"{kind.title} brings no demo company: install the product again.",
+            t("{kind} brings no demo company: install the product again.", kind=kind.title),
             code="core.demo.data_missing",
         )
     return getattr(importlib.import_module(module), attribute)
@@ -128,10 +132,17 @@ def _show(context: Context, folder: Path, state: str, today: date) -> None:
             from crm_core.cli.customer import show
 
             show.main([str(best)], "crm customer show", standalone_mode=False, obj=context)
-        out.heading("Try next")
-        out.line(f"cd {folder}")
+        out.heading(t("Try next"))
+        out.line(t("cd {folder}", folder=folder))
         for pick in found:
-            out.line(f"crm customer show {pick['reference']}    # {pick['what']}: {pick['name']}")
+            out.line(
+                t(
+                    "crm customer show {reference}    # {what}: {name}",
+                    reference=pick["reference"],
+                    what=pick["what"],
+                    name=pick["name"],
+                )
+            )
         for line in (
             "customer search papado",
             "customer search los",
@@ -139,6 +150,6 @@ def _show(context: Context, folder: Path, state: str, today: date) -> None:
             "sync status",
             "doctor",
         ):
-            out.line(f"crm {line}")
+            out.line(t("crm {line}", line=line))
 
     out.data("demo/1", data, draw)

@@ -10,6 +10,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
+from crm_core.messages import t
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -28,9 +29,17 @@ def doctor(context: Context) -> None:
     def draw() -> None:
         for finding in findings:
             mark = finding.state.ljust(4)
-            out.line(f"{finding.name}: {finding.message}", mark, COLOURS[finding.state])
+            out.line(
+                t(
+                    "{finding}: {finding_message}",
+                    finding=finding.name,
+                    finding_message=finding.message,
+                ),
+                mark,
+                COLOURS[finding.state],
+            )
             if finding.advice:
-                out.line(f"     → {finding.advice}")
+                out.line(t("     → {advice}", advice=finding.advice))
 
     items = [
         {"id": f.name, "state": f.state, "message": f.message, "advice": f.advice} for f in findings

@@ -15,6 +15,7 @@ import click
 
 from crm_core.cli.output import inert, json_text
 from crm_core.errors import ConfigurationError, CrmError, InputError
+from crm_core.messages import joined, say, t
 
 if TYPE_CHECKING:
     from crm_core.cli.context import Context
@@ -33,14 +34,14 @@ def report(error: BaseException, context: Context, *, as_json: bool) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     if isinstance(error, click.Abort | KeyboardInterrupt | EOFError):
-        click.echo("Stopped.", err=True)
+        click.echo(say(t("Stopped.")), err=True)
         return EXIT_INTERRUPTED
     if isinstance(error, click.ClickException):
         return _usage(error, as_json=as_json)
     known = error if isinstance(error, CrmError) else _translated(error, context)
     if known is None:
         known = _unexpected(error)
-    click.echo(f"Error: {inert(known.message, lines=True)}", err=True)
+    click.echo(inert(t("Error: {message}", message=known.message), lines=True), err=True)
     if as_json:
         click.echo(error_json(known.code, known.message, known.details))
     return known.exit_code
@@ -49,7 +50,7 @@ def report(error: BaseException, context: Context, *, as_json: bool) -> int:
 def error_json(code: str, message: str, details: dict[str, Any]) -> str:
     """Return the one form in which errors are told to programs."""
     return json_text(
-        {"schema": "error/1", "error": {"code": code, "message": message, "details": details}}
+        {"schema": "error/1", "error": {"code": code, "message": say(message), "details": details}}
     )
 
 
@@ -59,8 +60,10 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
         click.echo(message, err=True)  # the help itself: no more was asked for
     else:
         where = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f" Try: {where.command_path} --help" if where else ""
-        click.echo(f"Error: {inert(message, lines=True)}{hint}", err=True)
+        told = [t("Error: {message}", message=message)]
+        if where:
+            told.append(t("Try: {command} --help", command=where.command_path))
+        click.echo(inert(joined(told), lines=True), err=True)
     if as_json:
         click.echo(error_json("core.usage", message, {}))
     return error.exit_code
@@ -69,16 +72,21 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
 def _translated(error: BaseException, context: Context) -> CrmError | None:
     """Return the product's own error for what the system or the database says, if it is known."""
     if isinstance(error, OSError):
-        name = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
         return ConfigurationError(
-            f"{name}{error.strerror or error}. Check that the place exists, may be written and "
-            "has room; then try again.",
+            t(
+                "{what}. Check that the place exists, may be written and has room; then try again.",
+                what=joined(map(str, filter(None, (error.filename, reason))), ": "),
+            ),
             code="core.system",
         )
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return InputError(
-            f"{error.object[:60]!r} holds bytes that are not UTF-8 text: type it again in a "
-            "terminal whose locale is UTF-8.",
+            t(
+                "{text!r} holds bytes that are not UTF-8 text: type it again in a terminal "
+                "whose locale is UTF-8.",
+                text=error.object[:60],
+            ),
             code="core.not_utf8",
         )
     if "sqlalchemy" not in sys.modules:
@@ -95,8 +103,12 @@ def _translated(error: BaseException, context: Context) -> CrmError | None:
 def _unexpected(error: BaseException) -> CrmError:
     path = write_log(error)
     return CrmError(
-        f"Something unexpected happened ({type(error).__name__}). It is logged in {path}; "
-        "crm doctor says whether the installation is sound.",
+        t(
+            "Something unexpected happened ({kind}). It is logged in {path}; crm doctor says "
+            "whether the installation is sound.",
+            kind=type(error).__name__,
+            path=path,
+        ),
         code="core.unexpected",
         details={"log": str(path)},
     )

@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from crm_core.cli.context import Context
+from crm_core.messages import t
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     shared = context.ensure_object(Context)
     if value == "":  # such as --as "$WHO" without a WHO: must not act as somebody else
-        raise click.BadParameter("it is empty: give a value or leave it out.")
+        raise click.BadParameter(t("it is empty: give a value or leave it out."))
     if value and parameter.name:
         shared.set_flag(parameter.name, value)
 

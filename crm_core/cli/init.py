@@ -13,6 +13,7 @@ from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.plugins import enable_named
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.config import Config
@@ -68,7 +69,9 @@ def init(context: Context, /, *, yes: bool, plugins: str | None, **given: str | 
     try:
         written = write_config(context.config, Path.cwd())
     except OSError as error:
-        context.output.warn(f"No crm.toml was written ({error.strerror}): give --database-url.")
+        context.output.warn(
+            t("No crm.toml was written ({reason}): give --database-url.", reason=error.strerror)
+        )
         written = None
     for name in wanted:
         enable_named(context, name, by=answers.admin)
@@ -143,9 +146,9 @@ def _tell(context: Context, settings: Settings | None, written: Path | None) -> 
 
     def draw() -> None:
         if settings is None:
-            out.line(f"{url} is set up already; nothing was changed.")
+            out.line(t("{url} is set up already; nothing was changed.", url=url))
             return
-        out.line(f"Ready: {url}")
+        out.line(t("Ready: {url}", url=url))
         out.fields(
             [
                 ("Company", settings.company),
@@ -157,6 +160,6 @@ def _tell(context: Context, settings: Settings | None, written: Path | None) -> 
             ],
             indent=2,
         )
-        out.note("Next: crm backend add odoo NAME --help, or crm customer add --help.")
+        out.note(t("Next: crm backend add odoo NAME --help, or crm customer add --help."))
 
     out.data("init/1", data, draw)

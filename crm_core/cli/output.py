@@ -24,6 +24,7 @@ from uuid import UUID
 import click
 
 from crm_core.cli.pace import Pace
+from crm_core.messages import joined, say, t
 
 LIVE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control and escape characters, and marks that reorder the text around them."""
@@ -75,14 +76,14 @@ def _plain(value: Any) -> Any:
 
 def _words(value: Any) -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say(t("yes") if value else t("no"))
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value))
-    return str(value)
+    return say(value) if isinstance(value, str) else str(value)
 
 
 def width(text: str) -> int:
@@ -140,7 +141,7 @@ class Output:
         def draw() -> None:
             self.table(list(columns.values()), [[item[key] for key in columns] for item in items])
             if next_cursor:
-                self.note(f"There is more: add --cursor {next_cursor}")
+                self.note(t("There is more: add --cursor {next_cursor}", next_cursor=next_cursor))
 
         self.data(schema, {"items": items, "next_cursor": next_cursor}, draw)
 
@@ -169,13 +170,14 @@ class Output:
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print rows in columns; drawn on a terminal, plain elsewhere."""
+        headings = [inert(heading) for heading in headings]
         cells = [[inert(value) for value in row] for row in rows]
         if not cells:
-            self.note("Nothing found.")
+            self.note(t("Nothing found."))
         elif self.colour:
             self._draw_table(headings, cells)
         else:
-            self._print_table([list(headings), *cells])
+            self._print_table([headings, *cells])
 
     def _draw_table(self, headings: Sequence[str], cells: list[list[str]]) -> None:
         from rich.box import SIMPLE_HEAD
@@ -200,7 +202,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Tell people of something they should look at: on stderr."""
-        click.echo(f"Warning: {inert(text, lines=True)}", err=True)
+        click.echo(inert(t("Warning: {text}", text=text), lines=True), err=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Advance]:
@@ -233,8 +235,8 @@ def _bar(title: str) -> Iterator[Advance]:
         task = progress.add_task(escape(inert(title)), total=None, pace="")
 
         def advance(done: int, total: int | None, stage: str = "") -> None:
-            label = escape(inert(f"{title} {stage}".strip()))
-            words = pace.words(done, total, stage)
+            label = escape(inert(_label(title, stage)))
+            words = inert(pace.words(done, total, stage))
             progress.update(task, description=label, completed=done, total=total, pace=words)
 
         yield advance
@@ -248,7 +250,12 @@ def _plain_progress(title: str, note: Callable[[str], None]) -> Advance:
         words = pace.words(done, total, stage)
         if time.monotonic() - told_at >= PLAIN_PROGRESS_SECONDS:
             told_at = time.monotonic()
-            of = f" of {total}" if total is not None else ""
-            note(f"{f'{title} {stage}'.strip()}: {done}{of}{words and f', {words}'}")
+            so_far = t("{done} of {total}", done=done, total=total) if total is not None else done
+            told = t("{work}: {so_far}", work=_label(title, stage), so_far=so_far)
+            note(joined(filter(None, (told, words)), ", "))
 
     return advance
+
+
+def _label(title: str, stage: str) -> str:
+    return joined(filter(None, (title, stage)))

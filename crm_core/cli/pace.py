@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from crm_core.messages import t
+
 SECONDS = 30.0
 """The rate is that of so much time before: work gets slower and faster."""
 
@@ -30,7 +32,9 @@ class Pace:
             return ""
         rate = (done - before) / (now - began)
         words = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
-        return words if total is None else f"{words}, {left((total - done) / rate)} left"
+        if total is None:
+            return words
+        return t("{pace}, {time} left", pace=words, time=left((total - done) / rate))
 
 
 def left(seconds: float) -> str:

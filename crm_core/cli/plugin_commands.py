@@ -10,6 +10,7 @@ from crm_core.access import system_actor
 from crm_core.cli.context import Context
 from crm_core.entities.plugin import Plugin
 from crm_core.errors import ConfigurationError, PluginLoadError
+from crm_core.messages import t
 from crm_core.plugins.discovery import (
     COMMAND_GROUP,
     FAILURES,
@@ -39,12 +40,23 @@ def load_command(context: Context, name: str) -> click.Command:
         command = in_use[0].load()
     except FAILURES as error:
         raise PluginLoadError(
-            f"The command {name} of the plugin {plugin} breaks when it is loaded "
-            f"({described(error)}). Repair or upgrade the plugin.",
+            t(
+                "The command {name} of the plugin {plugin} breaks when it is loaded ({error}). "
+                "Repair or upgrade the plugin.",
+                name=name,
+                plugin=plugin,
+                error=described(error),
+            ),
             details={"plugin": plugin},
         ) from error
     if not isinstance(command, click.Command):
-        raise PluginLoadError(f"{in_use[0].value} of the plugin {plugin} is no click command.")
+        raise PluginLoadError(
+            t(
+                "{in_use} of the plugin {plugin} is no click command.",
+                in_use=in_use[0].value,
+                plugin=plugin,
+            )
+        )
     return command
 
 
@@ -58,16 +70,25 @@ def _out_of_use(context: Context, name: str, plugin: str | None) -> Configuratio
     faults = {fault.name: fault.reason for fault in application.plugins.faults}
     if plugin in faults:
         return PluginLoadError(
-            f"The command {name} cannot run, since its plugin {plugin} is left out: "
-            f"{faults[plugin]}",
+            t(
+                "The command {name} cannot run, since its plugin {plugin} is left out: {faults}",
+                name=name,
+                plugin=plugin,
+                faults=faults[plugin],
+            ),
             details={"plugin": plugin},
         )
     with application.unit_of_work(system_actor("plugins")) as uow:
         row = uow.find(Plugin, plugin)
         why = f" ({row.error})" if row is not None and row.error else ""
     return ConfigurationError(
-        f"The command {name} belongs to the plugin {plugin}, which is off{why}: crm plugins enable "
-        f"{plugin}",
+        t(
+            "The command {name} belongs to the plugin {plugin}, which is off{why}: crm plugins "
+            "enable {plugin}",
+            name=name,
+            plugin=plugin,
+            why=why,
+        ),
         code="core.plugin.disabled",
         details={"plugin": plugin},
     )

@@ -10,6 +10,7 @@ import click
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 MANAGE = "core.plugin.manage"
 PATIENCE = 60
@@ -50,7 +51,7 @@ def enable(context: Context, name: str) -> None:
     context.actor.require(MANAGE)
     enable_named(context, name, by=context.actor.login)
     out = context.output
-    out.data("plugins.enable/1", {"id": name}, lambda: out.line(f"{name} is enabled."))
+    out.data("plugins.enable/1", {"id": name}, lambda: out.line(t("{name} is enabled.", name=name)))
 
 
 def enable_named(context: Context, name: str, *, by: str) -> None:
@@ -97,7 +98,7 @@ def purge(context: Context, name: str, confirm: str | None) -> None:
         confirm = click.prompt(question, err=True)
     if confirm != name:
         raise InputError(
-            f"Nothing was dropped: confirm with the plugin's name (--confirm {name}).",
+            t("Nothing was dropped: confirm with the plugin's name (--confirm {name}).", name=name),
             code="core.plugin.not_confirmed",
         )
     application = context.application
@@ -123,14 +124,14 @@ def new(context: Context, name: str, path: Path) -> None:
     out = context.output
 
     def draw() -> None:
-        out.line(f"{folder} is there. Next:")
+        out.line(t("{folder} is there. Next:", folder=folder))
         place = folder if folder.is_absolute() else f"./{folder}"
         for step in (
             f"pip install -e '{place}[test]'",
             f"crm plugins enable {name}",
             f"crm plugins test {name}",
         ):
-            out.line(f"  {step}")
+            out.line(t("  {step}", step=step))
 
     out.data("plugins.new/1", {"id": name, "folder": str(folder)}, draw)
 

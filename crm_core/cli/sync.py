@@ -13,6 +13,7 @@ from crm_core.cli.sync_plan import accept, apply_, plan
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
 from crm_core.cli.sync_status import history, show, status
 from crm_core.cli.sync_watch import alert, schedule
+from crm_core.messages import t
 
 
 @click.group(cls=CrmGroup)
@@ -71,7 +72,7 @@ def retry(context: Context, name: str) -> None:
         "pushed": {},
         "warnings": [],
     }
-    out.data("sync.run/1", data, lambda: out.line(f"Nothing of {name} is set aside."))
+    out.data("sync.run/1", data, lambda: out.line(t("Nothing of {name} is set aside.", name=name)))
 
 
 for _command in (plan, apply_, mapping, conflicts, status, history, show, schedule, alert):

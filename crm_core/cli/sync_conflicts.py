@@ -10,6 +10,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 
 @click.command(cls=CrmCommand)
@@ -85,7 +86,14 @@ def show(context: Context, conflict: str) -> None:
 
 def _draw(context: Context, found: Mapping[str, Any]) -> None:
     out = context.output
-    out.heading(f"{found['label']}: {found['entity']}.{found['field']}")
+    out.heading(
+        t(
+            "{label}: {entity}.{field}",
+            label=found["label"],
+            entity=found["entity"],
+            field=found["field"],
+        )
+    )
     out.table(
         ["", "Value", "Changed", "By"],
         [
@@ -121,15 +129,19 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
 
     name = options["name"]
     if bool(which) == bool(name):
-        raise InputError("Name conflicts by their ids, or choose all of a back office: --backend.")
+        raise InputError(
+            t("Name conflicts by their ids, or choose all of a back office: --backend.")
+        )
     if options["field"] and not name:
-        raise InputError("--field narrows --backend: give that too.")
+        raise InputError(t("--field narrows --backend: give that too."))
     if name and not options["dry_run"]:
         with context.unit_of_work() as uow:
             found = count_open(uow, _chosen(uow, name, options["field"]))
         # Asked before anything is held: others go on meanwhile.
         if found:
-            context.confirm(f"Decide {found} conflicts of {name}?", yes=options["yes"])
+            context.confirm(
+                t("Decide {found} conflicts of {name}?", found=found, name=name), yes=options["yes"]
+            )
     with context.unit_of_work(write=True) as uow:
         chosen = _chosen(uow, name, options["field"]) if name else list(which)
         ids = resolve_conflicts(uow, chosen, options["take"], value=options["value"])
@@ -138,7 +150,9 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
     what = "would be decided" if options["dry_run"] else "decided; the next run carries it out"
     data = {"ids": ids, "take": options["take"], "dry_run": options["dry_run"]}
     context.output.data(
-        "sync.conflicts.resolve/1", data, lambda: context.output.line(f"{len(ids)} {what}")
+        "sync.conflicts.resolve/1",
+        data,
+        lambda: context.output.line(t("{count} {what}", count=len(ids), what=what)),
     )
 
 

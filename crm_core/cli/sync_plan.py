@@ -11,6 +11,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
@@ -79,7 +80,7 @@ def _matched(
     with context.application.unit_of_work(system_actor("plan")) as uow:
         if out is None and not has_unbound(uow, backend):
             return None
-    with context.output.progress(f"Matching {backend.name}") as advance:
+    with context.output.progress(t("Matching {backend}", backend=backend.name)) as advance:
         found: Plan = context.application.plan_sync(
             backend, on_progress=lambda stage, done, total: advance(done, total, stage)
         )
@@ -106,23 +107,33 @@ _WRITTEN = {"linked": "linked", "created": "created_there"}
 
 def _draw(out: Output, name: str, plan: Mapping[str, Any]) -> None:
     counts = plan["counts"]
-    out.heading("Customers")
+    out.heading(t("Customers"))
     pairs = [(title, counts[key]) for key, title in SHOWN.items() if counts[key]]
     out.fields([(title, f"{count:,}") for title, count in pairs])
     if counts["linked"]:
-        out.line(f"Of the links {counts['sure']:,} are sure and {counts['likely']:,} likely.")
+        out.line(
+            t(
+                "Of the links {sure:,} are sure and {likely:,} likely.",
+                sure=counts["sure"],
+                likely=counts["likely"],
+            )
+        )
     for what, rows in plan["examples"].items():
         for row in rows:
             names = " = ".join(filter(None, (row["ours"], row["theirs"])))
             score = f" ({row['score']}, {row['reason']})" if row["score"] else ""
-            out.line(f"  {what.replace('_', ' ')}: {names}{score}")
+            out.line(
+                t("  {what}: {names}{score}", what=what.replace("_", " "), names=names, score=score)
+            )
     if plan["left_out_count"]:
         told = "; ".join(plan["left_out"])
-        out.line(f"Not compared, since too many share it: {told}")
+        out.line(t("Not compared, since too many share it: {told}", told=told))
     if plan["file"]:
-        out.note(f"Change the decisions in {plan['file']}, then: crm sync apply {plan['file']}")
+        out.note(
+            t("Change the decisions in {file}, then: crm sync apply {file}", file=plan["file"])
+        )
     elif counts["linked"] or counts["undecided_here"]:
-        out.note(f"To decide on each: crm sync plan {name} --out PLAN.xlsx")
+        out.note(t("To decide on each: crm sync plan {name} --out PLAN.xlsx", name=name))
 
 
 @click.command(name="apply", cls=CrmCommand)
@@ -141,7 +152,7 @@ def apply_(context: Context, /, file: Path, *, dry_run: bool) -> None:
     head, *_ = read_plan(file)
     backend = permitted(context, head.backend)
     context.actor.require(MANAGE)
-    with context.output.progress(f"Applying {file.name}") as advance:
+    with context.output.progress(t("Applying {file}", file=file.name)) as advance:
         report: PlanReport = context.application.apply_plan(
             backend,
             file,
@@ -158,15 +169,21 @@ def apply_(context: Context, /, file: Path, *, dry_run: bool) -> None:
     out = context.output
     out.data("sync.apply/1", data, lambda: _draw_applied(out, backend.name, report, counts))
     for label, why in report.refused:
-        out.warn(f"{label}: {why}")
+        out.warn(t("{label}: {why}", label=label, why=why))
     if report.counts["refused"]:
-        out.note(f"For what was refused, make a new plan: crm sync plan {backend.name}")
+        out.note(
+            t(
+                "For what was refused, make a new plan: crm sync plan {backend}",
+                backend=backend.name,
+            )
+        )
     if report.counts["refused"] or report.counts["set_aside"]:
         context.exit(EXIT_PARTLY)
 
 
 def _draw_applied(out: Output, name: str, report: PlanReport, counts: Mapping[str, int]) -> None:
-    out.line(f"{name}: {'would be done' if report.is_dry_run else 'done'}")
+    is_dry_run = report.is_dry_run
+    out.line(t("{name}: would be done", name=name) if is_dry_run else t("{name}: done", name=name))
     out.fields([(what.replace("_", " "), f"{count:,}") for what, count in counts.items()])
 
 

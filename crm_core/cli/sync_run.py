@@ -12,6 +12,7 @@ from crm_core.cli.context import Context
 from crm_core.cli.failures import EXIT_INTERRUPTED
 from crm_core.cli.stopping import stop_on_signals
 from crm_core.errors import RetryableSyncError, RuleViolationError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
@@ -33,8 +34,11 @@ def permitted(context: Context, name: str) -> Backend:
         found = backend_named(uow, name)
     if not found.is_enabled:
         raise RuleViolationError(
-            f"{name} is switched off, so nothing is read there or written: crm backend enable "
-            f"{name}",
+            t(
+                "{name} is switched off, so nothing is read there or written: crm backend enable "
+                "{name}",
+                name=name,
+            ),
             code="core.backend.disabled",
         )
     return found
@@ -50,7 +54,7 @@ def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:
     options["entities"] = list(options["entities"]) or None
     with (
         stop_on_signals() as stop,
-        context.output.progress(f"Syncing {backend.name}") as advance,
+        context.output.progress(t("Syncing {backend}", backend=backend.name)) as advance,
     ):
         try:
             return context.application.run_sync(
@@ -75,7 +79,7 @@ def _tell_stopped(context: Context, backend: Backend, reason: str) -> None:
     out = context.output
 
     def draw() -> None:
-        out.line(f"{backend.name}: stopped")
+        out.line(t("{backend}: stopped", backend=backend.name))
         half = ", ".join(left["entities"]) or "none"
         out.fields([("Read half-way", half), ("Waits to be written there", left["waiting"])])
 
@@ -106,7 +110,15 @@ def tell_run(
 
     def draw() -> None:
         what = "would change" if report.run_id is None else report.state
-        out.line(f"{name}: {what}, {report.calls} calls, {report.seconds:.1f} s")
+        out.line(
+            t(
+                "{name}: {what}, {calls} calls, {seconds:.1f} s",
+                name=name,
+                what=what,
+                calls=report.calls,
+                seconds=report.seconds,
+            )
+        )
         draw_counts(context, report.counts)
         draw_pushed(context, report.pushed, report.run_id is None)
         if plan is not None and draw_plan is not None:
@@ -119,7 +131,9 @@ def tell_run(
     if report.push_refusal:
         out.note(report.push_refusal)
     if report.state == "partly":
-        out.note(f"Some records were set aside; see the reasons: crm sync status {name}")
+        out.note(
+            t("Some records were set aside; see the reasons: crm sync status {name}", name=name)
+        )
         context.exit(EXIT_PARTLY)
 
 
@@ -153,11 +167,18 @@ def draw_pushed(
     out = context.output
     if not pushed:
         return
-    out.heading("Would be written there" if is_plan else "Written there")
+    out.heading(t("Would be written there") if is_plan else t("Written there"))
     columns = [name for name in PUSHED if any(counts.get(name) for counts in pushed.values())]
     headings = ["", *(name.replace("_", " ") for name in columns)]
     rows = [[entity, *(counts.get(c, 0) for c in columns)] for entity, counts in pushed.items()]
     out.table(headings, rows)
     for entity, counts in pushed.items():
         for name, labels in counts["examples"].items():
-            out.line(f"  {entity}, {name.replace('_', ' ')}: {', '.join(labels)}")
+            out.line(
+                t(
+                    "  {entity}, {name}: {labels}",
+                    entity=entity,
+                    name=name.replace("_", " "),
+                    labels=", ".join(labels),
+                )
+            )

@@ -11,6 +11,7 @@ from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.pace import left
 from crm_core.cli.sync_run import draw_counts, draw_pushed
+from crm_core.messages import t
 
 SHOWN_SET_ASIDE = 20
 STATES = ("running", "done", "partly", "stopped", "failed")
@@ -189,6 +190,6 @@ def show(context: Context, run_id: str) -> None:
         _draw_table(context, "Reading", found["entities"], columns)
         draw_pushed(context, run["counts"].get("pushed", {}))
         for warning in run["counts"].get("warnings", ()):
-            out.line(f"Warning: {warning}")
+            out.line(t("Warning: {warning}", warning=warning))
 
     out.data("sync.show/1", found, draw)

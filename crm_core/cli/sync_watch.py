@@ -11,6 +11,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.sync.alerts import Delivered
@@ -84,8 +85,10 @@ def alert(context: Context, /, name: str, *, remove: bool, test: bool, **changes
     is_set = any(value is not None for value in changes.values())
     if remove and (is_set or test):
         raise InputError(
-            "--remove tells nobody any more, so it goes with no other option; --mail off takes the "
-            "mail away alone, --webhook off the webhook.",
+            t(
+                "--remove tells nobody any more, so it goes with no other option; --mail off "
+                "takes the mail away alone, --webhook off the webhook."
+            ),
             code="core.alert.remove",
         )
     is_change = remove or is_set
@@ -110,7 +113,7 @@ def alert(context: Context, /, name: str, *, remove: bool, test: bool, **changes
 
 def _test(context: Context, name: str) -> None:
     from crm_core.sync.alerts import send_test
-    from crm_core.sync.channels import mail_server
+    from crm_core.channels import mail_server
 
     application = context.application
     server = mail_server(application.config)

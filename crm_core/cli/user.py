@@ -9,6 +9,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from crm_core.access import Reach
@@ -39,9 +40,14 @@ def add(context: Context, /, login: str, **given: Any) -> None:
         uow.commit()
     out = context.output
     data = {"id": added.id, "login": added.login, "roles": sorted(set(given["role_codes"]))}
-    out.data("user.add/1", data, lambda: out.line(f"Added {added.login}."))
+    out.data("user.add/1", data, lambda: out.line(t("Added {login}.", login=added.login)))
     if not given["role_codes"]:
-        out.note(f"Without a role they may do nothing: crm user role grant {added.login} ROLE.")
+        out.note(
+            t(
+                "Without a role they may do nothing: crm user role grant {login} ROLE.",
+                login=added.login,
+            )
+        )
 
 
 @user.group()
@@ -60,7 +66,12 @@ def grant(context: Context, login: str, role_code: str) -> None:
     with context.unit_of_work(write=True) as uow:
         grant_role(uow, login, role_code)
         uow.commit()
-    _tell(context, "user.role.grant/1", login, f"{login} has the role {role_code}.")
+    _tell(
+        context,
+        "user.role.grant/1",
+        login,
+        t("{login} has the role {role_code}.", login=login, role_code=role_code),
+    )
 
 
 @role.command()
@@ -74,7 +85,12 @@ def revoke(context: Context, login: str, role_code: str) -> None:
     with context.unit_of_work(write=True) as uow:
         revoke_role(uow, login, role_code)
         uow.commit()
-    _tell(context, "user.role.revoke/1", login, f"{login} no longer has the role {role_code}.")
+    _tell(
+        context,
+        "user.role.revoke/1",
+        login,
+        t("{login} no longer has the role {role_code}.", login=login, role_code=role_code),
+    )
 
 
 @role.command(name="add")
@@ -90,7 +106,9 @@ def add_role_(context: Context, role_code: str, name: str) -> None:
         uow.commit()
         data = {"id": added.id, "code": added.code, "name": added.name}
     out = context.output
-    out.data("user.role.add/1", data, lambda: out.line(f"Added the role {data['code']}."))
+    out.data(
+        "user.role.add/1", data, lambda: out.line(t("Added the role {code}.", code=data["code"]))
+    )
 
 
 @role.command(name="set")
@@ -108,7 +126,11 @@ def set_rights_(context: Context, role_code: str, rights: tuple[str, ...]) -> No
         uow.commit()
         data = {"id": changed.id, "code": changed.code}
     out = context.output
-    out.data("user.role.set/1", data, lambda: out.line(f"The role {role_code} is changed."))
+    out.data(
+        "user.role.set/1",
+        data,
+        lambda: out.line(t("The role {role_code} is changed.", role_code=role_code)),
+    )
 
 
 def _right_and_reach(text: str) -> tuple[str, Reach]:
@@ -117,7 +139,10 @@ def _right_and_reach(text: str) -> tuple[str, Reach]:
     right, _, reach = text.partition("=")
     if reach.upper() not in Reach.__members__:
         raise InputError(
-            f"{text!r} will not do: write RIGHT=REACH, where REACH is own, team, all or none.",
+            t(
+                "{text!r} will not do: write RIGHT=REACH, where REACH is own, team, all or none.",
+                text=text,
+            ),
             code="core.role.right",
         )
     return right, Reach[reach.upper()]
@@ -167,7 +192,7 @@ def disable(context: Context, login: str) -> None:
     with context.unit_of_work(write=True) as uow:
         disable_user(uow, login)
         uow.commit()
-    _tell(context, "user.disable/1", login, f"{login} is disabled.")
+    _tell(context, "user.disable/1", login, t("{login} is disabled.", login=login))
 
 
 @user.command()
@@ -180,7 +205,7 @@ def enable(context: Context, login: str) -> None:
     with context.unit_of_work(write=True) as uow:
         enable_user(uow, login)
         uow.commit()
-    _tell(context, "user.enable/1", login, f"{login} is enabled.")
+    _tell(context, "user.enable/1", login, t("{login} is enabled.", login=login))
 
 
 @user.command(name="list")
@@ -224,7 +249,9 @@ def add_team_(context: Context, name: str) -> None:
         uow.commit()
     out = context.output
     data = {"id": added.id, "name": added.name}
-    out.data("user.team.add/1", data, lambda: out.line(f"Added the team {added.name}."))
+    out.data(
+        "user.team.add/1", data, lambda: out.line(t("Added the team {added}.", added=added.name))
+    )
 
 
 @team.command()
@@ -238,7 +265,12 @@ def join(context: Context, name: str, login: str) -> None:
     with context.unit_of_work(write=True) as uow:
         add_team_member(uow, name, login)
         uow.commit()
-    _tell(context, "user.team.join/1", login, f"{login} is in the team {name}.")
+    _tell(
+        context,
+        "user.team.join/1",
+        login,
+        t("{login} is in the team {name}.", login=login, name=name),
+    )
 
 
 @team.command()
@@ -252,7 +284,12 @@ def leave(context: Context, name: str, login: str) -> None:
     with context.unit_of_work(write=True) as uow:
         remove_team_member(uow, name, login)
         uow.commit()
-    _tell(context, "user.team.leave/1", login, f"{login} has left the team {name}.")
+    _tell(
+        context,
+        "user.team.leave/1",
+        login,
+        t("{login} has left the team {name}.", login=login, name=name),
+    )
 
 
 @team.command(name="list")

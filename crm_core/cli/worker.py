@@ -165,12 +165,16 @@ class Worker:
     def _tidy(self) -> int:
         from crm_core.access import system_actor
         from crm_core.services.deliveries import SWEPT_AT_ONCE, sweep_deliveries
+        from crm_core.services.mail import sweep_mail
 
         swept = SWEPT_AT_ONCE
         while swept == SWEPT_AT_ONCE and not self.stop.is_set():
             with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
                 swept = sweep_deliveries(uow)
                 uow.commit()
+        with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
+            sweep_mail(uow)
+            uow.commit()
         self._tidied_at = time.monotonic()
         return 0
 
@@ -289,8 +293,9 @@ class Worker:
         """Send what waits, in a thread of its own: a mail server that hangs holds up no sync."""
         if self._alerting is not None and self._alerting.is_alive():
             return 0
+        from crm_core.channels import mail_server
+        from crm_core.outbox.mail import send_queued_mail
         from crm_core.sync.alerts import send_notices
-        from crm_core.sync.channels import mail_server
 
         database, server = self.application.database, mail_server(self.application.config)
 
@@ -299,7 +304,12 @@ class Worker:
                 send_notices(database, server)
                 return 0
 
+            def send_mail() -> int:
+                send_queued_mail(database, server)
+                return 0
+
             self._job("sending alerts", act)
+            self._job("sending mail", send_mail)
 
         self._alerting = threading.Thread(target=send, name="alerts", daemon=True)
         self._alerting.start()

@@ -32,6 +32,7 @@ from crm_core.entities.customer import (
 )
 from crm_core.entities.hold import HoldReason, HoldSide, SyncHold
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
+from crm_core.entities.mail import QueuedMail
 from crm_core.entities.merge import CustomerMerge, DistinctCustomers, MergeChange
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
 from crm_core.entities.plugin import JobRun, Plugin, PluginState
@@ -105,6 +106,7 @@ __all__ = [
     "ProfileType",
     "ProfileValue",
     "PushItem",
+    "QueuedMail",
     "Relationship",
     "RelationshipType",
     "Role",

@@ -20,6 +20,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from crm_core.access import Actor, system_actor
 from crm_core.entities.outbox import DeliveryState
 from crm_core.errors import CrmError, RuleViolationError
+from crm_core.messages import t
 from crm_core.outbox.claim import Claimed, claim, is_due, mark_done, mark_failed
 from crm_core.outbox.dispatch import dispatch
 from crm_core.persistence.database import Database
@@ -73,8 +74,10 @@ class _HandlersUnitOfWork(UnitOfWork):
 
     def commit(self) -> None:
         raise RuleViolationError(
-            "A handler of events must not commit; what it writes is committed together with the "
-            "mark that the event was handled.",
+            t(
+                "A handler of events must not commit; what it writes is committed together with "
+                "the mark that the event was handled."
+            ),
             code="core.event.handler_commits",
         )
 

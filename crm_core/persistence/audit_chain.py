@@ -22,6 +22,7 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from crm_core.entities.system import AuditEntry
+from crm_core.messages import t
 from crm_core.persistence.bulk import table_of
 from crm_core.persistence.database import Database
 
@@ -186,20 +187,29 @@ def _break_at(row: Row[Any], position: int, previous: bytes) -> AuditBreak | Non
         return AuditBreak(
             position,
             None,
-            f"Positions {position} to {row.position - 1} of the audit are missing: deleted rows.",
+            t(
+                "Positions {position} to {row_position} of the audit are missing: deleted rows.",
+                position=position,
+                row_position=row.position - 1,
+            ),
         )
     if row.salt is None:
         kept = row.changes is None
     else:
         kept = row.values_hash == _values_hash(row.salt, row.changes)
     if not kept:
-        return AuditBreak(position, row.id, f"The values of audit row {row.id} were altered.")
+        return AuditBreak(
+            position, row.id, t("The values of audit row {row_id} were altered.", row_id=row.id)
+        )
     if row.chain_hash != _chain_hash(previous, position, row.values_hash, row):
         return AuditBreak(
             position,
             row.id,
-            f"Audit row {row.id} was altered, or rows before it were removed or put in "
-            "another order.",
+            t(
+                "Audit row {row_id} was altered, or rows before it were removed or put in another "
+                "order.",
+                row_id=row.id,
+            ),
         )
     return None
 

@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from crm_core.errors import ConfigurationError
 from crm_core.hook_calls import HookCalls, NoHooks
+from crm_core.messages import t
 
 BUSY_TIMEOUT_MS = 10_000
 SAFE_WAL_VERSION = (3, 51, 3)
@@ -28,6 +29,8 @@ class Database:
     Args:
         url: SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql+psycopg://…``.
         busy_timeout_ms: How long SQLite waits for another process's lock.
+        key_file: Where the key lies that plugins encrypt secrets with; beside an SQLite file when
+            None, nowhere for PostgreSQL.
 
     Attributes:
         hooks: The plugins in use on it, for services to ask.
@@ -39,11 +42,18 @@ class Database:
         ConfigurationError: The URL is not understood or its driver is not installed.
     """
 
-    def __init__(self, url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        key_file: Path | None = None,
+    ) -> None:
         self.url = _parsed(url)
         self.busy_timeout_ms = busy_timeout_ms
         self.hooks: HookCalls = NoHooks()
         self.has_recorded = False
+        self.key_file = key_file or (self.path and self.path.with_suffix(".key"))
         self.engine = self._engine()
         self.write_engine = self.engine.execution_options(crm_write=True)
 
@@ -77,8 +87,11 @@ class Database:
             )
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"The driver for {self.shown_url} is not installed: "
-                "pip install 'crm-front-office[postgres]'.",
+                t(
+                    "The driver for {shown_url} is not installed: pip install "
+                    "'crm-front-office[postgres]'.",
+                    shown_url=self.shown_url,
+                ),
                 code="core.database.driver_missing",
             ) from error
         event.listen(engine, "connect", self._prepare_sqlite)
@@ -115,14 +128,20 @@ def _parsed(url: str | URL) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise ConfigurationError(
-            f"{url!r} is not a database URL; give sqlite:///PATH or postgresql+psycopg://….",
+            t(
+                "{url!r} is not a database URL; give sqlite:///PATH or postgresql+psycopg://….",
+                url=url,
+            ),
             code="core.database.url",
         ) from error
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
-            f"{parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL.",
+            t(
+                "{get_backend_name} is not supported; use SQLite or PostgreSQL.",
+                get_backend_name=parsed.get_backend_name(),
+            ),
             code="core.database.kind",
         )
     return parsed

@@ -18,6 +18,7 @@ from sqlalchemy import column, inspect, select, table
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from crm_core.errors import ConfigurationError, LockedError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import translated
 
@@ -134,7 +135,7 @@ def _faults_translated(database: Database) -> Iterator[None]:
 def _dump_sqlite(database: Database, path: Path, target: Path) -> None:
     if not path.exists():
         raise ConfigurationError(
-            f"There is no database {path}: check the URL (crm doctor).",
+            t("There is no database {path}: check the URL (crm doctor).", path=path),
             code="core.database.not_initialised",
         )
     patience = database.busy_timeout_ms / 1000
@@ -229,8 +230,11 @@ def _run(database: Database, program: str, *arguments: str) -> None:
     path = shutil.which(program)
     if path is None:
         raise ConfigurationError(
-            f"{program} is not installed: install the Debian package postgresql-client, in the "
-            "server's version or a later one.",
+            t(
+                "{program} is not installed: install the Debian package postgresql-client, in the "
+                "server's version or a later one.",
+                program=program,
+            ),
             code="core.backup.no_client",
         )
     environment = dict(os.environ)
@@ -246,11 +250,18 @@ def _run(database: Database, program: str, *arguments: str) -> None:
     reason = next((line for line in lines if "error" in line.lower()), "".join(lines[:1]))
     if "lock timeout" in reason:
         raise LockedError(
-            f"Another process works in {database.shown_url}: stop it and try again. Nothing was "
-            "changed.",
+            t(
+                "Another process works in {shown_url}: stop it and try again. Nothing was changed.",
+                shown_url=database.shown_url,
+            ),
             code="core.database.locked",
         )
     raise ConfigurationError(
-        f"{program} failed on {database.shown_url}, and nothing was changed: {reason}.",
+        t(
+            "{program} failed on {shown_url}, and nothing was changed: {reason}.",
+            program=program,
+            shown_url=database.shown_url,
+            reason=reason,
+        ),
         code="core.backup.client_failed",
     )

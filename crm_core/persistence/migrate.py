@@ -17,6 +17,7 @@ from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import translated
 
@@ -113,14 +114,20 @@ def check_current(database: Database, plugins: Sequence[MigrationLine] = ()) -> 
         found = None if absent else status(database, line)
         if found is None or (found.current is None and line is CORE):
             raise ConfigurationError(
-                f"{where} has no tables of this product: run crm init.",
+                t("{where} has no tables of this product: run crm init.", where=where),
                 code="core.database.not_initialised",
             )
         _refuse_newer(database, line, found)
         if found.pending:
             raise ConfigurationError(
-                f"{where} is from an older version ({line.name} is at revision {found.current}, "
-                f"this version needs {found.head}): make a backup and run crm db upgrade.",
+                t(
+                    "{where} is from an older version ({line} is at revision {current}, this "
+                    "version needs {head}): make a backup and run crm db upgrade.",
+                    where=where,
+                    line=line.name,
+                    current=found.current,
+                    head=found.head,
+                ),
                 code="core.database.outdated",
                 details={"line": line.name, "pending": list(found.pending)},
             )
@@ -173,9 +180,15 @@ def _status(connection: Connection, line: MigrationLine) -> MigrationStatus:
 def _refuse_newer(database: Database, line: MigrationLine, found: MigrationStatus) -> None:
     if found.newer:
         raise ConfigurationError(
-            f"{database.shown_url} was upgraded by a newer version ({line.name} is at revision "
-            f"{found.current}, this version knows up to {found.head}): install that version, or "
-            "restore a backup made with this one.",
+            t(
+                "{shown_url} was upgraded by a newer version ({line} is at revision {current}, "
+                "this version knows up to {head}): install that version, or restore a backup made "
+                "with this one.",
+                shown_url=database.shown_url,
+                line=line.name,
+                current=found.current,
+                head=found.head,
+            ),
             code="core.database.newer",
             details={"line": line.name, "current": found.current, "known": found.head},
         )
@@ -215,8 +228,13 @@ def changing_tables(database: Database, name: str, prefix: str) -> Iterator[Conn
         if fault.code in CIRCUMSTANCES:
             raise fault from error
         raise ConfigurationError(
-            f"Upgrading {name} in {database.shown_url} failed and was undone: "
-            f"{str(error.orig).splitlines()[0]}. Report this with the versions before and after.",
+            t(
+                "Upgrading {name} in {shown_url} failed and was undone: {orig}. Report this with "
+                "the versions before and after.",
+                name=name,
+                shown_url=database.shown_url,
+                orig=str(error.orig).splitlines()[0],
+            ),
             code="core.database.migration_failed",
         ) from error
 
@@ -241,8 +259,12 @@ def _check_foreign_keys(connection: Connection, prefix: str) -> None:
         if broken is None:
             continue
         raise ConfigurationError(
-            f"After the upgrade a row of {broken[0]} would refer to a missing row of {broken[2]}; "
-            "nothing was changed. Report this with the versions before and after.",
+            t(
+                "After the upgrade a row of {table} would refer to a missing row of {target}; "
+                "nothing was changed. Report this with the versions before and after.",
+                table=broken[0],
+                target=broken[2],
+            ),
             code="core.database.migration_failed",
         )
 

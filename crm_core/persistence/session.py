@@ -14,6 +14,7 @@ from sqlalchemy.orm.unitofwork import UOWTransaction
 
 from crm_core.access import Actor
 from crm_core.errors import PermissionDeniedError
+from crm_core.messages import t
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.criteria import scope_option
@@ -45,7 +46,7 @@ def _scope(state: ORMExecuteState) -> None:
     assert isinstance(session, ScopedSession)
     if session.actor is None:
         raise PermissionDeniedError(
-            "Nobody is signed in, so nothing can be read: name a user (--as USER).",
+            t("Nobody is signed in, so nothing can be read: name a user (--as USER)."),
             code="core.no_actor",
         )
     if session.scope is not None:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import ClassVar, Self
 
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 
 
 class Spool:
@@ -33,7 +34,11 @@ class Spool:
         self._connection.close()
         if isinstance(error, sqlite3.OperationalError):
             raise ConfigurationError(
-                f"The temporary file of the {self.purpose} cannot be written ({error}): free some "
-                "space in the folder for temporary files, or name another one (SQLITE_TMPDIR).",
+                t(
+                    "The temporary file of the {purpose} cannot be written ({error}): free some "
+                    "space in the folder for temporary files, or name another one (SQLITE_TMPDIR).",
+                    purpose=self.purpose,
+                    error=error,
+                ),
                 code=self.code,
             ) from error

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 JsonValue = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """JSON text on SQLite, ``jsonb`` on PostgreSQL."""
@@ -76,7 +77,10 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueRefusedError(
-                f"The moment {value.isoformat()} has no time zone; give one, such as +00:00.",
+                t(
+                    "The moment {value} has no time zone; give one, such as +00:00.",
+                    value=value.isoformat(),
+                ),
                 code="core.naive_datetime",
             )
         value = value.astimezone(UTC)
@@ -118,15 +122,21 @@ class ExactDecimal(TypeDecorator[Decimal]):
             shifted = number.scaleb(self.scale)
             whole = shifted.to_integral_value()
         except InvalidOperation:
-            raise ValueRefusedError(f"{value!r} is not a number; give digits.") from None
+            raise ValueRefusedError(
+                t("{value!r} is not a number; give digits.", value=value)
+            ) from None
         if not shifted.is_finite() or whole != shifted:
             raise ValueRefusedError(
-                f"{value} has more than {self.scale} decimal places; round it first.",
+                t(
+                    "{value} has more than {scale} decimal places; round it first.",
+                    value=value,
+                    scale=self.scale,
+                ),
                 code="core.too_many_places",
             )
         if abs(whole) >= min(10**self.precision, SQLITE_INTEGER_LIMIT):
             raise ValueRefusedError(
-                f"{value} is too large to be stored.", code="core.number_too_large"
+                t("{value} is too large to be stored.", value=value), code="core.number_too_large"
             )
         return number
 

@@ -25,6 +25,7 @@ from crm_core.errors import (
 )
 from crm_core.events import MOST_IDS, CustomersChanged, CustomersCreated, Event, TagsChanged
 from crm_core.hook_calls import HookCalls
+from crm_core.messages import t
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import chunked, insert_rows
 from crm_core.persistence.database import Database
@@ -88,7 +89,12 @@ class UnitOfWork:
         record = self.find(model, key)
         if record is None:
             raise NotFoundError(
-                f"There is no {model.__entity__} {key} that {self.actor.login} may see.",
+                t(
+                    "There is no {entity} {key} that {login} may see.",
+                    entity=model.__entity__,
+                    key=key,
+                    login=self.actor.login,
+                ),
                 code=f"core.{model.__entity__}.not_found",
                 details={"id": str(key)},
             )
@@ -209,35 +215,47 @@ def translated(error: DBAPIError | StaleDataError, database: Database) -> CrmErr
     """Return the product's own error for a database error, in words an operator can act on."""
     if isinstance(error, StaleDataError):
         return StaleVersionError(
-            "The record was changed by somebody else since you read it: load it again and repeat "
-            "your change."
+            t(
+                "The record was changed by somebody else since you read it: load it again and "
+                "repeat your change."
+            )
         )
     text = str(error.orig)
     where = database.shown_url
     state = getattr(error.orig, "sqlstate", None) or ""
     if state.startswith("54"):  # a limit of PostgreSQL, such as that of an index entry
         return InputError(
-            f"A value is too long for the database ({text.splitlines()[0]}): shorten it.",
+            t(
+                "A value is too long for the database ({text}): shorten it.",
+                text=text.splitlines()[0],
+            ),
             code="core.value_too_long",
         )
     if state.startswith("40"):
         return LockedError(
-            f"Another change got in the way ({text.splitlines()[0]}): try again.",
+            t("Another change got in the way ({text}): try again.", text=text.splitlines()[0]),
             code="core.database.conflict",
         )
     if isinstance(error, IntegrityError) and "unique" in text.lower():
-        return DuplicateError(f"Such a record exists already ({text.splitlines()[0]}).")
+        return DuplicateError(
+            t("Such a record exists already ({text}).", text=text.splitlines()[0])
+        )
     for sign, kind, message, code in _KNOWN_FAULTS:
         if sign in text:
             return kind(message.format(where=where), code=code)
     if isinstance(error, OperationalError):
         return ConfigurationError(
-            f"The database {where} does not answer ({text.splitlines()[0]}). "
-            "Check that it runs and that the URL is right: crm doctor.",
+            t(
+                "The database {where} does not answer ({text}). Check that it runs and that the "
+                "URL is right: crm doctor.",
+                where=where,
+                text=text.splitlines()[0],
+            ),
             code="core.database.unavailable",
         )
     return CrmError(
-        f"The database {where} refused: {text.splitlines()[0]}", code="core.database.refused"
+        t("The database {where} refused: {text}", where=where, text=text.splitlines()[0]),
+        code="core.database.refused",
     )
 
 

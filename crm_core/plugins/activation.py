@@ -22,6 +22,7 @@ from crm_core.errors import (
     PluginLoadError,
     RuleViolationError,
 )
+from crm_core.messages import t
 from crm_core.persistence import migrate
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -174,8 +175,12 @@ def enable_plugin(
     ]
     if lacking:
         raise RuleViolationError(
-            f"{name} requires {', '.join(lacking)}: enable that first (crm plugins enable "
-            f"{lacking[0]}).",
+            t(
+                "{name} requires {lacking}: enable that first (crm plugins enable {first}).",
+                name=name,
+                lacking=", ".join(lacking),
+                first=lacking[0],
+            ),
             code="core.plugin.requires",
             details={"requires": lacking},
         )
@@ -199,7 +204,7 @@ def enable_plugin(
             _set_state(uow, name, PluginState.DISABLED, loaded=loaded, error=reason)
             uow.commit()
         raise PluginLoadError(
-            f"{name} could not be enabled and stays off: {reason}",
+            t("{name} could not be enabled and stays off: {reason}", name=name, reason=reason),
             code="core.plugin.enabling_failed",
             details={"plugin": name},
         ) from error
@@ -221,7 +226,9 @@ def disable_plugin(uow: UnitOfWork, everything: Installation, name: str) -> None
         raise _unknown(everything, name)
     is_off = name in states and states[name] == PluginState.DISABLED
     if is_off or (loaded and name not in states and not loaded.manifest.on_by_default):
-        raise RuleViolationError(f"{name} is off already.", code="core.plugin.already_disabled")
+        raise RuleViolationError(
+            t("{name} is off already.", name=name), code="core.plugin.already_disabled"
+        )
     users = [
         other
         for other, their in everything.plugins.items()
@@ -229,7 +236,7 @@ def disable_plugin(uow: UnitOfWork, everything: Installation, name: str) -> None
     ]
     if users:
         raise RuleViolationError(
-            f"{', '.join(users)} requires {name}: disable that first.",
+            t("{users} requires {name}: disable that first.", users=", ".join(users), name=name),
             code="core.plugin.required",
             details={"required_by": users},
         )
@@ -255,7 +262,7 @@ def purge_plugin(database: Database, everything: Installation, name: str, *, by:
             raise _unknown(everything, name)
         if row.state == PluginState.ENABLED:
             raise RuleViolationError(
-                f"{name} is enabled: disable it first (crm plugins disable {name}).",
+                t("{name} is enabled: disable it first (crm plugins disable {name}).", name=name),
                 code="core.plugin.enabled",
             )
         prefix = row.table_prefix
@@ -310,7 +317,10 @@ def installed_plugin(everything: Installation, name: str) -> Loaded:
     """
     fault = everything.faults.get(name)
     if fault is not None:
-        raise PluginLoadError(f"{name} cannot be enabled: {fault.reason}", details={"plugin": name})
+        raise PluginLoadError(
+            t("{name} cannot be enabled: {reason}", name=name, reason=fault.reason),
+            details={"plugin": name},
+        )
     if name not in everything.plugins:
         raise _unknown(everything, name)
     return everything.plugins[name]
@@ -319,7 +329,11 @@ def installed_plugin(everything: Installation, name: str) -> Loaded:
 def _unknown(everything: Installation, name: str) -> NotFoundError:
     known = ", ".join(sorted({*everything.plugins, *everything.faults})) or "none"
     return NotFoundError(
-        f"There is no plugin {name!r} here; installed are: {known}. Install it with pip first.",
+        t(
+            "There is no plugin {name!r} here; installed are: {known}. Install it with pip first.",
+            name=name,
+            known=known,
+        ),
         code="core.plugin.not_found",
         details={"plugin": name},
     )
@@ -335,7 +349,8 @@ def _probed(loaded: Loaded, seconds: float) -> list[Any]:
     host = PluginHost(Installation({name: loaded}), seconds=seconds)
     if host.faults:
         raise PluginLoadError(
-            f"{name} cannot be enabled: {host.faults[0].reason}", details={"plugin": name}
+            t("{name} cannot be enabled: {reason}", name=name, reason=host.faults[0].reason),
+            details={"plugin": name},
         )
     return list(host.rights.values())
 
@@ -347,9 +362,15 @@ def _check_prefix(uow: UnitOfWork, loaded: Loaded) -> None:
         other = row.table_prefix
         if row.name != name and prefix and other and _are_alike(prefix, other):
             raise RuleViolationError(
-                f"The tables of {name} begin with {prefix}, those of {row.name} with {other}, so "
-                f"they cannot be told apart. Purge {row.name} first (crm plugins purge "
-                f"{row.name}), or do without {name}.",
+                t(
+                    "The tables of {name} begin with {prefix}, those of {row} with {other}, so "
+                    "they cannot be told apart. Purge {row} first (crm plugins purge {row}), or "
+                    "do without {name}.",
+                    name=name,
+                    prefix=prefix,
+                    row=row.name,
+                    other=other,
+                ),
                 code="core.plugin.prefix",
             )
 
@@ -361,8 +382,13 @@ def _check_command(uow: UnitOfWork, name: str) -> None:
     if rival:
         command, other = rival
         raise RuleViolationError(
-            f"The command {command} of {name} is one of the plugin {other} already: disable that "
-            f"first (crm plugins disable {other}), or do without {name}.",
+            t(
+                "The command {command} of {name} is one of the plugin {other} already: disable "
+                "that first (crm plugins disable {other}), or do without {name}.",
+                command=command,
+                name=name,
+                other=other,
+            ),
             code="core.plugin.command",
         )
 

@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from crm_core.commands import COMMANDS
 from crm_core.errors import ConfigurationError, PluginLoadError
+from crm_core.messages import t
 from crm_core.persistence.migrate import MigrationLine
 from crm_core.plugins.limits import PluginTimeoutError, time_limit
 from crm_hooks import HOOKS_API_VERSION, PluginManifest
@@ -177,8 +178,13 @@ def resolve(reference: str, what: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
-            f"{what} names {reference}, which cannot be imported ({error}). Repair or upgrade its "
-            "plugin, or switch it off: crm plugins disable NAME.",
+            t(
+                "{what} names {reference}, which cannot be imported ({error}). Repair or upgrade "
+                "its plugin, or switch it off: crm plugins disable NAME.",
+                what=what,
+                reference=reference,
+                error=error,
+            ),
             code="core.plugin.reference",
             details={"reference": reference},
         ) from error
@@ -210,21 +216,32 @@ def rival_of(name: str, in_use: Collection[str]) -> tuple[str, str] | None:
 def _loaded(name: str, found: list[EntryPoint]) -> Loaded:
     if len(found) > 1:
         places = " and ".join(sorted(point.dist.name if point.dist else "?" for point in found))
-        raise PluginLoadError(f"{places} both bring a plugin of this name: uninstall one of them.")
+        raise PluginLoadError(
+            t("{places} both bring a plugin of this name: uninstall one of them.", places=places)
+        )
     module = found[0].load()
     if not isinstance(module, ModuleType):
-        raise PluginLoadError(f"The entry point {found[0].value} names no module.")
+        raise PluginLoadError(t("The entry point {found} names no module.", found=found[0].value))
     manifest = getattr(module, "manifest", None)
     if not isinstance(manifest, PluginManifest) or manifest.name != name:
-        raise PluginLoadError(f"{module.__name__} has no manifest named {name!r}.")
+        raise PluginLoadError(
+            t("{module} has no manifest named {name!r}.", module=module.__name__, name=name)
+        )
     if not _NAME.fullmatch(name) or name in RESERVED:
         raise PluginLoadError(
-            f"{name!r} cannot be a plugin's name: use lower-case letters, digits and _."
+            t(
+                "{name!r} cannot be a plugin's name: use lower-case letters, digits and _.",
+                name=name,
+            )
         )
     if not _accepts(manifest.hooks_api, HOOKS_API_VERSION):
         raise PluginLoadError(
-            f"It needs hooks {manifest.hooks_api}, this product has {HOOKS_API_VERSION}: "
-            "install a matching version of one of them."
+            t(
+                "It needs hooks {hooks_api}, this product has {hooks_api_version}: install a "
+                "matching version of one of them.",
+                hooks_api=manifest.hooks_api,
+                hooks_api_version=HOOKS_API_VERSION,
+            )
         )
     loaded = Loaded(manifest, module, found[0])
     _check_tables(loaded)
@@ -237,13 +254,18 @@ def _check_tables(loaded: Loaded) -> None:
         return
     if not re.fullmatch(r"[a-z][a-z0-9_]*_", prefix) or prefix.startswith(("core_", "alembic_")):
         raise PluginLoadError(
-            f"Its table prefix {prefix!r} will not do: lower-case letters, digits and _, ending in "
-            "_, and not the core's."
+            t(
+                "Its table prefix {prefix!r} will not do: lower-case letters, digits and _, "
+                "ending in _, and not the core's.",
+                prefix=prefix,
+            )
         )
     if loaded.manifest.on_by_default:
-        raise PluginLoadError("It has tables, so it cannot be on by default.")
+        raise PluginLoadError(t("It has tables, so it cannot be on by default."))
     if not line.revisions:
-        raise PluginLoadError(f"It has a table prefix but no revision in {line.folder}.")
+        raise PluginLoadError(
+            t("It has a table prefix but no revision in {folder}.", folder=line.folder)
+        )
 
 
 def _check_prefixes(installation: Installation) -> None:
@@ -322,5 +344,5 @@ def _accepts(wanted: str, version: str) -> bool:
         return SpecifierSet(wanted).contains(version)
     except InvalidSpecifier:
         raise PluginLoadError(
-            f"{wanted!r} is not a version range; write one such as >=1,<2."
+            t("{wanted!r} is not a version range; write one such as >=1,<2.", wanted=wanted)
         ) from None

@@ -12,12 +12,14 @@ import pluggy
 import structlog
 
 from crm_core.errors import CrmError, PluginFailedError
+from crm_core.messages import t
 from crm_core.plugins.discovery import (
     FAILURES,
     Installation,
     Loaded,
     PluginFault,
     described,
+    resolve,
 )
 from crm_core.plugins.limits import PluginTimeoutError, time_limit
 from crm_hooks import specs
@@ -25,17 +27,29 @@ from crm_hooks.contributions import (
     BackendType,
     EventHandler,
     Job,
+    ListColumn,
     Objection,
+    PluginSetting,
     Right,
     SyncableEntity,
+    WebModule,
 )
 from crm_hooks.markers import POSITION, PROJECT_NAME
 
 log = structlog.get_logger(__name__)
 PLUGIN_SECONDS = 10.0
-OWN_NAMES = frozenset({EventHandler, SyncableEntity, Right, Job})
+OWN_NAMES = frozenset({EventHandler, SyncableEntity, Right, Job, ListColumn, WebModule, PluginSetting})
 """Contributions whose names begin with the plugin's own, so that they are known when it is gone."""
-REGISTERED = ("backend_types", "event_handlers", "entities", "rights", "jobs")
+REGISTERED = (
+    "backend_types",
+    "event_handlers",
+    "entities",
+    "rights",
+    "jobs",
+    "list_columns",
+    "web_modules",
+    "settings",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +99,8 @@ class PluginHost:
     @property
     def faults(self) -> list[PluginFault]:
         """Plugins left out, with the reason; all registering hooks were asked."""
-        _ = self.backend_types, self.event_handlers, self.entities, self.rights, self.jobs
+        for registered in REGISTERED:
+            getattr(self, registered)
         return sorted(self._installation.faults.values(), key=lambda fault: fault.name)
 
     @cached_property
@@ -112,6 +127,21 @@ class PluginHost:
     def jobs(self) -> dict[str, Job]:
         """Jobs of plugins, by name."""
         return self._registered("crm_register_jobs", Job, "job")
+
+    @cached_property
+    def list_columns(self) -> dict[str, ListColumn]:
+        """Columns for the list of customers, by name."""
+        return self._registered("crm_register_list_columns", ListColumn, "list column")
+
+    @cached_property
+    def web_modules(self) -> dict[str, WebModule]:
+        """Pages and API resources for the web, by name."""
+        return self._registered("crm_register_web", WebModule, "web module")
+
+    @cached_property
+    def settings(self) -> dict[str, PluginSetting]:
+        """Settings of plugins, by name."""
+        return self._registered("crm_register_settings", PluginSetting, "setting")
 
     def rights_of(self, plugin: str) -> list[Right]:
         """Return the rights that one plugin brings."""
@@ -151,6 +181,31 @@ class PluginHost:
             if answer is not None:
                 return answer
         return None
+
+    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
+        """Call what a contribution names as ``"module:attribute"``, with its time limit.
+
+        Raises:
+            PluginFailedError: It failed; what was written through ``uow`` meanwhile is not kept.
+            ConfigurationError: There is no such thing.
+        """
+        function = resolve(reference, what)
+        try:
+            with _savepoint({"uow": uow}), time_limit(self._seconds):
+                return function(uow, *arguments)
+        except CrmError:
+            raise
+        except FAILURES as error:
+            log.warning("plugin failed", what=what, reference=reference, exc_info=True)
+            raise PluginFailedError(
+                t(
+                    "{what} failed ({error}). Repair or upgrade its plugin, or switch it off: crm "
+                    "plugins disable NAME.",
+                    what=what,
+                    error=described(error),
+                ),
+                details={"what": what},
+            ) from error
 
     def check(self, hook: str, **arguments: Any) -> list[Objection]:
         """Return every objection; an implementation that fails counts as one."""
@@ -277,8 +332,13 @@ class PluginHost:
     ) -> PluginFailedError:
         log.warning("hook failed", plugin=implementation.plugin, hook=hook, exc_info=error)
         return PluginFailedError(
-            f"The plugin {implementation.plugin} failed in {hook} ({described(error)}). Repair or "
-            f"upgrade it, or switch it off: crm plugins disable {implementation.plugin}.",
+            t(
+                "The plugin {plugin} failed in {hook} ({error}). Repair or upgrade it, or switch "
+                "it off: crm plugins disable {plugin}.",
+                plugin=implementation.plugin,
+                hook=hook,
+                error=described(error),
+            ),
             details={"plugin": implementation.plugin, "hook": hook},
         )
 

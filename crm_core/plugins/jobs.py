@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import structlog
 from sqlalchemy import select
 
-from crm_core.access import system_actor
+from crm_core.access import Actor, system_actor
 from crm_core.entities.plugin import JobRun
 from crm_core.errors import CrmError, DuplicateError
 from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.plugins.discovery import FAILURES, described, resolve
 from crm_core.plugins.limits import time_limit
 from crm_hooks.contributions import Job
@@ -66,16 +66,22 @@ def _claimed(database: Database, job: Job, *, everything: bool) -> bool:
     return True
 
 
+def _run_within(database: Database, actor: Actor, run: Callable[[UnitOfWork], object]) -> None:
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        run(uow)
+        uow.commit()
+
+
 def _done(database: Database, job: Job) -> str | None:
     actor = system_actor(f"job:{job.name}")
     error = None
     try:
-        with (
-            time_limit(job.limit_seconds),
-            unit_of_work(database, actor=actor, write=True) as uow,
-        ):
-            resolve(job.run, f"The job {job.name}")(uow)
-            uow.commit()
+        run = resolve(job.run, f"The job {job.name}")
+        with time_limit(job.limit_seconds):
+            if job.with_database:
+                run(database)
+            else:
+                _run_within(database, actor, run)
     except FAILURES as failure:
         error = failure.message if isinstance(failure, CrmError) else described(failure)
     with unit_of_work(database, actor=actor, write=True) as uow:

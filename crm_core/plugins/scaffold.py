@@ -10,6 +10,7 @@ from string import Template
 
 from crm_core.commands import COMMANDS
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.plugins.discovery import RESERVED, installed_points
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -35,7 +36,7 @@ def new_plugin(name: str, parent: Path) -> Path:
     folder = parent / f"crm-plugin-{name.replace('_', '-')}"
     if folder.exists():
         raise InputError(
-            f"{folder} is there already: choose another name or another --path.",
+            t("{folder} is there already: choose another name or another --path.", folder=folder),
             code="core.plugin.folder_exists",
         )
     for place, text in rendered(name):
@@ -45,7 +46,11 @@ def new_plugin(name: str, parent: Path) -> Path:
             file.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InputError(
-                f"{file} cannot be written ({error.strerror}): choose another --path.",
+                t(
+                    "{file} cannot be written ({reason}): choose another --path.",
+                    file=file,
+                    reason=error.strerror,
+                ),
                 code="core.plugin.folder_unwritable",
             ) from error
     return folder
@@ -81,5 +86,6 @@ def _check_name(name: str) -> None:
         reason = "an installed plugin has it"
     if reason:
         raise InputError(
-            f"{name!r} cannot be the name of a new plugin: {reason}.", code="core.plugin.name"
+            t("{name!r} cannot be the name of a new plugin: {reason}.", name=name, reason=reason),
+            code="core.plugin.name",
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.messages import t
 from crm_core.plugins.discovery import (
     COMMAND_GROUP,
     DISABLE_VARIABLE,
@@ -48,8 +49,11 @@ def passes_suite(target: str) -> bool:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"Testing plugins needs {' and '.join(missing)}, which is not installed: "
-            "pip install 'crm-front-office[testing]'.",
+            t(
+                "Testing plugins needs {missing}, which is not installed: pip install "
+                "'crm-front-office[testing]'.",
+                missing=" and ".join(missing),
+            ),
             code="core.plugin.no_pytest",
         )
     folder = Path(target).resolve()
@@ -58,8 +62,13 @@ def passes_suite(target: str) -> bool:
     points = installed_points()
     if target not in points:
         raise InputError(
-            f"{target} is neither an installed plugin nor a folder with a {PROJECT}; installed "
-            f"are: {', '.join(points) or 'none'}.",
+            t(
+                "{target} is neither an installed plugin nor a folder with a {project}; installed "
+                "are: {points}.",
+                target=target,
+                project=PROJECT,
+                points=", ".join(points) or t("none"),
+            ),
             code="core.plugin.not_found",
         )
     source = _source_of(package_of(points[target][0]))
@@ -92,7 +101,8 @@ def _read(folder: Path) -> dict[str, Any]:
         content = tomllib.loads((folder / PROJECT).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(
-            f"{folder / PROJECT} cannot be read: {error}.", code="core.plugin.project"
+            t("{folder} cannot be read: {error}.", folder=folder / PROJECT, error=error),
+            code="core.plugin.project",
         ) from error
     project: dict[str, Any] = content.get("project", {})
     return project
@@ -102,8 +112,11 @@ def _passes_in(folder: Path) -> bool:
     names = list(_points_in(folder).get(PLUGIN_GROUP, {}))
     if len(names) != 1:
         raise InputError(
-            f"{folder / PROJECT} has to name one plugin under "
-            f'[project.entry-points."{PLUGIN_GROUP}"].',
+            t(
+                '{folder} has to name one plugin under [project.entry-points."{plugin_group}"].',
+                folder=folder / PROJECT,
+                plugin_group=PLUGIN_GROUP,
+            ),
             code="core.plugin.project",
         )
     with _as_installed(folder) as places:

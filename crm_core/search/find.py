@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, and_, column, literal_column, or_, select, table
 
 from crm_core.search.entry import owner_key
 from crm_core.search.full_text import Plan, run
+from crm_core.search.index import ENTRIES
 from crm_core.search.query import Query, anchored
 
 NAMED, BEGUN, WITHIN = range(3)
@@ -95,6 +96,42 @@ def find(
             beyond = after if start in (NAMED, stage) else None
             found += asker.ask(stage, limit - len(found), beyond)
     return found
+
+
+def matching(
+    connection: Connection, query: Query, *, owners: Collection[UUID] | None
+) -> Select[UUID]:
+    """Return a select of the ids of all customers that match, in no order.
+
+    Args:
+        connection: Where it will be run.
+        query: What for.
+        owners: Only customers of these users; None for everybody's.
+    """
+    keys = None if owners is None else sorted(map(owner_key, owners))
+    found = select(ENTRIES.c.customer_id).where(_holds(query))
+    if connection.dialect.name == "sqlite" and keys != []:
+        words = table("core_search_words", column("rowid"))
+        term = Plan(connection, query, keys).within.text
+        expression = literal_column("core_search_words").op("MATCH", is_comparison=True)(term)
+        found = found.join(words, words.c.rowid == ENTRIES.c.position).where(expression)
+    elif keys is not None:
+        found = found.where(ENTRIES.c.owner_key.in_(keys))
+    return found
+
+
+def _holds(query: Query) -> Any:
+    return and_(
+        *(
+            or_(
+                *(
+                    and_(*(ENTRIES.c.words.like(f"%{anchored(word)}%") for word in way))
+                    for way in group
+                )
+            )
+            for group in query.groups
+        )
+    )
 
 
 class _Asker:

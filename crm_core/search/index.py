@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError
 
 from crm_core.entities.customer import ContactPoint, Customer
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 from crm_core.persistence.bulk import among, chunked, insert_at_once, table_of
 from crm_core.search.entry import Entry, row_of
 
@@ -221,9 +222,13 @@ def _require_trigrams(connection: Connection) -> None:
     except DBAPIError as error:
         name = connection.engine.url.database
         raise ConfigurationError(
-            f"Search needs PostgreSQL's extension pg_trgm, and the database {name} does not let "
-            f"us add it ({str(error.orig).splitlines()[0]}). Ask its administrator to install the "
-            f"package postgresql-contrib and to run, in {name}: CREATE EXTENSION pg_trgm;",
+            t(
+                "Search needs PostgreSQL's extension pg_trgm, and the database {name} does not "
+                "let us add it ({orig}). Ask its administrator to install the package "
+                "postgresql-contrib and to run, in {name}: CREATE EXTENSION pg_trgm;",
+                name=name,
+                orig=str(error.orig).splitlines()[0],
+            ),
             code="core.search.no_trigrams",
         ) from error
 
@@ -255,7 +260,7 @@ def _settle(connection: Connection, rows: list[dict[str, Any]]) -> None:
 def _read(connection: Connection, ids: Sequence[UUID]) -> list[Entry]:
     customers = connection.execute(_CUSTOMERS.where(among(_CUSTOMER.c.id, ids))).all()
     contacts = connection.execute(_CONTACTS.where(among(_CONTACT.c.customer_id, ids))).all()
-    former = connection.execute(_FORMER.where(_CUSTOMER.c.merged_into_id.in_(ids))).all()
+    former = connection.execute(_FORMER.where(among(_CUSTOMER.c.merged_into_id, ids))).all()
     return _entries(customers, contacts, former)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.search.entry import number
 from crm_core.search.fold import chunks, fold, joined, name_key
 
@@ -76,14 +77,20 @@ def parse(text: str) -> Query:
     """
     if len(text) > MAXIMUM_LENGTH:
         raise InputError(
-            f"The search text has {len(text)} characters; give at most {MAXIMUM_LENGTH}.",
+            t(
+                "The search text has {count} characters; give at most {maximum_length}.",
+                count=len(text),
+                maximum_length=MAXIMUM_LENGTH,
+            ),
             code="core.search.too_long",
         )
     groups = tuple(dict.fromkeys(_groups(list(_runs(text)))))
     if not groups:
         raise InputError(
-            "There is nothing to search for: give letters or digits of a name, e-mail, phone, VAT "
-            "number or reference.",
+            t(
+                "There is nothing to search for: give letters or digits of a name, e-mail, phone, "
+                "VAT number or reference."
+            ),
             code="core.search.empty",
         )
     return Query(groups, name_key(text))

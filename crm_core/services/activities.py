@@ -12,6 +12,7 @@ from crm_core.entities.customer import Customer
 from crm_core.entities.interaction import Activity
 from crm_core.entities.user import User
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, expect_version, filled, optional
@@ -45,7 +46,7 @@ def add_activity(
     customer = permitted_customer(uow, customer_id, EDIT)
     if due_at.tzinfo is None:
         raise InputError(
-            f"due_at: the moment {due_at.isoformat()} has no time zone; give one.",
+            t("due_at: the moment {due_at} has no time zone; give one.", due_at=due_at.isoformat()),
             code="core.naive_datetime",
         )
     owner_id = owner_id or uow.actor.user_id
@@ -82,7 +83,11 @@ def complete_activity(
         permitted_customer(uow, activity.customer_id, EDIT)
     if not activity.is_open:
         raise RuleViolationError(
-            f"The activity {activity.summary!r} ({activity.id}) is done already.",
+            t(
+                "The activity {activity!r} ({activity_id}) is done already.",
+                activity=activity.summary,
+                activity_id=activity.id,
+            ),
             code="core.activity.already_done",
         )
     activity.is_open = False
@@ -106,12 +111,16 @@ def resolve_activity_id(uow: UnitOfWork, text: str) -> UUID:
     )
     if len(found) > 1:
         raise InputError(
-            f"{text!r} fits several activities; give more of the id.",
+            t("{text!r} fits several activities; give more of the id.", text=text),
             code="core.activity.ambiguous",
         )
     if not found:
         raise NotFoundError(
-            f"There is no activity {text!r} that {uow.actor.login} may see. See crm activity list.",
+            t(
+                "There is no activity {text!r} that {login} may see. See crm activity list.",
+                text=text,
+                login=uow.actor.login,
+            ),
             code="core.activity.not_found",
             details={"id": text},
         )

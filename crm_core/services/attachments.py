@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from crm_core.entities.system import Attachment
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 from crm_core.services.lookup import permitted_customer
@@ -64,8 +65,12 @@ def keep_bytes(folder: Path, stream: BinaryIO) -> KeptBytes:
         return KeptBytes(digest.hexdigest(), size)
     except OSError as error:
         raise ConfigurationError(
-            f"The file could not be kept in {folder} ({error.strerror}): check its rights and the "
-            "free space. Nothing was attached.",
+            t(
+                "The file could not be kept in {folder} ({reason}): check its rights and the free "
+                "space. Nothing was attached.",
+                folder=folder,
+                reason=error.strerror,
+            ),
             code="core.attachment.cannot_write",
         ) from error
     finally:
@@ -127,14 +132,22 @@ def read_attachment(uow: UnitOfWork, folder: Path, attachment_id: UUID) -> Path:
                 digest.update(block)
     except OSError as error:
         raise ConfigurationError(
-            f"The bytes of {attachment.file_name} cannot be read at {path} ({error.strerror}): "
-            "bring them back from a backup.",
+            t(
+                "The bytes of {file_name} cannot be read at {path} ({reason}): bring them back "
+                "from a backup.",
+                file_name=attachment.file_name,
+                path=path,
+                reason=error.strerror,
+            ),
             code="core.attachment.missing",
         ) from error
     if digest.hexdigest() != attachment.sha256:
         raise ConfigurationError(
-            f"The bytes of {attachment.file_name} at {path} are damaged: bring them back from a "
-            "backup.",
+            t(
+                "The bytes of {file_name} at {path} are damaged: bring them back from a backup.",
+                file_name=attachment.file_name,
+                path=path,
+            ),
             code="core.attachment.damaged",
         )
     return path

@@ -8,6 +8,7 @@ from typing import Any
 
 from crm_core.entities.sync import Backend
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named
 from crm_hooks.contributions import BackendOption
@@ -64,7 +65,13 @@ def limits_of(config: Mapping[str, str]) -> Limits:
             found[name] = None
         if found[name] is None or not least <= found[name] <= most:
             raise InputError(
-                f"{name.replace('_', '-')}: {text!r} is no number from {least:g} to {most:g}.",
+                t(
+                    "{name}: {text!r} is no number from {least:g} to {most:g}.",
+                    name=name.replace("_", "-"),
+                    text=text,
+                    least=least,
+                    most=most,
+                ),
                 code="core.backend.limit",
                 details={"option": name},
             )

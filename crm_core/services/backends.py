@@ -20,6 +20,7 @@ from crm_core.entities.sync import (
     SyncRun,
 )
 from crm_core.errors import DuplicateError, InputError, LockedError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 
@@ -47,14 +48,20 @@ def add_backend(
     uow.actor.require(MANAGE)
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot be a backend's name: use up to 40 lower-case letters, digits, - and "
-            "_, beginning with a letter or digit.",
+            t(
+                "{name!r} cannot be a backend's name: use up to 40 lower-case letters, digits, - "
+                "and _, beginning with a letter or digit.",
+                name=name,
+            ),
             code="core.backend.name",
             details={"name": name},
         )
     if uow.scalar(select(Backend.id).where(Backend.name == name)) is not None:
         raise DuplicateError(
-            f"There is a backend {name} already: choose another name, or remove it first.",
+            t(
+                "There is a backend {name} already: choose another name, or remove it first.",
+                name=name,
+            ),
             code="core.backend.exists",
             details={"name": name},
         )
@@ -79,7 +86,7 @@ def backend_named(uow: UnitOfWork, name: str) -> Backend:
         names = list(uow.scalars(select(Backend.name).order_by(Backend.name)))
         known = f"known are {', '.join(names)}" if names else "none is set up: crm backend add"
         raise NotFoundError(
-            f"There is no backend {name!r}; {known}.",
+            t("There is no backend {name!r}; {known}.", name=name, known=known),
             code="core.backend.not_found",
             details={"backends": names},
         )
@@ -161,7 +168,11 @@ def remove_backend(uow: UnitOfWork, name: str) -> Backend:
     held = uow.find(SyncLock, backend.id)
     if held is not None and held.expires_at > uow.now:
         raise LockedError(
-            f"A run of {name} is under way ({held.holder}): wait for it to end or stop it.",
+            t(
+                "A run of {name} is under way ({holder}): wait for it to end or stop it.",
+                name=name,
+                holder=held.holder,
+            ),
             code="core.sync.locked",
         )
     uow.delete(backend)
@@ -203,10 +214,11 @@ def run_named(uow: UnitOfWork, text: str) -> dict[str, Any]:
         found = uow.execute(_runs().where(SyncRun.id.between(low, high)).limit(2)).all()
     if not found:
         raise NotFoundError(
-            f"There is no sync run {text!r}: see crm sync history.", code="core.sync_run.not_found"
+            t("There is no sync run {text!r}: see crm sync history.", text=text),
+            code="core.sync_run.not_found",
         )
     if len(found) > 1:
-        raise InputError(f"{text!r} fits several sync runs: give more of the id.")
+        raise InputError(t("{text!r} fits several sync runs: give more of the id.", text=text))
     return dict(found[0]._mapping)
 
 

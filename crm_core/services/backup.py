@@ -19,6 +19,7 @@ from typing import IO, Any, BinaryIO, cast
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
 from crm_core.errors import ConfigurationError, InputError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence import dump
 from crm_core.persistence.database import Database
 from crm_core.persistence.migrate import CORE
@@ -102,7 +103,10 @@ def backup(database: Database, attachments_dir: Path, out_file: Path) -> BackupR
     """
     if out_file.exists():
         raise InputError(
-            f"{out_file} exists already: name another file, or remove it first.",
+            t(
+                "{out_file} exists already: name another file, or remove it first.",
+                out_file=out_file,
+            ),
             code="core.backup.exists",
         )
     with (
@@ -152,8 +156,11 @@ def restore(
         _refuse_misfit(manifest, file, database)
         if not force and not dump.is_empty(database):
             raise RuleViolationError(
-                f"{database.shown_url} is not empty. To replace all that is in it, make a backup "
-                "of it and repeat with --force.",
+                t(
+                    "{shown_url} is not empty. To replace all that is in it, make a backup of it "
+                    "and repeat with --force.",
+                    shown_url=database.shown_url,
+                ),
                 code="core.backup.target_not_empty",
             )
         beside = database.path.parent if database.path is not None else None
@@ -208,7 +215,10 @@ def _checked_manifest(archive: ZipFile, file: Path) -> _Manifest:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{file} is no backup of this product: name a file that crm db backup wrote.",
+            t(
+                "{file} is no backup of this product: name a file that crm db backup wrote.",
+                file=file,
+            ),
             code="core.backup.not_a_backup",
         ) from error
     if sorted(names) != sorted([MANIFEST, *manifest.files]) or DATABASE not in manifest.files:
@@ -224,8 +234,13 @@ def _checked_manifest(archive: ZipFile, file: Path) -> _Manifest:
 def _refuse_misfit(manifest: _Manifest, file: Path, database: Database) -> None:
     if manifest.kind != database.url.get_backend_name():
         raise InputError(
-            f"{file} is a backup of a {manifest.kind} database and does not fit into "
-            f"{database.shown_url}: give --database-url of that kind.",
+            t(
+                "{file} is a backup of a {kind} database and does not fit into {shown_url}: give "
+                "--database-url of that kind.",
+                file=file,
+                kind=manifest.kind,
+                shown_url=database.shown_url,
+            ),
             code="core.backup.other_kind",
         )
     if manifest.revisions["core"] not in CORE.revisions:
@@ -255,15 +270,23 @@ def _copied(stream: IO[bytes], out: IO[bytes], size: int) -> str:
 
 def _damaged(file: Path, reason: str) -> InputError:
     return InputError(
-        f"{file} is damaged ({reason}): take another backup. Nothing was changed.",
+        t(
+            "{file} is damaged ({reason}): take another backup. Nothing was changed.",
+            file=file,
+            reason=reason,
+        ),
         code="core.backup.damaged",
     )
 
 
 def _newer(file: Path, found: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{file} was made by a newer version ({found}): install that version, then restore. "
-        "Nothing was changed.",
+        t(
+            "{file} was made by a newer version ({found}): install that version, then restore. "
+            "Nothing was changed.",
+            file=file,
+            found=found,
+        ),
         code="core.backup.newer",
     )
 
@@ -276,8 +299,13 @@ def _read_faults(file: Path) -> Iterator[None]:
         raise _damaged(file, str(error) or type(error).__name__) from error
     except OSError as error:
         raise ConfigurationError(
-            f"Restoring {file} failed: {error.filename or ''} {error.strerror}. Check the path, "
-            "its rights and the free space.",
+            t(
+                "Restoring {file} failed: {filename} {reason}. Check the path, its rights and the "
+                "free space.",
+                file=file,
+                filename=error.filename or "",
+                reason=error.strerror,
+            ),
             code="core.backup.cannot_read",
         ) from error
 
@@ -288,7 +316,11 @@ def _write_faults(out_file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigurationError(
-            f"The backup {out_file} cannot be written ({error.strerror}): check that its folder "
-            "exists, may be written and has enough free space.",
+            t(
+                "The backup {out_file} cannot be written ({reason}): check that its folder "
+                "exists, may be written and has enough free space.",
+                out_file=out_file,
+                reason=error.strerror,
+            ),
             code="core.backup.cannot_write",
         ) from error

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from crm_core.entities.commerce import TransactionKind
 from crm_core.errors import NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.card_rows import card_rows
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -111,7 +112,11 @@ def customer_card(
     rows = card_rows(uow, customer_id, interactions=timeline_limit)
     if rows is None:
         raise NotFoundError(
-            f"There is no customer {customer_id} that {uow.actor.login} may see.",
+            t(
+                "There is no customer {customer_id} that {login} may see.",
+                customer_id=customer_id,
+                login=uow.actor.login,
+            ),
             code="core.customer.not_found",
             details={"id": str(customer_id)},
         )

@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, select
 
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer
 from crm_core.errors import RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.schemas.customer import ADDRESS_FIELDS, load_customer
 from crm_core.services.lookup import permitted_customer
@@ -182,7 +183,9 @@ def _check_single_main(
         return
     if main_address(uow, customer.id) not in (None, besides):
         raise RuleViolationError(
-            f"{customer.name} has a main address already: change that one, or give this another "
-            "use.",
+            t(
+                "{customer} has a main address already: change that one, or give this another use.",
+                customer=customer.name,
+            ),
             code="core.address.main_exists",
         )

@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, or_, select
 
 from crm_core.entities.commerce import Currency, CurrencyRate
 from crm_core.errors import InputError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 EDIT = "core.settings.edit"
@@ -70,7 +71,7 @@ def checked_code(text: str) -> str:
     code = text.strip().upper()
     if code not in _iso_codes():
         raise UnknownCurrencyError(
-            f"{text!r} is not a currency: give a code of ISO 4217, such as EUR.",
+            t("{text!r} is not a currency: give a code of ISO 4217, such as EUR.", text=text),
             details={"currency": text},
         )
     return code
@@ -105,8 +106,13 @@ def set_rate(uow: UnitOfWork, code: str, base_code: str, on: date, rate: Decimal
     code, base_code = checked_code(code), checked_code(base_code)
     if not rate.is_finite() or rate <= 0 or code == base_code:
         raise InputError(
-            f"The rate {rate} from {base_code} to {code} will not do: give a positive number "
-            "between two currencies.",
+            t(
+                "The rate {rate} from {base_code} to {code} will not do: give a positive number "
+                "between two currencies.",
+                rate=rate,
+                base_code=base_code,
+                code=code,
+            ),
             code="core.currency.rate",
         )
     ensure_currency(uow, code)
@@ -162,8 +168,13 @@ def convert(uow: UnitOfWork, amount: Decimal, from_code: str, to_code: str, on: 
     converted = rates_on(uow, (from_code, to_code), on).convert(amount, from_code, to_code)
     if converted is None:
         raise NotFoundError(
-            f"No rate leads from {from_code} to {to_code} on {on}: enter one, or sync with the "
-            "back office that keeps them.",
+            t(
+                "No rate leads from {from_code} to {to_code} on {on}: enter one, or sync with the "
+                "back office that keeps them.",
+                from_code=from_code,
+                to_code=to_code,
+                on=on,
+            ),
             code="core.currency.no_rate",
             details={"from": from_code, "to": to_code, "on": on.isoformat()},
         )

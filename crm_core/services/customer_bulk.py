@@ -150,6 +150,7 @@ class _Batch:
         self.new_customers: list[Row] = []
         self.entries: list[Entry] = []
         self.changed_customers: list[Row] = []
+        self.changed_columns: set[str] = set()
         self.inserts: dict[type, list[Row]] = defaultdict(list)
         self.changed_points: list[Row] = []
         self.changed_addresses: list[Row] = []
@@ -232,7 +233,7 @@ class _Batch:
                 self._change(old, draft, changes)
 
     def _locked(self, ids: list[UUID]) -> dict[UUID, Row]:
-        # Whole rows are written back, so nobody may change another column in between.
+        # What changes of any is written back of all, so nobody may change it in between.
         table = table_of(Customer)
         return {
             row.id: dict(row._mapping)
@@ -250,9 +251,9 @@ class _Batch:
 
     def _change(self, old: Row, draft: CustomerDraft, changes: Changes) -> None:
         customer_id = old["id"]
-        row = {**{name: old[name] for name in NEW_CUSTOMER}, **draft.values}
-        row.update(id=customer_id, version=old["version"] + 1, updated_at=self.now)
+        row = {**old, **draft.values, "version": old["version"] + 1, "updated_at": self.now}
         self.changed_customers.append(row)
+        self.changed_columns |= changes.keys() & NEW_CUSTOMER.keys()
         if "owner_id" in changes:
             self.new_owners.append(customer_id)
             self._begin_ownership(customer_id, row["owner_id"])
@@ -366,7 +367,10 @@ class _Batch:
     def _write(self) -> None:
         connection = self.connection
         insert_rows(connection, Customer, self.new_customers)
-        update_rows(connection, Customer, self.changed_customers)
+        # Not whole rows: an index is written again wherever one of its columns is set.
+        columns = ("id", "version", "updated_at", *sorted(self.changed_columns))
+        changed = [{name: row[name] for name in columns} for row in self.changed_customers]
+        update_rows(connection, Customer, changed)
         for model, ids in self.deletes.items():
             delete_rows(connection, model, ids)
         self._delete_tags()

@@ -19,6 +19,7 @@ from crm_core.entities.merge import DistinctCustomers
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.errors import InputError, NotFoundError
 from crm_core.matching import LIKELY, UNSURE, Features, Pair, compare, features_of, verdict
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.database import Database
 from crm_core.persistence.scope import CUSTOMER_VIEW
@@ -166,7 +167,11 @@ def unsay_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
     if said is None:
         one, other = (uow.get(Customer, key).name for key in (one_id, other_id))
         raise NotFoundError(
-            f"Nobody said that {one} and {other} are two: there is nothing to take back.",
+            t(
+                "Nobody said that {one} and {other} are two: there is nothing to take back.",
+                one=one,
+                other=other,
+            ),
             code="core.customer.not_distinct",
             details={"ids": [str(key) for key in pair]},
         )
@@ -175,7 +180,7 @@ def unsay_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
 
 def _permitted_pair(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> tuple[UUID, UUID]:
     if one_id == other_id:
-        raise InputError("Name two customers.", code="core.customer.merge_same")
+        raise InputError(t("Name two customers."), code="core.customer.merge_same")
     for customer_id in (one_id, other_id):
         permitted_customer(uow, customer_id, MERGE)
     return min(one_id, other_id), max(one_id, other_id)
@@ -184,7 +189,10 @@ def _permitted_pair(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> tuple[UUID
 def _check(min_score: int, limit: int) -> None:
     if not UNSURE <= min_score <= 100 or limit < 1:
         raise InputError(
-            f"A score is {UNSURE} to 100, and at least one pair has to be asked for.",
+            t(
+                "A score is {unsure} to 100, and at least one pair has to be asked for.",
+                unsure=UNSURE,
+            ),
             code="core.duplicates.range",
         )
 

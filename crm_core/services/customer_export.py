@@ -21,6 +21,7 @@ from crm_core.access import Actor
 from crm_core.entities.customer import Customer
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.messages import t
 from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.database import Database
 from crm_core.persistence.session import audit_row
@@ -77,8 +78,13 @@ def export_customers(
     chosen = (format or out_path.suffix.removeprefix(".")).lower()
     if chosen not in _WRITERS:
         raise InputError(
-            f"Customers cannot be exported as {chosen or 'a file without ending'!r}; choose one of "
-            f"{', '.join(FORMATS)} (--format, or the ending of {out_path.name}).",
+            t(
+                "Customers cannot be exported as {chosen!r}; choose one of {formats} (--format, "
+                "or the ending of {out_path}).",
+                chosen=chosen or t("a file without ending"),
+                formats=", ".join(FORMATS),
+                out_path=out_path.name,
+            ),
             code="core.export.format",
         )
     with unit_of_work(database, actor=actor) as uow:
@@ -112,8 +118,12 @@ def _replaced(path: Path) -> Iterator[Path]:
         draft.replace(path)
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror or error}. Check the folder, the rights on "
-            "it and the space left; nothing was exported.",
+            t(
+                "{path} cannot be written: {reason}. Check the folder, the rights on it and the "
+                "space left; nothing was exported.",
+                path=path,
+                reason=error.strerror or error,
+            ),
             code="core.export.cannot_write",
         ) from error
     finally:
@@ -149,7 +159,10 @@ def _write_excel(path: Path, names: list[str], rows: Rows) -> None:
         for number, (_, cells) in enumerate(rows, 1):
             if number > EXCEL_ROWS:
                 raise InputError(
-                    f"Excel holds {EXCEL_ROWS:,} customers at most; export to CSV or fewer.",
+                    t(
+                        "Excel holds {excel_rows:,} customers at most; export to CSV or fewer.",
+                        excel_rows=EXCEL_ROWS,
+                    ),
                     code="core.export.too_many",
                 )
             yield {name: cells.get(name) for name in names}
@@ -161,7 +174,10 @@ def _write_excel(path: Path, names: list[str], rows: Rows) -> None:
             write_worksheet(records(), handle, sheet_name="Customers", freeze_row=1)
     except RuntimeError as error:
         raise InputError(
-            f"The customers do not fit an Excel file: {error} Export to CSV instead.",
+            t(
+                "The customers do not fit an Excel file: {error} Export to CSV instead.",
+                error=error,
+            ),
             code="core.export.excel",
         ) from error
 

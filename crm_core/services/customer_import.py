@@ -23,6 +23,7 @@ from uuid import UUID
 
 from crm_core.access import Actor
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 from crm_core.normalize import shortened
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
@@ -163,8 +164,12 @@ def _fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetA
         handle = errors_path.open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise ConfigurationError(
-            f"The file for errors {errors_path} cannot be written: {error.strerror}. Name another "
-            "one. Nothing was imported.",
+            t(
+                "The file for errors {errors_path} cannot be written: {reason}. Name another one. "
+                "Nothing was imported.",
+                errors_path=errors_path,
+                reason=error.strerror,
+            ),
             code="core.import.errors_file",
         ) from error
     with handle:

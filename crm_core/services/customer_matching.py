@@ -19,6 +19,7 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import ContactPoint, Customer
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.normalize import PHONE_KINDS
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -59,8 +60,11 @@ def checked_match(match: Sequence[str]) -> tuple[str, ...]:
     unknown = sorted(set(match) - set(MATCH_KEYS))
     if unknown:
         raise InputError(
-            f"Customers cannot be matched by {', '.join(unknown)}; choose among "
-            f"{', '.join(MATCH_KEYS)}.",
+            t(
+                "Customers cannot be matched by {unknown}; choose among {match_keys}.",
+                unknown=", ".join(unknown),
+                match_keys=", ".join(MATCH_KEYS),
+            ),
             code="core.import.match",
         )
     return tuple(key for key in MATCH_KEYS if key in match)
@@ -105,8 +109,12 @@ class Matcher:
         elif found.line is not None:
             raise RowError(
                 by,
-                f"is the same customer as line {found.line} (same {by}). Merge the two rows; if "
-                "they are two customers, give each a reference.",
+                t(
+                    "is the same customer as line {line} (same {by}). Merge the two rows; if they "
+                    "are two customers, give each a reference.",
+                    line=found.line,
+                    by=by,
+                ),
             )
         found.line = line
         return found
@@ -121,7 +129,11 @@ class Matcher:
             }
             if len(fitting) > 1:
                 raise RowError(
-                    key, f"fits {len(fitting)} customers. Give the reference of the one you mean."
+                    key,
+                    t(
+                        "fits {count} customers. Give the reference of the one you mean.",
+                        count=len(fitting),
+                    ),
                 )
             if fitting:
                 return next(iter(fitting.values())), key
@@ -151,7 +163,11 @@ class Matcher:
         ]
         if len(twins) > 1:
             raise RowError(
-                "name", f"fits {len(twins)} customers. Give the reference of the one you mean."
+                t("name"),
+                t(
+                    "fits {count} customers. Give the reference of the one you mean.",
+                    count=len(twins),
+                ),
             )
         return twins[0] if twins else None
 

@@ -18,6 +18,7 @@ from crm_core.entities.customer import Customer, CustomerStage
 from crm_core.entities.merge import CustomerMerge
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.events import CustomersMerged
+from crm_core.messages import joined, t
 from crm_core.persistence.ledger import Ledger
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version, optional
@@ -120,7 +121,7 @@ def locked_pair(uow: UnitOfWork, keep_id: UUID, drop_id: UUID) -> tuple[Customer
     """
     if keep_id == drop_id:
         raise InputError(
-            "The two are the same customer already: name two.", code="core.customer.merge_same"
+            t("The two are the same customer already: name two."), code="core.customer.merge_same"
         )
     uow.actor.require(MERGE)
     # Always in the same order, so that two who merge the same pair wait instead of clashing.
@@ -138,8 +139,13 @@ def checked_choices(uow: UnitOfWork, choices: Mapping[str, str]) -> dict[str, st
     for field, side in choices.items():
         if field not in known or side not in (KEEP, DROP):
             raise InputError(
-                f"{field}={side} will not do: write FIELD=keep or FIELD=drop, where FIELD is one "
-                f"of {', '.join(sorted(known))}.",
+                t(
+                    "{field}={side} will not do: write FIELD=keep or FIELD=drop, where FIELD is "
+                    "one of {known}.",
+                    field=field,
+                    side=side,
+                    known=", ".join(sorted(known)),
+                ),
                 code="core.customer.merge_choice",
                 details={"field": field, "fields": sorted(known)},
             )
@@ -171,14 +177,24 @@ def settle(uow: UnitOfWork, merge: CustomerMerge) -> None:
 def _check(uow: UnitOfWork, keep: Customer, drop: Customer) -> None:
     if keep.archived_at is not None:
         raise RuleViolationError(
-            f"{keep.name} is archived: bring it back first (crm customer restore {keep.id}), or "
-            "let it go into the other.",
+            t(
+                "{keep} is archived: bring it back first (crm customer restore {keep_id}), or let "
+                "it go into the other.",
+                keep=keep.name,
+                keep_id=keep.id,
+            ),
             code="core.customer.archived",
         )
     if keep.kind != drop.kind:
         raise RuleViolationError(
-            f"{keep.name} is a {keep.kind} and {drop.name} a {drop.kind}: correct the kind of one "
-            "first (crm customer edit ID --kind), if they are one.",
+            t(
+                "{keep} is a {kind} and {drop} a {drop_kind}: correct the kind of one first (crm "
+                "customer edit ID --kind), if they are one.",
+                keep=keep.name,
+                kind=keep.kind,
+                drop=drop.name,
+                drop_kind=drop.kind,
+            ),
             code="core.customer.merge_kinds",
         )
     objections = uow.hooks.check(
@@ -186,8 +202,12 @@ def _check(uow: UnitOfWork, keep: Customer, drop: Customer) -> None:
     )
     if objections:
         raise RuleViolationError(
-            f"{drop.name} cannot go into {keep.name} now: "
-            + " ".join(objection.message for objection in objections),
+            t(
+                "{drop} cannot go into {keep} now: {reasons}",
+                drop=drop.name,
+                keep=keep.name,
+                reasons=joined(objection.message for objection in objections),
+            ),
             code="core.customer.merge_refused",
             details={"objections": [asdict(objection) for objection in objections]},
         )

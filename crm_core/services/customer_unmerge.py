@@ -13,6 +13,7 @@ from crm_core.entities.user import Ownership
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.events import CustomersUnmerged
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.ledger_undo import Left, Undoing
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.persistence.unscoped import later_merges
@@ -84,12 +85,16 @@ def resolve_merge_id(uow: UnitOfWork, text: str) -> UUID:
     found = [] if condition is None else uow.scalars(statement.where(condition)).all()
     if len(found) > 1:
         raise InputError(
-            f"{text!r} fits several merges; give more of the id.",
+            t("{text!r} fits several merges; give more of the id.", text=text),
             code="core.customer_merge.ambiguous",
         )
     if not found:
         raise NotFoundError(
-            f"There is no merge {text!r} that {uow.actor.login} may see. See crm customer merges.",
+            t(
+                "There is no merge {text!r} that {login} may see. See crm customer merges.",
+                text=text,
+                login=uow.actor.login,
+            ),
             code="core.customer_merge.not_found",
             details={"id": text},
         )
@@ -100,7 +105,11 @@ def resolve_merge_id(uow: UnitOfWork, text: str) -> UUID:
 def _require_latest(uow: UnitOfWork, merge: CustomerMerge, keep: Customer, drop: Customer) -> None:
     if merge.undone_at is not None:
         raise RuleViolationError(
-            f"The merge {merge.id} was undone by {merge.undone_by} already.",
+            t(
+                "The merge {merge_id} was undone by {undone_by} already.",
+                merge_id=merge.id,
+                undone_by=merge.undone_by,
+            ),
             code="core.customer_merge.undone",
         )
     later = later_merges(uow, merge.id, keep.id)
@@ -110,14 +119,23 @@ def _require_latest(uow: UnitOfWork, merge: CustomerMerge, keep: Customer, drop:
         steps = ", then ".join(f"crm customer unmerge {each}" for each in later)
         ask = f" {', '.join(hidden)} takes somebody who may see both customers." if hidden else ""
         raise RuleViolationError(
-            f"The survivor was merged again since. Undo the later merges first: {steps}.{ask}",
+            t(
+                "The survivor was merged again since. Undo the later merges first: {steps}.{ask}",
+                steps=steps,
+                ask=ask,
+            ),
             code="core.customer_merge.not_latest",
             details={"later": [str(each) for each in later], "hidden": hidden},
         )
     if keep.merged_into_id is not None or drop.merged_into_id != keep.id:
         raise RuleViolationError(
-            f"The merge {merge.id} cannot be undone: {drop.name} no longer points at {keep.name}, "
-            "or that one was merged itself. See crm customer merges for what was done since.",
+            t(
+                "The merge {merge_id} cannot be undone: {drop} no longer points at {keep}, or "
+                "that one was merged itself. See crm customer merges for what was done since.",
+                merge_id=merge.id,
+                drop=drop.name,
+                keep=keep.name,
+            ),
             code="core.customer_merge.not_latest",
             details={"later": [], "hidden": []},
         )

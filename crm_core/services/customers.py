@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from crm_core.entities.customer import Customer, CustomerKind, CustomerStage
 from crm_core.entities.user import User
 from crm_core.errors import InputError, RuleViolationError
+from crm_core.messages import joined, t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -101,15 +102,19 @@ def edit_customer(
     others = [name for name in changes if name not in PLAIN_FIELDS]
     if others:
         raise InputError(
-            f"{', '.join(others)}: no field of a customer that can be changed this way; those are "
-            f"{', '.join(PLAIN_FIELDS)}.",
+            t(
+                "{others}: no field of a customer that can be changed this way; those are "
+                "{plain_fields}.",
+                others=", ".join(others),
+                plain_fields=", ".join(PLAIN_FIELDS),
+            ),
             code="core.customer.invalid",
             details={"fields": others},
         )
     region = region_of(uow, customer.id) if changes.get("vat") else None
     record = load_customer(changes, partial=True, region=region)
     if "name" in changes and not record.get("name"):
-        raise InputError("name: is empty; fill it in.", code="core.customer.invalid")
+        raise InputError(t("name: is empty; fill it in."), code="core.customer.invalid")
     for name, value in record.items():
         if getattr(customer, name) != value:
             setattr(customer, name, value)
@@ -129,13 +134,17 @@ def archive_customer(
     expect_version(customer, expected_version)
     if customer.archived_at is not None:
         raise RuleViolationError(
-            f"{customer.name} is archived already.", code="core.customer.already_archived"
+            t("{customer} is archived already.", customer=customer.name),
+            code="core.customer.already_archived",
         )
     objections = uow.hooks.check("crm_check_customer_archive", uow=uow, customer_id=customer_id)
     if objections:
         raise RuleViolationError(
-            f"{customer.name} cannot be archived now: "
-            + " ".join(objection.message for objection in objections),
+            t(
+                "{customer} cannot be archived now: {reasons}",
+                customer=customer.name,
+                reasons=joined(objection.message for objection in objections),
+            ),
             code="core.customer.archive_refused",
             details={"objections": [asdict(objection) for objection in objections]},
         )
@@ -155,7 +164,7 @@ def restore_customer(
     expect_version(customer, expected_version)
     if customer.archived_at is None:
         raise RuleViolationError(
-            f"{customer.name} is not archived: there is nothing to restore.",
+            t("{customer} is not archived: there is nothing to restore.", customer=customer.name),
             code="core.customer.not_archived",
         )
     customer.archived_at, customer.updated_at = None, uow.now
@@ -196,7 +205,11 @@ def list_customers(
     uow.actor.require(CUSTOMER_VIEW)
     if sort not in SORTS:
         raise InputError(
-            f"Customers cannot be sorted by {sort!r}; choose one of {', '.join(SORTS)}.",
+            t(
+                "Customers cannot be sorted by {sort!r}; choose one of {sorts}.",
+                sort=sort,
+                sorts=", ".join(SORTS),
+            ),
             code="core.page.sort",
         )
     statement = select(*_LIST_COLUMNS).outerjoin(User, User.id == Customer.owner_id)

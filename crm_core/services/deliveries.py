@@ -16,6 +16,7 @@ from crm_core.entities.outbox import (
     Subscription,
 )
 from crm_core.errors import InputError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -71,7 +72,11 @@ def list_deliveries(
     if state is not None:
         if state not in _FOUND_BY:
             raise InputError(
-                f"{state!r} is no state of a delivery; those are {', '.join(_FOUND_BY)}.",
+                t(
+                    "{state!r} is no state of a delivery; those are {found_by}.",
+                    state=state,
+                    found_by=", ".join(_FOUND_BY),
+                ),
                 code="core.delivery.state",
             )
         statement = statement.where(_FOUND_BY[state])
@@ -193,7 +198,8 @@ def _unsettled(uow: UnitOfWork, delivery_id: int) -> Delivery:
     found = uow.get(Delivery, delivery_id)
     if found.state == DeliveryState.DONE:
         raise RuleViolationError(
-            f"Delivery {delivery_id} was handled already.", code="core.delivery.done"
+            t("Delivery {delivery_id} was handled already.", delivery_id=delivery_id),
+            code="core.delivery.done",
         )
     return found
 

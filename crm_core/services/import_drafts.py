@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from crm_core.access import Reach
 from crm_core.entities.customer import Address, ContactPoint
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft
@@ -42,21 +43,21 @@ class DraftMaker:
         if "owner_id" in values:
             values["owner_id"] = UUID(values["owner_id"])
         if candidate.customer_id is None and not values.get("name"):
-            raise RowError("name", "is missing; a new customer needs a name.")
+            raise RowError(t("name"), t("is missing; a new customer needs a name."))
         if self.may_all:
             return
         if candidate.customer_id is None:
             owner_id = values.setdefault("owner_id", self.default_owner)
             if not actor.may_for_owner(CREATE, owner_id):
-                raise RowError("owner", _lacking(CREATE, "create this customer"))
+                raise RowError(t("owner"), _lacking(CREATE, "create this customer"))
             if owner_id not in (None, actor.user_id) and not actor.may(ASSIGN):
-                raise RowError("owner", _lacking(ASSIGN, "give customers to others"))
+                raise RowError(t("owner"), _lacking(ASSIGN, "give customers to others"))
             return
         if not actor.may_for_owner(EDIT, candidate.owner_id):
             raise RowError("", _lacking(EDIT, "change this customer"))
         changes_owner = values.get("owner_id", candidate.owner_id) != candidate.owner_id
         if changes_owner and not actor.may_for_owner(ASSIGN, candidate.owner_id):
-            raise RowError("owner", _lacking(ASSIGN, "give this customer to another"))
+            raise RowError(t("owner"), _lacking(ASSIGN, "give this customer to another"))
 
     def drafts(self, rows: Sequence[tuple[Record, Candidate]]) -> list[CustomerDraft]:
         """Return one draft a row, in order."""

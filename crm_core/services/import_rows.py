@@ -13,6 +13,7 @@ from crm_core.access import Actor
 from crm_core.entities.consent import ProfileAttribute
 from crm_core.entities.user import User
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.normalize import shortened
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
@@ -67,8 +68,12 @@ def checked_columns(header: Sequence[str]) -> list[Column]:
             columns.append(column)
     if unknown:
         raise InputError(
-            f"Unknown columns: {', '.join(unknown)}. Rename or remove them. Known are: "
-            f"{known_columns()}. Nothing was written.",
+            t(
+                "Unknown columns: {unknown}. Rename or remove them. Known are: {known_columns}. "
+                "Nothing was written.",
+                unknown=", ".join(unknown),
+                known_columns=known_columns(),
+            ),
             code="core.import.columns_unknown",
             details={"unknown": unknown},
         )
@@ -76,7 +81,10 @@ def checked_columns(header: Sequence[str]) -> list[Column]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(
-            f"Columns given twice: {', '.join(twice)}. Keep one of each. Nothing was written.",
+            t(
+                "Columns given twice: {twice}. Keep one of each. Nothing was written.",
+                twice=", ".join(twice),
+            ),
             code="core.import.columns_twice",
             details={"twice": twice},
         )
@@ -101,8 +109,12 @@ def read_known(database: Database, actor: Actor, columns: Sequence[Column]) -> K
             attributes = {a.code: a for a in uow.scalars(select(ProfileAttribute))}
             if missing := sorted(codes - set(attributes)):
                 raise InputError(
-                    f"There are no profile attributes {', '.join(missing)}; known are: "
-                    f"{', '.join(sorted(attributes)) or 'none yet'}. Nothing was written.",
+                    t(
+                        "There are no profile attributes {missing}; known are: {attributes}. "
+                        "Nothing was written.",
+                        missing=", ".join(missing),
+                        attributes=", ".join(sorted(attributes)) or t("none yet"),
+                    ),
                     code="core.import.attributes_unknown",
                     details={"unknown": missing},
                 )

@@ -14,6 +14,7 @@ from babel.numbers import get_territory_currencies
 from sqlalchemy import text
 
 from crm_core.errors import ConfigurationError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.relationships import seed_relationship_types
@@ -106,9 +107,14 @@ def check_server(database: Database) -> None:
         ).one()
     if row.encoding != "UTF8" or row.ctype in BLIND_CTYPES:
         raise ConfigurationError(
-            f"{database.shown_url} has the encoding {row.encoding} and LC_CTYPE {row.ctype}: names "
-            "in Greek or Persian could not be found. Create it anew: createdb --encoding=UTF8 "
-            "--locale=C.UTF-8 --template=template0 NAME.",
+            t(
+                "{shown_url} has the encoding {encoding} and LC_CTYPE {ctype}: names in Greek or "
+                "Persian could not be found. Create it anew: createdb --encoding=UTF8 "
+                "--locale=C.UTF-8 --template=template0 NAME.",
+                shown_url=database.shown_url,
+                encoding=row.encoding,
+                ctype=row.ctype,
+            ),
             code="core.database.locale",
             details={"encoding": row.encoding, "lc_ctype": row.ctype},
         )

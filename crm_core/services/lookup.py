@@ -12,6 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.entities.customer import Address, Customer
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -64,8 +65,12 @@ def resolve_customer(uow: UnitOfWork, text: str) -> Resolved:
         for row in (*found, *merged):
             return Resolved(row.id, is_merged=not known)
     raise NotFoundError(
-        f"There is no customer {text!r} that {uow.actor.login} may see. Look for it with "
-        "crm customer search.",
+        t(
+            "There is no customer {text!r} that {login} may see. Look for it with crm customer "
+            "search.",
+            text=text,
+            login=uow.actor.login,
+        ),
         code="core.customer.not_found",
         details={"id": text},
     )
@@ -81,8 +86,13 @@ def resolve_unmerged_id(uow: UnitOfWork, text: str) -> UUID:
     if found.is_merged:
         name = uow.scalar(select(Customer.name).where(Customer.id == found.customer_id))
         raise InputError(
-            f"{text} was merged into {name} ({found.customer_id}) before: name that one, or undo "
-            "the merge (crm customer merges).",
+            t(
+                "{text} was merged into {name} ({customer_id}) before: name that one, or undo the "
+                "merge (crm customer merges).",
+                text=text,
+                name=name,
+                customer_id=found.customer_id,
+            ),
             code="core.customer.merged",
             details={"id": text, "merged_into": str(found.customer_id)},
         )
@@ -102,8 +112,13 @@ def permitted_customer(uow: UnitOfWork, customer_id: UUID, right: str) -> Custom
     uow.actor.require_for_owner(right, customer.owner_id, f"customer {customer.name}")
     if customer.merged_into_id is not None:
         raise RuleViolationError(
-            f"{customer.name} ({customer.id}) was merged into {customer.merged_into_id}: use that "
-            "one, or undo the merge (crm customer merges).",
+            t(
+                "{customer} ({customer_id}) was merged into {merged_into_id}: use that one, or "
+                "undo the merge (crm customer merges).",
+                customer=customer.name,
+                customer_id=customer.id,
+                merged_into_id=customer.merged_into_id,
+            ),
             code="core.customer.merged",
             details={"id": str(customer.id), "merged_into": str(customer.merged_into_id)},
         )
@@ -166,11 +181,15 @@ def _remote(uow: UnitOfWork, text: str) -> ColumnElement[bool] | None:
 
 def _ambiguous(text: str, found: Sequence[Any]) -> InputError:
     shown = found[:SHOWN_CANDIDATES]
-    lines = [f"  {row.id}  {row.name}" for row in shown]
+    lines: list[str] = [f"  {row.id}  {row.name}" for row in shown]
     if len(found) > len(shown):
-        lines.append("  … and more")
+        lines.append(t("  … and more"))
     return InputError(
-        f"{text!r} fits several customers; give more of the id:\n" + "\n".join(lines),
+        t(
+            "{text!r} fits several customers; give more of the id:\n{customers}",
+            text=text,
+            customers=joined(lines, "\n"),
+        ),
         code="core.customer.ambiguous",
         details={"candidates": [{"id": str(row.id), "name": row.name} for row in shown]},
     )

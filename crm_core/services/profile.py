@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from crm_core.entities.consent import ProfileAttribute, ProfileType, ProfileValue
 from crm_core.errors import DuplicateError, InputError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import PAGES, filled, one_of
 from crm_core.services.currencies import checked_code
@@ -54,20 +55,27 @@ def define_attribute(
     uow.actor.require(DESIGN)
     if not _CODE.fullmatch(code):
         raise InputError(
-            f"{code[:80]!r} cannot be an attribute's code: use up to 60 lower-case letters, "
-            "digits and underscores, a letter first.",
+            t(
+                "{code!r} cannot be an attribute's code: use up to 60 lower-case letters, digits "
+                "and underscores, a letter first.",
+                code=code[:80],
+            ),
             code="core.profile_attribute.code",
         )
     type = one_of(ProfileType, type, "type")
     options = list(dict.fromkeys(filled(choice, "choice") for choice in choices or ()))
     if (type == ProfileType.CHOICE) != bool(options):
         raise InputError(
-            f"{code}: an attribute of type choice needs choices, and no other type takes any.",
+            t(
+                "{code}: an attribute of type choice needs choices, and no other type takes any.",
+                code=code,
+            ),
             code="core.profile_attribute.choices",
         )
     if uow.scalar(select(ProfileAttribute.id).where(ProfileAttribute.code == code)) is not None:
         raise DuplicateError(
-            f"There is an attribute {code} already.", code="core.profile_attribute.exists"
+            t("There is an attribute {code} already.", code=code),
+            code="core.profile_attribute.exists",
         )
     return uow.add(
         ProfileAttribute(
@@ -166,7 +174,13 @@ def canonical_value(attribute: ProfileAttribute, text: str) -> str:
         return parse(text)
     except (ValueError, InvalidOperation):
         raise InputError(
-            f"{attribute.code}: {text!r} is not a {attribute.type}; write it like {example}.",
+            t(
+                "{attribute}: {text!r} is not a {type}; write it like {example}.",
+                attribute=attribute.code,
+                text=text,
+                type=attribute.type,
+                example=example,
+            ),
             code="core.profile_value.invalid",
             details={"attribute": attribute.code, "value": text},
         ) from None
@@ -200,7 +214,12 @@ def _choice(attribute: ProfileAttribute, text: str) -> str:
         if choice.casefold() == text.casefold():
             return choice
     raise InputError(
-        f"{attribute.code}: {text!r} cannot be chosen; choose one of {', '.join(choices)}.",
+        t(
+            "{attribute}: {text!r} cannot be chosen; choose one of {choices}.",
+            attribute=attribute.code,
+            text=text,
+            choices=", ".join(choices),
+        ),
         code="core.profile_value.invalid",
         details={"attribute": attribute.code, "value": text, "choices": choices},
     )
@@ -222,7 +241,11 @@ def _attribute(uow: UnitOfWork, code: str) -> ProfileAttribute:
     if found is None:
         known = uow.scalars(select(ProfileAttribute.code).order_by(ProfileAttribute.code)).all()
         raise NotFoundError(
-            f"There is no profile attribute {code!r}; known are: {', '.join(known) or 'none yet'}.",
+            t(
+                "There is no profile attribute {code!r}; known are: {known}.",
+                code=code,
+                known=", ".join(known) or t("none yet"),
+            ),
             code="core.profile_attribute.not_found",
             details={"attributes": list(known)},
         )

@@ -14,6 +14,7 @@ from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, table_of
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -36,7 +37,10 @@ def relate_contacts(
     type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
     if type_id is None:
         raise ConfigurationError(
-            f"The type of relationship {CONTACT_OF} is missing: run crm db upgrade.",
+            t(
+                "The type of relationship {contact_of} is missing: run crm db upgrade.",
+                contact_of=CONTACT_OF,
+            ),
             code="core.relationship_type.missing",
         )
     companies = _companies(uow, {company for *_, company in contacts})

@@ -11,6 +11,7 @@ from sqlalchemy import Select, bindparam, case, or_, select
 from crm_core.entities.customer import Customer
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.errors import DuplicateError, InputError, NotFoundError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.persistence.unscoped import leads_to
 from crm_core.services.checks import optional
@@ -100,12 +101,21 @@ def end_relationship(uow: UnitOfWork, relationship_id: UUID, ended_on: date) -> 
     tie = _editable(uow, relationship_id)
     if tie.ended_on is not None:
         raise RuleViolationError(
-            f"The relationship {tie.id} ended on {tie.ended_on} already.",
+            t(
+                "The relationship {tie_id} ended on {ended_on} already.",
+                tie_id=tie.id,
+                ended_on=tie.ended_on,
+            ),
             code="core.relationship.already_ended",
         )
     if tie.started_on is not None and ended_on < tie.started_on:
         raise InputError(
-            f"The relationship {tie.id} began on {tie.started_on}; it cannot end on {ended_on}.",
+            t(
+                "The relationship {tie_id} began on {started_on}; it cannot end on {ended_on}.",
+                tie_id=tie.id,
+                started_on=tie.started_on,
+                ended_on=ended_on,
+            ),
             code="core.relationship.ends_before_start",
         )
     tie.ended_on = ended_on
@@ -167,8 +177,11 @@ def _type_named(uow: UnitOfWork, text: str) -> tuple[RelationshipType, bool]:
         if wanted == kind.inverse_name.lower():
             return kind, True
     raise NotFoundError(
-        f"There is no type of relationship {text!r}; choose one of "
-        f"{', '.join(kind.code for kind in types)}.",
+        t(
+            "There is no type of relationship {text!r}; choose one of {types}.",
+            text=text,
+            types=", ".join(kind.code for kind in types),
+        ),
         code="core.relationship_type.not_found",
         details={"choices": [kind.code for kind in types]},
     )
@@ -177,13 +190,23 @@ def _type_named(uow: UnitOfWork, text: str) -> tuple[RelationshipType, bool]:
 def _check_tie(uow: UnitOfWork, kind: RelationshipType, first: Customer, second: Customer) -> None:
     if first.id == second.id:
         raise InputError(
-            f"{first.name} cannot be {kind.name} itself: name two customers.",
+            t(
+                "{first} cannot be {kind} itself: name two customers.",
+                first=first.name,
+                kind=kind.name,
+            ),
             code="core.relationship.itself",
         )
     for customer, wanted in ((first, kind.from_kind), (second, kind.to_kind)):
         if wanted is not None and customer.kind != wanted:
             raise InputError(
-                f"{customer.name} is a {customer.kind}; in {kind.code} a {wanted} stands there.",
+                t(
+                    "{customer} is a {kind}; in {kind_code} a {wanted} stands there.",
+                    customer=customer.name,
+                    kind=customer.kind,
+                    kind_code=kind.code,
+                    wanted=wanted,
+                ),
                 code="core.relationship.wrong_kind",
             )
     same = select(Relationship.id).where(
@@ -194,13 +217,23 @@ def _check_tie(uow: UnitOfWork, kind: RelationshipType, first: Customer, second:
     )
     if uow.scalar(same) is not None:
         raise DuplicateError(
-            f"{first.name} is {kind.name} {second.name} already.",
+            t(
+                "{first} is {kind} {second} already.",
+                first=first.name,
+                kind=kind.name,
+                second=second.name,
+            ),
             code="core.relationship.exists",
         )
     if kind.is_hierarchy and leads_to(uow, kind.id, second.id, first.id):
         raise RuleViolationError(
-            f"{first.name} cannot be {kind.name} {second.name}: {second.name} is, directly or "
-            f"through others, {kind.name} {first.name}. End that relationship first.",
+            t(
+                "{first} cannot be {kind} {second}: {second} is, directly or through others, "
+                "{kind} {first}. End that relationship first.",
+                first=first.name,
+                kind=kind.name,
+                second=second.name,
+            ),
             code="core.relationship.circle",
             details={"from": str(first.id), "to": str(second.id), "type": kind.code},
         )

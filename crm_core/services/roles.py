@@ -16,6 +16,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     RuleViolationError,
 )
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 from crm_core.services.rights import CORE_RIGHTS
@@ -85,7 +86,9 @@ def add_role(uow: UnitOfWork, code: str, *, name: str, rights: Mapping[str, Reac
     uow.actor.require(MANAGE)
     code = filled(code, "code").lower()
     if uow.scalar(select(Role.id).where(Role.code == code)) is not None:
-        raise DuplicateError(f"There is a role {code} already.", code="core.role.exists")
+        raise DuplicateError(
+            t("There is a role {code} already.", code=code), code="core.role.exists"
+        )
     return _add(uow, code, filled(name, "name"), rights)
 
 
@@ -114,14 +117,18 @@ def set_rights(
     role = role_named(uow, code)
     if code == ADMIN:
         raise RuleViolationError(
-            "The administrator's role has every right and stays as it is: make another role.",
+            t("The administrator's role has every right and stays as it is: make another role."),
             code="core.role.fixed",
         )
     known = {*CORE_RIGHTS, *of_plugins}
     for right, reach in rights.items():
         if right not in known and reach is not Reach.NONE:
             raise InputError(
-                f"There is no right {right!r} here; known are {', '.join(sorted(known))}.",
+                t(
+                    "There is no right {right!r} here; known are {known}.",
+                    right=right,
+                    known=", ".join(sorted(known)),
+                ),
                 code="core.role.right",
                 details={"right": right},
             )
@@ -134,8 +141,13 @@ def set_rights(
 def _set_right(uow: UnitOfWork, role: Role, right: str, reach: Reach) -> None:
     if uow.actor.reach(right) < reach:
         raise PermissionDeniedError(
-            f"{uow.actor.login} cannot give {right} with a reach of {reach.name.lower()}: it is "
-            "further than their own. Ask an administrator.",
+            t(
+                "{login} cannot give {right} with a reach of {reach}: it is further than their "
+                "own. Ask an administrator.",
+                login=uow.actor.login,
+                right=right,
+                reach=reach.name.lower(),
+            ),
             details={"right": right},
         )
     held = uow.find(RoleRight, (role.id, right))
@@ -154,7 +166,11 @@ def role_named(uow: UnitOfWork, code: str) -> Role:
     if role is None:
         codes = list(uow.scalars(select(Role.code).order_by(Role.code)))
         raise NotFoundError(
-            f"There is no role {code!r}; choose one of {', '.join(codes)}.",
+            t(
+                "There is no role {code!r}; choose one of {codes}.",
+                code=code,
+                codes=", ".join(codes),
+            ),
             code="core.role.not_found",
             details={"roles": codes},
         )

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
+from sqlalchemy import Select
 
 from crm_core.access import Actor, Reach
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.persistence.paging import MAXIMUM_LIMIT, Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.entry import code_words, contact_word, spaced
-from crm_core.search.find import Found, Shown, find, shown
+from crm_core.search.find import Found, Shown, find, matching, shown
 from crm_core.search.fold import tokens
 from crm_core.search.query import Query, parse
 
@@ -76,7 +78,12 @@ def search_customers(
     uow.actor.require(CUSTOMER_VIEW)
     if not 1 <= limit <= MAXIMUM_LIMIT:
         raise InputError(
-            f"A page holds 1 to {MAXIMUM_LIMIT} items, not {limit}.", code="core.page.limit"
+            t(
+                "A page holds 1 to {maximum_limit} items, not {limit}.",
+                maximum_limit=MAXIMUM_LIMIT,
+                limit=limit,
+            ),
+            code="core.page.limit",
         )
     query = parse(text)
     uow.flush()
@@ -98,6 +105,18 @@ def search_customers(
         if uow.actor.may_for_owner(CUSTOMER_VIEW, customer.owner_id)
     ]
     return Page(hits, next_cursor)
+
+
+def found_ids(uow: UnitOfWork, text: str) -> Select[UUID]:
+    """Return a select of the ids of all customers that a text finds, to be joined with conditions.
+
+    Archived ones are among them, and on other conditions than the caller's nobody is left out; the
+    session scopes the customers that it is joined with.
+
+    Raises:
+        InputError: The text holds no letter or digit, or is too long.
+    """
+    return matching(uow.session.connection(), parse(text), owners=_owners(uow.actor))
 
 
 def _owners(actor: Actor) -> set[UUID] | None:
@@ -147,7 +166,7 @@ def _decoded(cursor: str) -> tuple[int, str, int]:
             raise ValueError(cursor)
     except (ValueError, TypeError, binascii.Error):
         raise InputError(
-            "This cursor does not belong to this list: leave it out to begin at the first page.",
+            t("This cursor does not belong to this list: leave it out to begin at the first page."),
             code="core.page.cursor",
         ) from None
     return stage, name_key, position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,8 +13,10 @@ from sqlalchemy import select
 
 from crm_core.entities.system import Setting
 from crm_core.errors import InputError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import checked_code, ensure_currency
+from crm_core.services.plugin_settings import value_from
 
 EDIT = "core.settings.edit"
 
@@ -46,17 +49,23 @@ def load_settings(uow: UnitOfWork) -> Settings:
     return Settings(**{row.key: row.value for row in rows})
 
 
-def set_setting(uow: UnitOfWork, key: str, text: str) -> str:
-    """Set one setting from text and return it as it is kept.
+def set_setting(uow: UnitOfWork, key: str, text: str) -> Any:
+    """Set one setting, of the company or of a plugin, from text and return it as it is kept.
 
     Raises:
         NotFoundError: There is no such setting.
         InputError: The text is no such value.
     """
     uow.actor.require(EDIT)
+    if key in uow.hooks.settings:
+        return _kept(uow, key, value_from(uow, uow.hooks.settings[key], text))
     if key not in _PARSERS:
         raise NotFoundError(
-            f"There is no setting {key!r}; known are {', '.join(_PARSERS)}.",
+            t(
+                "There is no setting {key!r}; known are {parsers}.",
+                key=key,
+                parsers=", ".join(_PARSERS),
+            ),
             code="core.setting.not_found",
             details={"settings": list(_PARSERS)},
         )
@@ -65,12 +74,21 @@ def set_setting(uow: UnitOfWork, key: str, text: str) -> str:
         value = parse(text.strip())
     except ValueError:
         raise InputError(
-            f"{key}: {text!r} will not do; write it like {example}.",
+            t(
+                "{key}: {text!r} will not do; write it like {example}.",
+                key=key,
+                text=text,
+                example=example,
+            ),
             code="core.setting.invalid",
             details={"setting": key, "value": text},
         ) from None
     if key == "base_currency":
         ensure_currency(uow, value)
+    return _kept(uow, key, value)
+
+
+def _kept(uow: UnitOfWork, key: str, value: Any) -> Any:
     setting = uow.find(Setting, key)
     if setting is None:
         uow.add(Setting(key=key, value=value))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.normalize import shortened
 
 SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
@@ -73,7 +74,7 @@ def read_table(
 
 def _refuse(what: str, path: Path, line: int | None = None) -> NoReturn:
     raise InputError(
-        f"{path.name or path} cannot be read: {what} Nothing was written.",
+        t("{path} cannot be read: {what} Nothing was written.", path=path.name or path, what=what),
         code="core.import.file",
         details={"file": str(path), "line": line},
     )
@@ -85,7 +86,10 @@ def _csv_rows(
     codec = _encoding(path, encoding)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
         raise InputError(
-            f"{delimiter!r} cannot separate values; give one character, such as ; or ,.",
+            t(
+                "{delimiter!r} cannot separate values; give one character, such as ; or ,.",
+                delimiter=delimiter,
+            ),
             code="core.import.delimiter",
         )
     try:
@@ -164,7 +168,10 @@ def _encoding(path: Path, named: str | None) -> str:
         name = codecs.lookup(named).name
     except (LookupError, ValueError):
         raise InputError(
-            f"There is no text encoding {named!r}; give one such as utf-8, cp1253 or utf-16.",
+            t(
+                "There is no text encoding {named!r}; give one such as utf-8, cp1253 or utf-16.",
+                named=named,
+            ),
             code="core.import.encoding",
         ) from None
     return "utf-8-sig" if name == "utf-8" and marked == "utf-8-sig" else name

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from crm_core.entities.user import Team, TeamMember, User
 from crm_core.errors import DuplicateError, NotFoundError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 from crm_core.services.users import MANAGE, user_named
@@ -18,7 +19,9 @@ def add_team(uow: UnitOfWork, name: str) -> Team:
     uow.actor.require(MANAGE)
     name = filled(name, "name")
     if uow.scalar(select(Team.id).where(Team.name == name)) is not None:
-        raise DuplicateError(f"There is a team {name} already.", code="core.team.exists")
+        raise DuplicateError(
+            t("There is a team {name} already.", name=name), code="core.team.exists"
+        )
     team = uow.add(Team(name=name, created_at=uow.now, updated_at=uow.now))
     uow.flush()
     return team
@@ -39,7 +42,8 @@ def remove_team_member(uow: UnitOfWork, name: str, login: str) -> None:
     member = uow.find(TeamMember, (team.id, user.id))
     if member is None:
         raise RuleViolationError(
-            f"{user.login} is not in the team {team.name}.", code="core.team.not_a_member"
+            t("{login} is not in the team {team}.", login=user.login, team=team.name),
+            code="core.team.not_a_member",
         )
     uow.delete(member)
 
@@ -62,5 +66,5 @@ def list_teams(uow: UnitOfWork) -> list[dict[str, Any]]:
 def _team_named(uow: UnitOfWork, name: str) -> Team:
     team: Team | None = uow.scalar(select(Team).where(Team.name == name))
     if team is None:
-        raise NotFoundError(f"There is no team {name!r}.", code="core.team.not_found")
+        raise NotFoundError(t("There is no team {name!r}.", name=name), code="core.team.not_found")
     return team

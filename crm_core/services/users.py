@@ -18,6 +18,8 @@ from crm_core.errors import (
     PermissionDeniedError,
     RuleViolationError,
 )
+from crm_core.events import UserDisabled
+from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, optional
@@ -58,12 +60,16 @@ def add_user(
     uow.actor.require(MANAGE)
     if not _LOGIN.fullmatch(login):
         raise InputError(
-            f"{login[:120]!r} cannot be a login: use at most 100 characters, no spaces, no colons.",
+            t(
+                "{login!r} cannot be a login: use at most 100 characters, no spaces, no colons.",
+                login=login[:120],
+            ),
             code="core.user.login",
         )
     if uow.scalar(select(User.id).where(func.lower(User.login) == login.lower())) is not None:
         raise DuplicateError(
-            f"There is a user {login} already; choose another login.", code="core.user.exists"
+            t("There is a user {login} already; choose another login.", login=login),
+            code="core.user.exists",
         )
     roles = [role_named(uow, code) for code in dict.fromkeys(role_codes)]
     user = uow.add(
@@ -92,7 +98,7 @@ def _checked(email: str | None, language: str | None, zone: str | None) -> dict[
         time_zone = checked_zone(zone) if zone else None
     except ValueError:
         raise InputError(
-            f"time_zone: {zone!r} is no time zone; write it like Europe/Athens.",
+            t("time_zone: {zone!r} is no time zone; write it like Europe/Athens.", zone=zone),
             code="core.user.time_zone",
         ) from None
     return {
@@ -107,7 +113,7 @@ def user_named(uow: UnitOfWork, login: str) -> User:
     user: User | None = uow.scalar(select(User).where(func.lower(User.login) == login.lower()))
     if user is None:
         raise NotFoundError(
-            f"There is no user {login!r}. See crm user list.",
+            t("There is no user {login!r}. See crm user list.", login=login),
             code="core.user.not_found",
             details={"login": login},
         )
@@ -118,8 +124,12 @@ def require_enabled(user: User) -> None:
     """Raise RuleViolationError when the user is disabled: nothing can be given to them."""
     if not user.is_enabled:
         raise RuleViolationError(
-            f"The user {user.login} ({user.name}) is disabled: choose another, or enable them "
-            f"first (crm user enable {user.login}).",
+            t(
+                "The user {login} ({user}) is disabled: choose another, or enable them first (crm "
+                "user enable {login}).",
+                login=user.login,
+                user=user.name,
+            ),
             code="core.user.disabled",
         )
 
@@ -134,6 +144,7 @@ def disable_user(uow: UnitOfWork, login: str) -> User:
     user = user_named(uow, login)
     _keep_an_admin(uow, user)
     user.is_enabled, user.updated_at = False, uow.now
+    uow.record(UserDisabled(user.id))
     return user
 
 
@@ -164,7 +175,11 @@ def revoke_role(uow: UnitOfWork, login: str, role_code: str) -> None:
     held = uow.find(UserRole, (user.id, role.id))
     if held is None:
         raise RuleViolationError(
-            f"{user.login} does not have the role {role.code}: there is nothing to revoke.",
+            t(
+                "{login} does not have the role {role}: there is nothing to revoke.",
+                login=user.login,
+                role=role.code,
+            ),
             code="core.user.role_not_held",
         )
     _keep_an_admin(uow, user, without_role=role.id)
@@ -199,22 +214,30 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
     user = user_named(uow, login)
     if not user.is_enabled:
         raise PermissionDeniedError(
-            f"The user {user.login} is disabled. Ask an administrator to enable them "
-            f"(crm user enable {user.login}).",
+            t(
+                "The user {login} is disabled. Ask an administrator to enable them (crm user "
+                "enable {login}).",
+                login=user.login,
+            ),
             code="core.user.disabled",
         )
+    return actor_of(uow, user.id, user.login, origin=origin)
+
+
+def actor_of(uow: UnitOfWork, user_id: UUID, login: str, *, origin: str) -> Actor:
+    """Return the actor that stands for a user who is known to be enabled."""
     rights: dict[str, Reach] = {}
     for row in uow.execute(
         select(RoleRight.right, RoleRight.reach)
         .join(UserRole, UserRole.role_id == RoleRight.role_id)
-        .where(UserRole.user_id == user.id)
+        .where(UserRole.user_id == user_id)
     ):
         rights[row.right] = max(rights.get(row.right, Reach.NONE), Reach[row.reach.upper()])
-    teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id)
+    teams = select(TeamMember.team_id).where(TeamMember.user_id == user_id)
     mates = uow.scalars(select(TeamMember.user_id).where(TeamMember.team_id.in_(teams)))
     return Actor(
-        user_id=user.id,
-        login=user.login,
+        user_id=user_id,
+        login=login,
         rights=rights,
         team_user_ids=frozenset(mates),
         origin=origin,
@@ -248,6 +271,9 @@ def _keep_an_admin(uow: UnitOfWork, user: User, *, without_role: UUID | None = N
     ]
     if before and not after:
         raise RuleViolationError(
-            f"{user.login} is the last administrator: grant another user the role admin first.",
+            t(
+                "{login} is the last administrator: grant another user the role admin first.",
+                login=user.login,
+            ),
             code="core.user.last_admin",
         )

@@ -7,25 +7,17 @@ queues the notices. They are sent later and tried again for days; syncs never wa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, select
 
 from crm_core.access import Actor, system_actor
-from crm_core.entities.conflict import Conflict, ConflictState
-from crm_core.entities.schedule import AlertNotice, SyncAlert
-from crm_core.entities.sync import SYNC_VIEW, DeadLetter
-from crm_core.errors import InputError
-from crm_core.ids import new_id
-from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from crm_core.secret_refs import is_reference
-from crm_core.services.backends import MANAGE, backend_named
-from crm_core.sync.channels import (
+from crm_core.channels import (
     FAILURES,
+    Mail,
     MailServer,
     NotDeliveredError,
     checked_url,
@@ -34,11 +26,20 @@ from crm_core.sync.channels import (
     send_mail,
     webhook_of,
 )
+from crm_core.entities.conflict import Conflict, ConflictState
+from crm_core.entities.schedule import AlertNotice, SyncAlert
+from crm_core.entities.sync import SYNC_VIEW, DeadLetter
+from crm_core.errors import InputError
+from crm_core.ids import new_id
+from crm_core.persistence.database import Database
+from crm_core.persistence.retry import claim_due
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.secret_refs import is_reference
+from crm_core.services.backends import MANAGE, backend_named
+from crm_core.sync.alert_text import subject_of, text_of
 from crm_core.sync.push_queue import count_set_aside
 
 log = structlog.get_logger(__name__)
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
-DOUBLINGS = 16
 KEPT = timedelta(days=3)
 AT_ONCE = 20
 OFF = "off"
@@ -225,23 +226,7 @@ def send_test(database: Database, actor: Actor, server: MailServer, name: str) -
 def _claimed(database: Database, actor: Actor) -> list[AlertNotice]:
     """Take what is due, so that no other worker sends it meanwhile."""
     with unit_of_work(database, actor=actor, write=True) as uow:
-        statement = (
-            select(AlertNotice)
-            # Also what a clock that was ahead put off for longer than anything is.
-            .where(
-                or_(
-                    AlertNotice.next_at <= uow.now,
-                    AlertNotice.next_at > uow.now + 2 * LONGEST_WAIT,
-                )
-            )
-            .order_by(AlertNotice.next_at)
-            .limit(AT_ONCE)
-            .with_for_update(skip_locked=True)
-        )
-        notices = list(uow.scalars(statement))
-        for notice in notices:
-            wait = min(FIRST_WAIT * 2 ** min(notice.attempts, DOUBLINGS), LONGEST_WAIT)
-            notice.attempts, notice.next_at = notice.attempts + 1, uow.now + wait
+        notices = claim_due(uow, AlertNotice, AT_ONCE)
         uow.commit()
     return notices
 
@@ -259,7 +244,9 @@ def _sent(
         to = ", ".join(each for each in to.split(", ") if each in missed.split(", "))
     try:
         if channel == "mail" and to:
-            send_mail(server, to, content["id"], content)
+            at = datetime.fromisoformat(content["at"])
+            mail = Mail(content["id"], to, subject_of(content), text_of(content), at)
+            send_mail(server, mail)
         elif channel == "webhook" and alert.webhook_url:
             url, secret = webhook_of(alert.webhook_url, alert.webhook_secret_ref)
             post_webhook(url, secret, content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -112,18 +112,9 @@ def mark_further(uow: UnitOfWork, backend_id: UUID, changes: Sequence[Change]) -
     """
     known = {change.bound.local_id for change in changes if change.bound}
     of_customer: dict[UUID, list[Any]] = {}
-    for chunk in chunked(sorted(known), PARAMETERS):
-        rows = uow.execute(
-            select(Binding.id, Binding.local_id, Binding.state)
-            .where(
-                Binding.backend_id == backend_id,
-                Binding.entity == "customer",
-                Binding.local_id.in_(chunk),
-            )
-            .order_by(first_in_use(), Binding.id)
-        )
-        for row in rows:
-            of_customer.setdefault(row.local_id, []).append(row)
+    columns = (Binding.id, Binding.local_id, Binding.state)
+    for row in bindings_of(uow, backend_id, "customer", known, *columns):
+        of_customer.setdefault(row.local_id, []).append(row)
     for change in changes:
         if change.bound is None:
             continue
@@ -131,6 +122,22 @@ def mark_further(uow: UnitOfWork, backend_id: UUID, changes: Sequence[Change]) -
         others = [row for row in all_of_it if row.id != change.bound.binding_id]
         change.is_further = bool(others) and all_of_it[0].id != change.bound.binding_id
         change.is_shared = any(row.state == BindingState.ACTIVE for row in others)
+
+
+def bindings_of(
+    uow: UnitOfWork, backend_id: UUID, entity: str, local_ids: Iterable[UUID], *columns: Any
+) -> Iterator[Any]:
+    """Yield columns of the bindings of local records, of each those in use first.
+
+    Whose and what they are is told apart here: asked for that, SQLite would go through all of the
+    backend's, for want of knowing that a record has but one or two.
+    """
+    told = (Binding.backend_id.label("of_backend"), Binding.entity.label("of_entity"))
+    for chunk in chunked(sorted(set(local_ids)), AMONG):
+        statement = select(*columns, *told).where(among(Binding.local_id, chunk))
+        for row in uow.execute(statement.order_by(first_in_use(), Binding.id)):
+            if row.of_backend == backend_id and row.of_entity == entity:
+                yield row
 
 
 def first_in_use() -> Any:
@@ -154,7 +161,7 @@ def write_bindings(
         (item.owner_remote_id, item.field, item.target_remote_id) for item in applied.pending
     }
     owners = {item.owner_remote_id for item in applied.pending}
-    new, known = [], []
+    new, known, moved = [], [], []
     for change in changes:
         local_id = applied.local_ids.get(change.remote_id)
         if local_id is None:
@@ -163,7 +170,6 @@ def write_bindings(
         waits = change.remote_id in owners
         snapshot = _agreed(change, waiting) if waits else change.agreed()
         row = {
-            "local_id": local_id,
             "state": (
                 BindingState.ARCHIVED if values.get("archived") else BindingState.ACTIVE
             ).value,
@@ -171,13 +177,16 @@ def write_bindings(
             "snapshot": snapshot if keeps_snapshot else None,
             "synced_at": now,
         }
-        if change.bound is not None:
+        if change.bound is None:
+            key = {"backend_id": backend_id, "entity": entity, "remote_id": change.remote_id}
+            new.append({"id": new_id(), "local_id": local_id, **key, **row})
+        elif change.bound.local_id == local_id:  # most: setting it would write its index again
             known.append({"id": change.bound.binding_id, **row})
-            continue
-        key = {"backend_id": backend_id, "entity": entity, "remote_id": change.remote_id}
-        new.append({"id": new_id(), **key, **row})
+        else:
+            moved.append({"id": change.bound.binding_id, "local_id": local_id, **row})
     insert_rows(uow.connection(), Binding, new)
     update_rows(uow.connection(), Binding, known)
+    update_rows(uow.connection(), Binding, moved)
     _write_pending(uow, backend_id, entity, [change.remote_id for change in changes], applied)
 
 

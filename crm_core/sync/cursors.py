@@ -61,25 +61,22 @@ def reset_cursors(context: SyncContext, entities: Collection[str]) -> None:
         uow.commit()
 
 
-def note_tried(
-    context: SyncContext, wanted: Collection[str] | None, left_out: Collection[str], *, sweep: bool
-) -> None:
-    """Remember when these were tried last, and whether for what cursors cannot see.
+def tried(
+    context: SyncContext,
+    wanted: Collection[str] | None,
+    left_out: Collection[str],
+    **values: datetime,
+) -> Update:
+    """Return the statement that remembers when these were tried, or swept, last.
 
     Also those that could not be read, for want of a right or since their plugin is off: their turn
     comes again like any other's, or they would be due for ever.
     """
-    if context.dry_run:
-        return
     chosen = [SyncCursor.entity.in_(wanted)] if wanted is not None else []
     statement = update(SyncCursor).where(
         SyncCursor.backend_id == context.backend_id, SyncCursor.entity.not_in(left_out), *chosen
     )
-    with context.writing() as uow:
-        swept = {"swept_at": uow.now} if sweep else {}
-        statement = statement.values(began_at=context.began_at, **swept)
-        uow.execute(statement.execution_options(synchronize_session=False))
-        uow.commit()
+    return statement.values(**values).execution_options(synchronize_session=False)
 
 
 def open_cursor(

@@ -14,17 +14,17 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Update, func, select
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from crm_core.access import system_actor
+from crm_core.access import Actor, system_actor
 from crm_core.entities.sync import Backend, DeadLetter
 from crm_core.entities.system import Setting
 from crm_core.errors import CrmError, FatalSyncError, InputError
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync import lock
 from crm_core.sync.adopt import adopt, named_pages
 from crm_core.sync.apply import APPLIERS
@@ -34,9 +34,9 @@ from crm_core.sync.context import BATCH_SIZE, STOPPED, VANISH_SHARE, Progress, S
 from crm_core.sync.cursors import (
     check_cursors,
     moved,
-    note_tried,
     open_cursor,
     reset_cursors,
+    tried,
 )
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import restore_deleted
@@ -112,7 +112,9 @@ def run(  # noqa: PLR0913  all but three are options of a command
         InputError: An entity is unknown.
     """
     actor = system_actor(f"sync:{backend.name}")
-    token = new_id() if dry_run else lock.acquire(database, actor, backend.id, backend.name)
+    token, run_id = new_id(), None
+    if not dry_run:
+        token, run_id = _opened(database, actor, backend)
     try:
         context = SyncContext(
             database,
@@ -134,10 +136,20 @@ def run(  # noqa: PLR0913  all but three are options of a command
         context.tellers = {**TELLERS, **{name: each.tell for name, each in plugins.items()}}
         options = (full, sweep, accept_vanished, page_size, overlap, retry)
         with rare_collections(), bound_contextvars(backend=backend.name, run=None):
-            return _Run(context, *options).execute(entities, left_out)
-    finally:
+            return _Run(context, run_id, *options).execute(entities, left_out)
+    except BaseException:
         if not dry_run:
             lock.release(database, actor, backend.id, token)
+        raise
+
+
+def _opened(database: Database, actor: Actor, backend: Backend) -> tuple[UUID, UUID]:
+    """Take the lease and write the run's record; return its token and the record's key."""
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        token = lock.take(uow, backend.id, backend.name)
+        run_id = open_run(uow, backend.id)
+        uow.commit()
+    return token, run_id
 
 
 _STAGES = {
@@ -150,6 +162,7 @@ _STAGES = {
 @dataclass
 class _Run:
     context: SyncContext
+    run_id: UUID | None
     full: bool
     sweep: bool
     accept_vanished: bool
@@ -161,6 +174,8 @@ class _Run:
     offered: list[RemoteEntity] = field(default_factory=list)
     marks: dict[str, dict[str, Any]] = field(default_factory=dict)
     """How far entities were read, as it is still to be written."""
+    has_read: bool = False
+    """Whether any of these had something new."""
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
@@ -168,8 +183,7 @@ class _Run:
         """Do all steps and record the run."""
         context = self.context
         began = time.monotonic()
-        run_id = None if context.dry_run else open_run(context)
-        bind_contextvars(run=run_id and str(run_id))
+        bind_contextvars(run=self.run_id and str(self.run_id))
         log.info("run began")
         try:
             entities = self._entities(wanted, left_out)
@@ -179,10 +193,11 @@ class _Run:
             kept = entities
             unseen = (self._vanished, self._links) if self.sweep else ()
             kept = [entity for entity in kept if self._guarded(self._exchange, entity)]
-            self._move_marks()
+            self._write_marks(tried(context, wanted, left_out, began_at=context.began_at))
             for step in (*unseen, self._retried, self._late):
                 kept = [entity for entity in kept if self._guarded(step, entity)]
-            note_tried(context, wanted, left_out, sweep=self.sweep)
+            if self.sweep:
+                self._write_marks(tried(context, wanted, left_out, swept_at=datetime.now(UTC)))
             if not context.dry_run:
                 self._settle_gone(kept)
                 # What was decided while reading, and what has waited for a record just read.
@@ -193,12 +208,12 @@ class _Run:
         except BaseException as error:
             is_asked = isinstance(error, CrmError) and error.code == STOPPED
             told = str(error) or type(error).__name__
-            self._end(run_id, "stopped" if is_asked else "failed", told)
+            self._end("stopped" if is_asked else "failed", told)
             raise
         state = "partly" if left or len(kept) < len(entities) else "done"
-        self._end(run_id, state, None)
+        self._end(state, None)
         return RunReport(
-            run_id=run_id,
+            run_id=self.run_id,
             state=state,
             counts={name: dict(count) for name, count in context.counts.items()},
             warnings=context.warnings,
@@ -288,6 +303,8 @@ class _Run:
 
         In this order new records of both sides meet before either is made on the other.
         """
+        if self.has_read:  # or what fails from here on would have it read again by every run
+            self._write_marks()
         # One that may not be written is read all the same; not so what its plugin cannot tell of,
         # or it would count as introduced.
         self._guarded(self._push, entity, (RIGHT_MISSING,))
@@ -330,19 +347,21 @@ class _Run:
         reach("pull.swept")
         end = {"mark": cursor.sweep_mark, "sweep_mark": None, "sweep_after": None, **begun}
         self.marks[entity.name] = end
-        if done:
-            self._move_marks()
+        self.has_read = self.has_read or done > 0
 
-    def _move_marks(self) -> None:
+    def _write_marks(self, *also: Update) -> None:
         """Write how far entities were read; those with nothing new in one transaction."""
         context = self.context
-        if self.marks and not context.dry_run:
+        if not context.dry_run:
             with context.writing() as uow:
                 lock.renew(uow, context.backend_id, context.token)
                 for entity, values in self.marks.items():
                     self._save(uow, entity, refreshed_at=uow.now, **values)
+                for statement in also:
+                    uow.execute(statement)
                 uow.commit()
         self.marks.clear()
+        self.has_read = False
 
     def _save(self, uow: UnitOfWork, entity: str, **values: Any) -> None:
         uow.execute(moved(self.context, entity, **values))
@@ -395,14 +414,14 @@ class _Run:
             left += count_set_aside(uow, context.backend_id)
         return left + sum(count["set_aside"] for count in context.counts.values()) * context.dry_run
 
-    def _end(self, run_id: UUID | None, state: str, message: str | None) -> None:
+    def _end(self, state: str, message: str | None) -> None:
         context = self.context
         log.info("run ended", state=state, calls=context.remote.calls)
-        if run_id is not None:
+        if self.run_id is not None:
             counts = {
                 "entities": {name: dict(count) for name, count in context.counts.items()},
                 "warnings": context.warnings,
                 "pushed": self.pushing.report() if self.pushing else {},
                 "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
             }
-            close_run(context, run_id, state, message, counts)
+            close_run(context, self.run_id, state, message, counts)

@@ -24,34 +24,38 @@ LOCKED = "core.sync.locked"
 
 
 def acquire(database: Database, actor: Actor, backend_id: UUID, backend_name: str) -> UUID:
-    """Take the lease of a backend and return its token.
+    """Take the lease of a backend in a transaction of its own, and return its token.
 
     Raises:
         LockedError: Another run holds it and is still alive as far as can be told.
     """
-    token = new_id()
     with unit_of_work(database, actor=actor, write=True) as uow:
-        # The backend's row always exists, so two that find no lease wait for each other here.
-        uow.execute(
-            select(Backend.id).where(Backend.id == backend_id).with_for_update(key_share=True)
-        )
-        held = uow.execute(
-            select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
-        ).first()
-        if held is not None and is_held(held.expires_at, uow.now) and not _is_gone(held.holder):
-            raise LockedError(
-                f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
-                f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
-                code=LOCKED,
-                details={"holder": held.holder},
-            )
-        uow.execute(delete(SyncLock).where(SyncLock.backend_id == backend_id))
-        uow.execute(
-            insert(SyncLock).values(
-                backend_id=backend_id, token=token, holder=_holder(), expires_at=uow.now + LEASE
-            )
-        )
+        token = take(uow, backend_id, backend_name)
         uow.commit()
+    return token
+
+
+def take(uow: UnitOfWork, backend_id: UUID, backend_name: str) -> UUID:
+    """Take the lease of a backend and return its token; LockedError where another run holds it."""
+    # The backend's row always exists, so two that find no lease wait for each other here.
+    uow.execute(select(Backend.id).where(Backend.id == backend_id).with_for_update(key_share=True))
+    held = uow.execute(
+        select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
+    ).first()
+    if held is not None and is_held(held.expires_at, uow.now) and not _is_gone(held.holder):
+        raise LockedError(
+            f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
+            f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
+            code=LOCKED,
+            details={"holder": held.holder},
+        )
+    token = new_id()
+    uow.execute(delete(SyncLock).where(SyncLock.backend_id == backend_id))
+    uow.execute(
+        insert(SyncLock).values(
+            backend_id=backend_id, token=token, holder=_holder(), expires_at=uow.now + LEASE
+        )
+    )
     return token
 
 
@@ -81,14 +85,19 @@ def renew(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
 
 
 def release(database: Database, actor: Actor, backend_id: UUID, token: UUID) -> None:
-    """Give the lease back."""
+    """Give the lease back in a transaction of its own."""
     with unit_of_work(database, actor=actor, write=True) as uow:
-        uow.execute(
-            delete(SyncLock)
-            .where(SyncLock.backend_id == backend_id, SyncLock.token == token)
-            .execution_options(synchronize_session=False)
-        )
+        give_back(uow, backend_id, token)
         uow.commit()
+
+
+def give_back(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
+    """Give the lease back, if it is still ours."""
+    uow.execute(
+        delete(SyncLock)
+        .where(SyncLock.backend_id == backend_id, SyncLock.token == token)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _holder() -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 from crm_core.entities.sync import SyncRun
 from crm_core.ids import new_id
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.sync import lock
 from crm_core.sync.context import SyncContext
 
 RUNS_KEPT = timedelta(days=90)
@@ -46,21 +47,17 @@ class RunReport:
     push_refusal: str | None = None
 
 
-def open_run(context: SyncContext) -> UUID:
+def open_run(uow: UnitOfWork, backend_id: UUID) -> UUID:
     """Write a run's record; runs that never ended are closed, since their lease is gone."""
-    with context.writing() as uow:
-        uow.execute(
-            update(SyncRun)
-            .where(SyncRun.backend_id == context.backend_id, SyncRun.state == "running")
-            .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
-            .execution_options(synchronize_session=False)
-        )
-        _drop_old(uow, context.backend_id)
-        run_id = new_id()
-        uow.add(
-            SyncRun(id=run_id, backend_id=context.backend_id, state="running", started_at=uow.now)
-        )
-        uow.commit()
+    uow.execute(
+        update(SyncRun)
+        .where(SyncRun.backend_id == backend_id, SyncRun.state == "running")
+        .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
+        .execution_options(synchronize_session=False)
+    )
+    _drop_old(uow, backend_id)
+    run_id = new_id()
+    uow.add(SyncRun(id=run_id, backend_id=backend_id, state="running", started_at=uow.now))
     return run_id
 
 
@@ -91,7 +88,7 @@ def _drop_old(uow: UnitOfWork, backend_id: UUID) -> None:
 def close_run(
     context: SyncContext, run_id: UUID, state: str, message: str | None, counts: dict[str, Any]
 ) -> None:
-    """Write how a run ended and what it did."""
+    """Write how a run ended and what it did, and give its lease back."""
     with context.writing() as uow:
         uow.execute(
             update(SyncRun)
@@ -105,4 +102,5 @@ def close_run(
             )
             .execution_options(synchronize_session=False)
         )
+        lock.give_back(uow, context.backend_id, context.token)
         uow.commit()

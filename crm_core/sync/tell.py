@@ -17,12 +17,12 @@ from sqlalchemy import select
 from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.sync import Binding
-from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
+from crm_core.persistence.bulk import select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.relationships import CONTACT_OF
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
-from crm_core.sync.bindings import customer_targets, first_in_use, local_ids
+from crm_core.sync.bindings import bindings_of, customer_targets, local_ids
 from crm_core.sync.context import GONE, Bound, SyncContext
 
 MAIN_FIELDS = ("street", "street2", "postal_code", "city", "region", "country_code")
@@ -58,26 +58,10 @@ def bound_locals(
 ) -> dict[UUID, tuple[str, Bound]]:
     """Return the remote id and binding of local records; of several, one that is in use."""
     found: dict[UUID, tuple[str, Bound]] = {}
-    for chunk in chunked(sorted(set(ids)), PARAMETERS):
-        rows = uow.execute(
-            select(
-                Binding.local_id,
-                Binding.remote_id,
-                Binding.id,
-                Binding.state,
-                Binding.digest,
-                Binding.snapshot,
-            )
-            .where(
-                Binding.backend_id == backend_id,
-                Binding.entity == entity,
-                Binding.local_id.in_(chunk),
-            )
-            .order_by(first_in_use(), Binding.id)
-        )
-        for row in rows:
-            bound = Bound(row.id, row.local_id, row.state, row.digest, row.snapshot)
-            found.setdefault(row.local_id, (row.remote_id, bound))
+    columns = (Binding.id, Binding.local_id, Binding.state, Binding.digest, Binding.snapshot)
+    for row in bindings_of(uow, backend_id, entity, ids, Binding.remote_id, *columns):
+        bound = Bound(row.id, row.local_id, row.state, row.digest, row.snapshot)
+        found.setdefault(row.local_id, (row.remote_id, bound))
     return found
 
 

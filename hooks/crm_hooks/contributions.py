@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+LIST_KINDS = ("text", "choice", "number", "date", "moment", "yes_no")
+"""What the values of a list's column can be."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackendOption:
@@ -148,12 +151,44 @@ class Job:
             unit of work that is committed afterwards; it should be done within seconds.
         every_minutes: The interval; the worker spreads it a little.
         limit_seconds: How long it may take.
+        with_database: Whether it is called as ``run(database)`` and opens units of work itself: for
+            what reaches out of the machine, which no transaction should wait for.
     """
 
     name: str
     run: str
     every_minutes: int = 60
     limit_seconds: float = 60.0
+    with_database: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSetting:
+    """One setting of a plugin, kept in the database and changed by administrators.
+
+    Attributes:
+        name: ``<plugin>.<what>``, unique: ``loyalty.points_per_euro``.
+        title: What people read.
+        kind: ``text``, ``whole``, ``yes_no``, ``choice``, ``list`` (of words) or ``secret``: where
+            a secret is kept, such as ``file:PATH``.
+        default: Its value where it was never set.
+        help: One line for people.
+        choices: For ``choice``: ``(value, title)`` pairs.
+        least: For ``whole``: the smallest number.
+        most: For ``whole``: the largest number.
+        check: ``"module:attribute"`` of ``check(uow, value) -> value``: what is kept; raises
+            InputError where the value will not do. Empty for no more than its kind asks.
+    """
+
+    name: str
+    title: str
+    kind: str = "text"
+    default: Any = None
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    least: int = 0
+    most: int = 1_000_000
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +254,49 @@ class EventHandler:
     events: tuple[str, ...]
     handler: str
     limit_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListColumn:
+    """A column that a plugin adds to the list of customers, with its filters and its order.
+
+    Attributes:
+        name: ``<plugin>.<what>``, unique: ``loyalty.tier``. Links hold it.
+        title: What people read.
+        kind: ``text``, ``choice``, ``number``, ``date``, ``moment`` or ``yes_no``: what its values
+            are, and so what can be asked of it.
+        values: ``"module:attribute"`` of ``values(uow, customer_ids) -> Mapping[UUID, Any]``: its
+            values for the customers of a page, those without one left out.
+        expression: ``"module:attribute"`` of ``expression(uow)``: an SQL expression, correlated
+            with ``Customer.id``, for a customer's value; NULL where there is none. The core makes
+            filters and the order of it. Empty where the column is only to be shown.
+        choices: For ``choice``: ``(value, title)`` pairs.
+        right: The right it takes to see the column; empty for none.
+    """
+
+    name: str
+    title: str
+    kind: str
+    values: str
+    expression: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    right: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in LIST_KINDS:
+            raise ValueError(f"{self.name}: no column is of kind {self.kind!r}; see LIST_KINDS")
+
+
+@dataclass(frozen=True, slots=True)
+class WebModule:
+    """Pages and resources that a plugin adds to the web; without the web plugin they are not loaded.
+
+    Attributes:
+        name: ``<plugin>.<what>``, unique: ``loyalty.web``.
+        pages: ``"module:attribute"`` of a ``crm_web.sdk.Pages``; empty for none.
+        api: ``"module:attribute"`` of a ``crm_web.sdk.Api``; empty for none.
+    """
+
+    name: str
+    pages: str = ""
+    api: str = ""

@@ -17,7 +17,14 @@ from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
 from crm_core.normalize import normalize_contact
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in
+from crm_core.persistence.bulk import (
+    AMONG,
+    PARAMETERS,
+    among,
+    chunked,
+    insert_rows,
+    select_in,
+)
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
@@ -47,6 +54,8 @@ class CustomerApplier:
 
     def prepare(self, context: SyncContext, change: Change) -> list[dict[str, Any]]:
         """Return the contact points with their normalized forms (the costly part)."""
+        if not change.differs("contact_points"):
+            return []
         values = change.record.values
         address = values.get("address") or {}
         region = address.get("country_code") or context.phone_region
@@ -157,34 +166,40 @@ class CustomerApplier:
 
 
 def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _Batch:
-    values = [change.record.values for change in changes]
-    backend = context.backend_id
+    owned = [change for change in changes if change.differs("owner_ref")]
+    tagged = [change for change in changes if change.differs("tag_refs")]
+    owners = (change.record.values.get("owner_ref") for change in owned)
     batch = _Batch(
-        owners=local_ids(uow, backend, "user", (item.get("owner_ref") for item in values)),
-        tags=local_ids(uow, backend, "tag", _tag_refs(changes)),
+        owners=local_ids(uow, context.backend_id, "user", owners),
+        tags=local_ids(uow, context.backend_id, "tag", _tag_refs(tagged)),
     )
     known = [change.bound.local_id for change in changes if change.bound]
     connection = uow.connection()
-    for chunk in chunked(sorted(known), PARAMETERS):
+    for chunk in chunked(sorted(known), AMONG):
         # Locked, so that nobody adds what would be merged away before it is written.
         for row in uow.execute(
             select(Customer.id, Customer.archived_at)
-            .where(Customer.id.in_(chunk))
+            .where(among(Customer.id, chunk))
             .order_by(Customer.id)
             .with_for_update()
         ):
             batch.archived[row.id] = row.archived_at is not None
+
+    def differing(name: str) -> list[UUID]:
+        return [each.bound.local_id for each in changes if each.bound and each.differs(name)]
+
     columns = ("customer_id", "kind", "value", "normalized", "label", "position")
     for row in sorted(
-        select_in(connection, ContactPoint, "customer_id", known, *columns),
+        select_in(connection, ContactPoint, "customer_id", differing("contact_points"), *columns),
         key=lambda row: row.position,
     ):
         point = {name: getattr(row, name) for name in ("kind", "value", "normalized", "label")}
         batch.points.setdefault(row.customer_id, []).append(point)
-    for row in select_in(connection, Address, "customer_id", known):
+    for row in select_in(connection, Address, "customer_id", differing("address")):
         if row.use == "main":
             batch.addresses[row.customer_id] = row._mapping
-    for row in select_in(connection, CustomerTag, "customer_id", known, "customer_id", "tag_id"):
+    columns = ("customer_id", "tag_id")
+    for row in select_in(connection, CustomerTag, "customer_id", differing("tag_refs"), *columns):
         batch.tag_ids.setdefault(row.customer_id, set()).add(row.tag_id)
     return batch
 

@@ -6,8 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_hooks.contributions import CardPanel, NewCustomer, Objection
+from crm_hooks.contributions import CardPanel, ListColumn, NewCustomer, Objection
 from crm_hooks.markers import hookspec
+
+
+@hookspec
+def crm_register_list_columns() -> Sequence[ListColumn]:
+    """Add columns to the list of customers, with their filters and their order.
+
+    Called once, at bootstrap, outside any transaction; the implementation must be pure. What the
+    columns name is called when a list is read, within the reading transaction of whoever looks at
+    it; one that fails leaves its column blank, and is named beside the list.
+
+    Returns:
+        A sequence of ``ListColumn``; empty for none. None counts as empty.
+
+    Raises:
+        Anything raised quarantines the plugin, with the reason shown by ``crm doctor``.
+
+    Ordering: columns are offered after the core's own, by plugin name; a name that another plugin
+    has quarantines the later plugin.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import ListColumn
+        >>> @hookimpl
+        ... def crm_register_list_columns():
+        ...     letters = ("crm_paper.lists:letters", "crm_paper.lists:number_of_letters")
+        ...     return [ListColumn("paper.letters", "Letters", "number", *letters)]
+        >>> crm_register_list_columns()[0].kind
+        'number'
+    """
+    raise NotImplementedError
 
 
 @hookspec

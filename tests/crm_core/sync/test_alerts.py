@@ -19,14 +19,15 @@ from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import AuthResult
 from sqlalchemy import select, update
 
+from crm_core import channels
+from crm_core.channels import MailServer, post_webhook
 from crm_core.entities import AlertNotice, AuditEntry, Conflict, PushItem, SyncAlert
 from crm_core.entities.conflict import ConflictState
 from crm_core.errors import InputError
 from crm_core.ids import new_id
 from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.sync import alerts, channels
+from crm_core.sync import alerts
 from crm_core.sync.alerts import Delivered, alert_of, note_troubles, send_notices, set_alert
-from crm_core.sync.channels import MailServer, post_webhook
 
 PASSWORD = "s3cret & long"
 

@@ -98,6 +98,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_core_job_run")),
     )
     op.create_table(
+        "core_mail",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("to_address", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("expires_at", types.UtcDateTime(), nullable=False),
+        sa.Column("next_at", types.UtcDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("sent_at", types.UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_mail")),
+    )
+    op.create_index(op.f("ix_core_mail_made_at"), "core_mail", ["made_at"], unique=False)
+    op.create_index(
+        op.f("ix_core_mail_next_at"),
+        "core_mail",
+        ["next_at"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_table(
         "core_outbox",
         sa.Column(
             "id",
@@ -1416,6 +1440,14 @@ def downgrade() -> None:
         postgresql_where=sa.text("dispatched_at IS NULL"),
     )
     op.drop_table("core_outbox")
+    op.drop_index(
+        op.f("ix_core_mail_next_at"),
+        table_name="core_mail",
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.drop_index(op.f("ix_core_mail_made_at"), table_name="core_mail")
+    op.drop_table("core_mail")
     op.drop_table("core_job_run")
     op.drop_table("core_currency")
     op.drop_table("core_backend")

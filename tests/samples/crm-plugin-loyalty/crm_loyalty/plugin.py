@@ -11,6 +11,7 @@ from crm_hooks.contributions import (
     CardPanel,
     EventHandler,
     Job,
+    ListColumn,
     NewCustomer,
     Objection,
     Right,
@@ -19,6 +20,8 @@ from crm_hooks.contributions import (
 )
 
 from crm_loyalty.permissions import RIGHTS, VIEW
+
+TIERS = (("bronze", "Bronze"), ("silver", "Silver"), ("gold", "Gold"))
 
 manifest = PluginManifest(
     name="loyalty",
@@ -44,6 +47,31 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
 def crm_register_jobs() -> Sequence[Job]:
     """End cards whose last day has passed, once an hour: midnight comes when it will."""
     return [Job("loyalty.expire", "crm_loyalty.jobs:expire", every_minutes=60)]
+
+
+@hookimpl
+def crm_register_list_columns() -> Sequence[ListColumn]:
+    """Show tier and points of a customer's card in the list of customers."""
+    lists = "crm_loyalty.services.lists"
+    return [
+        ListColumn(
+            "loyalty.tier",
+            "Loyalty tier",
+            "choice",
+            values=f"{lists}:tiers",
+            expression=f"{lists}:tier_of_customer",
+            choices=TIERS,
+            right=VIEW,
+        ),
+        ListColumn(
+            "loyalty.points",
+            "Loyalty points",
+            "number",
+            values=f"{lists}:points",
+            expression=f"{lists}:points_of_customer",
+            right=VIEW,
+        ),
+    ]
 
 
 @hookimpl

@@ -16,6 +16,8 @@ from crm_core.errors import (
     RuleViolationError,
 )
 from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.customer_list import list_page
+from crm_core.services.customer_list_query import parse_list_query
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.customers import create_customer
@@ -279,6 +281,37 @@ def test_the_sync_adopts_a_card_of_the_same_number(writing, customer_id, card_id
         assert apply(uow, [IncomingRecord(None, values)]) == [card_id]
         with pytest.raises(CardHeldError):
             apply(uow, [IncomingRecord(None, other)])
+
+
+def test_tier_and_points_stand_in_the_list_of_customers(writing, crm_actor, customer_id, card_id):
+    with writing() as uow:
+        make_customer(uow, "Zoë")
+        issue_card(uow, make_customer(uow, "Adam").id, tier="gold")
+        uow.commit()
+    columns = "columns=name,loyalty.tier,loyalty.points"
+    with writing() as uow:
+
+        def listed(text):
+            return [
+                (item["name"], item["loyalty.tier"], item["loyalty.points"])
+                for item in list_page(uow, parse_list_query(f"{columns}&{text}")).items
+            ]
+
+        maria, adam, zoe = (
+            ("Maria Kowalska", "bronze", 100),
+            ("Adam", "gold", 0),
+            ("Zoë", None, None),
+        )
+        assert listed("sort=name") == [adam, maria, zoe]
+        assert listed("sort=-loyalty.points") == [maria, adam, zoe]
+        assert listed("loyalty.tier=Gold") == [adam]
+        assert listed("loyalty.tier=is_not:gold&sort=name") == [maria, zoe]
+        assert listed("loyalty.points=more_than:99") == [maria]
+        assert listed("loyalty.tier=empty:") == [zoe]
+        with pytest.raises(InputError, match="bronze"):
+            listed("loyalty.tier=tin")
+    with writing(crm_actor("core.customer.view")) as uow, pytest.raises(InputError):
+        list_page(uow, parse_list_query(columns))
 
 
 def test_a_batch_with_one_number_twice_is_refused(writing):

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from crm_core.errors import ConfigurationError, InputError
-from crm_core.sync import channels
-from crm_core.sync.channels import (
+from crm_core import channels
+from crm_core.channels import (
     FAILURES,
+    Mail,
     MailServer,
     NotDeliveredError,
     checked_url,
@@ -23,15 +23,9 @@ from crm_core.sync.channels import (
     reason_of,
     send_mail,
 )
+from crm_core.errors import ConfigurationError, InputError
 
-CONTENT = {
-    "backend": "main",
-    "at": datetime(2026, 5, 1, tzinfo=UTC).isoformat(),
-    "is_test": True,
-    "began": [],
-    "ended": [],
-    "standing": [],
-}
+MAIL = Mail("1", "ops@example.com", "A test", "It works.", datetime(2026, 5, 1, tzinfo=UTC))
 
 
 @contextmanager
@@ -96,7 +90,7 @@ def test_a_mail_server_that_answers_drop_by_drop_is_not_waited_for(
     with dripping(b"\x16\x03\x03\x3f\xff" if tls == "tls" else b"220 ") as port:
         server = MailServer("127.0.0.1", port, None, None, tls, "a@example.com")
         with pytest.raises(NotDeliveredError, match=r"longer than 0\.6 seconds"):
-            send_mail(server, "ops@example.com", "1", CONTENT)
+            send_mail(server, MAIL)
     assert time.monotonic() - began < 5
 
 
@@ -114,7 +108,7 @@ def test_a_password_is_not_sent_in_clear_to_another_machine(monkeypatch: Any, ho
     def send(to: str, user: str | None) -> None:
         reference = "env:MAIL_PASSWORD" if user else None
         server = MailServer(to, 25, user, reference, "off", "a@example.com")
-        send_mail(server, "ops@example.com", "1", CONTENT)
+        send_mail(server, MAIL)
 
     with pytest.raises(ConfigurationError, match="smtp_tls"):
         send(host, "crm")

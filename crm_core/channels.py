@@ -1,6 +1,6 @@
-"""Mail and webhooks, over which the worker tells people outside of trouble.
+"""Mail and webhooks: how what is told to the world outside gets there.
 
-What is sent holds numbers, names of entities and codes; no customer's data and no secret.
+Nothing of what others answer is kept or told, which may name addresses and keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from crm_core.config import Config
 from crm_core.errors import ConfigurationError, CrmError, InputError
+from crm_core.messages import n, t
 from crm_core.secret_refs import is_reference, read_secret
 
 SECONDS = 10.0
@@ -36,16 +37,24 @@ SIGNATURE = "X-CRM-Signature"
 _PORTS = {"starttls": 587, "tls": 465, "off": 25}
 _SEEN = re.compile(r"[!-~]+")
 _HERE = ("localhost", "127.0.0.1", "::1")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 FAILURES = (OSError, ValueError, smtplib.SMTPException, HTTPException, CrmError)
 """All that may go wrong with sending; whatever it is, it is tried again later."""
 
 
 class NotDeliveredError(CrmError):
-    """A notice did not arrive, in our own words; ``missed`` are those whom a mail did not reach."""
+    """It did not arrive, in our own words.
 
-    def __init__(self, message: str, missed: Sequence[str] = ()) -> None:
+    Attributes:
+        missed: Those whom a mail did not reach although it reached others.
+        status: What a webhook answered.
+    """
+
+    def __init__(self, message: str, missed: Sequence[str] = (), status: int | None = None) -> None:
         super().__init__(message, code="core.alert.not_delivered")
         self.missed = missed
+        self.status = status
 
 
 def reason_of(error: BaseException) -> str:
@@ -86,24 +95,47 @@ def mail_server(config: Config) -> MailServer:
     )
 
 
-def send_mail(server: MailServer, to: str, notice_id: str, content: dict[str, Any]) -> None:
-    """Send one notice as mail; raises one of ``FAILURES``."""
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail.
+
+    Attributes:
+        id: The same at every attempt, so that receivers know one they have.
+        to: Addresses, with commas between them.
+        subject: One line.
+        text: What it says.
+        at: When it was written.
+    """
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    at: datetime
+
+
+def send_mail(server: MailServer, mail: Mail) -> None:
+    """Send one mail; raises one of ``FAILURES``."""
     if not server.host or not server.sender:
         raise ConfigurationError(
-            "Mail cannot be sent: set smtp_host and mail_from in crm.toml.", code="core.mail.unset"
+            t("Mail cannot be sent: set smtp_host and mail_from in crm.toml."),
+            code="core.mail.unset",
         )
     if server.tls == "off" and server.user and server.host not in _HERE:
         raise ConfigurationError(
-            f"The password for {server.host} would go there in clear: set smtp_tls to starttls or "
-            "tls in crm.toml, or leave smtp_user out.",
+            t(
+                "The password for {host} would go there in clear: set smtp_tls to starttls or tls "
+                "in crm.toml, or leave smtp_user out.",
+                host=server.host,
+            ),
             code="core.mail.unencrypted",
         )
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = server.sender, to, subject_of(content)
-    message["Date"] = format_datetime(datetime.fromisoformat(content["at"]))
-    message["Message-ID"] = f"<{notice_id}@{server.sender.rpartition('@')[2]}>"
+    message["From"], message["To"], message["Subject"] = server.sender, mail.to, mail.subject
+    message["Date"] = format_datetime(mail.at)
+    message["Message-ID"] = f"<{mail.id}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text_of(content))
+    message.set_content(mail.text)
     password = read_secret(server.secret_ref, "the mail server")
     with _deadline() as watch, _connected(server, watch) as client:
         if server.user:
@@ -112,8 +144,14 @@ def send_mail(server: MailServer, to: str, notice_id: str, content: dict[str, An
     if refused:
         codes = sorted({code for code, _ in refused.values()})
         raise NotDeliveredError(
-            f"The mail server refused {len(refused)} of the addresses (SMTP "
-            f"{', '.join(map(str, codes))}); the others have it.",
+            n(
+                "The mail server refused {count} of the addresses (SMTP {codes}); the others have "
+                "it.",
+                "The mail server refused {count} of the addresses (SMTP {codes}); the others have "
+                "it.",
+                len(refused),
+                codes=", ".join(map(str, codes)),
+            ),
             missed=list(refused),
         )
 
@@ -137,7 +175,7 @@ def _connected(server: MailServer, watch: Watch) -> smtplib.SMTP:
             client.starttls(context=context)
     except smtplib.SMTPNotSupportedError:
         client.close()
-        raise NotDeliveredError("The mail server offers no encryption (STARTTLS).") from None
+        raise NotDeliveredError(t("The mail server offers no encryption (STARTTLS).")) from None
     except BaseException:
         client.close()
         raise
@@ -172,7 +210,9 @@ def _deadline() -> Iterator[Watch]:
         yield watch
     except FAILURES:
         if over.is_set():
-            raise NotDeliveredError(f"It took longer than {WHOLE_SECONDS:g} seconds.") from None
+            raise NotDeliveredError(
+                t("It took longer than {seconds} seconds.", seconds=f"{WHOLE_SECONDS:g}")
+            ) from None
         raise
     finally:
         timer.cancel()
@@ -180,10 +220,25 @@ def _deadline() -> Iterator[Watch]:
             each.close()
 
 
-def post_webhook(url: str, secret: str | None, content: dict[str, Any]) -> None:
-    """Post one notice as JSON, signed where there is a secret; raises one of ``FAILURES``.
+def post_webhook(
+    url: str,
+    secret: str | None,
+    content: Mapping[str, Any],
+    *,
+    may_reach: Callable[[Address], bool] | None = None,
+) -> int:
+    """Post something as JSON, signed where there is a secret; raises one of ``FAILURES``.
 
     No redirect is followed, and the address that was checked is the one that is connected to.
+
+    Args:
+        url: Where.
+        secret: What it is signed with.
+        content: What JSON can hold.
+        may_reach: Which addresses may be connected to; by default all where a receiver can be.
+
+    Returns:
+        The status of the answer.
     """
     parts = checked_url(url)
     body = json.dumps(content, sort_keys=True).encode()
@@ -193,11 +248,12 @@ def post_webhook(url: str, secret: str | None, content: dict[str, Any]) -> None:
     connection = HTTPConnection(parts.hostname or "", _port(parts), timeout=SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with _deadline() as watch, closing(connection):
-        connection.sock = _socket(parts, watch)
+        connection.sock = _socket(parts, watch, may_reach or _is_fit)
         connection.request("POST", target, body, headers)
         status = connection.getresponse().status
     if not 200 <= status < 300:
-        raise NotDeliveredError(f"It answered {status}.")
+        raise NotDeliveredError(t("It answered {status}.", status=status), status=status)
+    return status
 
 
 def checked_url(url: str) -> SplitResult:
@@ -211,9 +267,11 @@ def checked_url(url: str) -> SplitResult:
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
     ):
         raise InputError(
-            "The webhook's address will not do: it has to begin with https:// (http:// only to "
-            "this machine itself), hold no user or password, and neither blanks nor letters beyond "
-            "ASCII.",
+            t(
+                "The webhook's address will not do: it has to begin with https:// (http:// only to "
+                "this machine itself), hold no user or password, and neither blanks nor letters "
+                "beyond ASCII."
+            ),
             code="core.alert.webhook",
         )
     return parts
@@ -230,13 +288,15 @@ def _parts(url: str) -> SplitResult | None:
     return parts if is_whole else None
 
 
-def _socket(parts: SplitResult, watch: Watch) -> socket.socket:
+def _socket(
+    parts: SplitResult, watch: Watch, may_reach: Callable[[Address], bool]
+) -> socket.socket:
     host, port = parts.hostname or "", _port(parts)
     last: Exception = NotDeliveredError(
-        "The webhook's name leads to no address that may be connected to."
+        t("The webhook's name leads to no address that may be connected to.")
     )
     for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        if not _is_fit(str(address[0])):
+        if not may_reach(_address_of(str(address[0]))):
             continue
         try:
             plain = watch(socket.create_connection((str(address[0]), port), timeout=SECONDS))
@@ -249,11 +309,23 @@ def _socket(parts: SplitResult, watch: Watch) -> socket.socket:
     raise last
 
 
-def _is_fit(address: str) -> bool:
+def _address_of(text: str) -> Address:
+    found = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _is_fit(address: Address) -> bool:
     """Refuse addresses where no receiver is, but the machines' own services (169.254.169.254)."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return not (found.is_link_local or found.is_multicast or found.is_unspecified)
+    return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+
+
+def is_public(address: Address) -> bool:
+    """Return whether an address is one of the internet, also the one that it stands for."""
+    inner = getattr(address, "sixtofour", None) or (getattr(address, "teredo", None) or (None,))[-1]
+    if address.version == 6 and address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    known = address.is_global and not address.is_multicast
+    return known and (inner is None or is_public(inner))
 
 
 def _port(parts: SplitResult) -> int:
@@ -264,34 +336,3 @@ def webhook_of(url: str, secret_ref: str | None) -> tuple[str, str | None]:
     """Return a webhook's address and secret, read from where they are kept."""
     address = read_secret(url, "the webhook's address") if is_reference(url) else url
     return address or "", read_secret(secret_ref, "the webhook")
-
-
-def subject_of(content: dict[str, Any]) -> str:
-    """Return a mail's subject."""
-    if content.get("is_test"):
-        return f"CRM: test of the alerts of {content['backend']}"
-    if content["began"]:
-        return f"CRM: {_words(content['began'][0])} ({content['backend']})"
-    return f"CRM: {content['backend']} has recovered"
-
-
-def text_of(content: dict[str, Any]) -> str:
-    """Return a mail's text."""
-    name = content["backend"]
-    lines = [f"Back office {name}, {content['at'][:16].replace('T', ' ')} UTC", ""]
-    for heading, key in (("New:", "began"), ("Over:", "ended"), ("Still:", "standing")):
-        lines += [f"{heading} {_words(each)}" for each in content[key]]
-    if content.get("is_test"):
-        lines.append("This is a test: alerts of this back office arrive here.")
-    return "\n".join([*lines, "", f"See: crm sync status {name}", ""])
-
-
-_TROUBLES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "failed": lambda each: f"a sync failed with {each['code']}",
-    "conflicts": lambda each: f"{each['count']} open conflicts, alert from {each['limit']} on",
-    "set_aside": lambda each: f"{each['count']} records set aside, alert from {each['limit']} on",
-}
-
-
-def _words(trouble: dict[str, Any]) -> str:
-    return _TROUBLES[trouble["trouble"]](trouble)

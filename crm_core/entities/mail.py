@@ -1,0 +1,45 @@
+"""Mail on its way."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, column
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm_core.entities.outbox import DELIVERY_VIEW
+from crm_core.persistence.base import Keyed
+from crm_core.persistence.scope import ByRight
+
+_WAITS = column("next_at").is_not(None)
+
+
+class QueuedMail(Keyed):
+    """A mail to one person, written in the transaction in which it became due and sent afterwards.
+
+    Only one that waits has ``next_at``. What it says is forgotten once it was sent or given up, for
+    it may hold a link to sign in with.
+    """
+
+    __tablename__ = "core_mail"
+    __entity__ = "mail"
+    __scope__ = ByRight(DELIVERY_VIEW)
+    __personal__ = ("to_address", "subject", "text")
+    __audited__ = False
+    __table_args__ = (
+        Index(None, "next_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
+        Index(None, "made_at"),
+    )
+
+    to_address: Mapped[str]
+    subject: Mapped[str]
+    text: Mapped[str | None]
+    kind: Mapped[str]
+    """What it is about, such as ``web.reset``."""
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    """From when on it is of no use any more."""
+    next_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    sent_at: Mapped[datetime | None]

@@ -1,0 +1,26 @@
+"""The web: the whole wiring of this plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crm_hooks import PluginManifest, hookimpl
+from crm_hooks.contributions import Right, WebModule
+from crm_web.permissions import RIGHTS
+
+manifest = PluginManifest(
+    name="web", title="Web pages and API", version="0.1.0", table_prefix="web_"
+)
+PAGES = ("home", "find", "customers", "account")
+
+
+@hookimpl
+def crm_register_rights() -> Sequence[Right]:
+    """Name the rights that the services ask for."""
+    return RIGHTS
+
+
+@hookimpl
+def crm_register_web() -> Sequence[WebModule]:
+    """Give the pages of the core."""
+    return [WebModule(f"web.{name}", pages=f"crm_web.pages.{name}:pages") for name in PAGES]

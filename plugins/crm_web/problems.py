@@ -1,0 +1,56 @@
+"""What went wrong, as a page or as data; never a traceback."""
+
+from __future__ import annotations
+
+import structlog
+from flask import g, make_response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from crm_core.cli.failures import write_log
+from crm_core.errors import CrmError, InputError, NotFoundError
+from crm_core.messages import t
+from crm_web.sdk.request import Request
+
+log = structlog.get_logger(__name__)
+
+
+def problem(error: CrmError, status: int | None = None) -> Response:
+    """Return the page, or the data, that tells of an error."""
+    asked: Request | None = g.get("request")
+    status = status or error.http_status
+    if asked is None or asked.wants_json:
+        told = {"code": error.code, "message": str(error.message), "details": error.details}
+        return make_response({"error": told}, status)
+    return make_response(asked.render("web/error.html", error=error, status=status), status)
+
+
+def refused(error: HTTPException) -> Response:
+    """Return what is told of a request that leads nowhere."""
+    status = error.code or 500
+    if status == 404:
+        told: CrmError = NotFoundError(t("There is no such page."), code="web.no_page")
+    elif status == 405:
+        told = InputError(t("That address takes no such request."), code="web.no_method")
+    elif status == 413:
+        told = InputError(
+            t("That is more than can be sent at once: send less, or a smaller file."),
+            code="web.too_much",
+        )
+    else:
+        told = InputError(
+            t("The request cannot be understood: go back, load the page again and repeat."),
+            code="web.request",
+        )
+    return problem(told, status)
+
+
+def broken(error: Exception) -> Response:
+    """Say that something broke and was written down; never what it was."""
+    path = write_log(error)
+    log.error("page broke", path=request.path, reason=repr(error), logged_in=str(path))
+    message = t(
+        "Something broke on our side. Nothing was saved, and it was written down for the "
+        "administrators. Try again; if it happens again, tell them when it was."
+    )
+    return problem(CrmError(message, code="web.broken"))

@@ -1,0 +1,44 @@
+"""A database with users who can sign in on the web."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import crm_web.models
+from crm_core.access import Actor, system_actor
+from crm_core.persistence.database import Database
+from crm_core.persistence.migrate import MigrationLine, upgrade
+from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services.roles import seed_roles
+from crm_core.services.users import actor_for_login, add_user
+from crm_web.services.passwords import set_password
+
+PASSWORD = "seventeen blue herons"
+LINE = MigrationLine("web", "web_", Path(crm_web.models.__file__).with_name("migrations"))
+
+
+@pytest.fixture
+def office(database: Database) -> Database:
+    """``eleni`` is an employee with a password, ``anna`` an administrator with one."""
+    upgrade(database, [LINE])
+    with unit_of_work(database, actor=system_actor("test"), write=True) as uow:
+        seed_roles(uow)
+        for login, role in (("eleni", "employee"), ("anna", "admin")):
+            add_user(uow, login, role_codes=[role], email=f"{login}@example.com")
+            set_password(uow, login, PASSWORD)
+        uow.commit()
+    return database
+
+
+@pytest.fixture
+def acting(office: Database) -> Callable[[str], Actor]:
+    """Return the actor that stands for a user."""
+
+    def actor(login: str) -> Actor:
+        with unit_of_work(office, actor=system_actor("test")) as uow:
+            return actor_for_login(uow, login, origin="web")
+
+    return actor
