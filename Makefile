@@ -14,7 +14,7 @@ MESSAGES ?= --warn
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test nightly services lint format types contracts docs docs-check \
+.PHONY: help install demo demo-serve screenshots test nightly services lint format types contracts docs docs-check \
 	messages messages-check wheel bench \
 	check clean
 
@@ -32,6 +32,12 @@ install: .venv/installed  ## Create .venv with everything a developer needs
 demo: .venv/installed  ## Build a trading company in a database of its own and show one customer whole
 	$(BIN)/crm demo --path demo
 
+demo-serve: .venv/installed  ## Open it in the browser: says the address and who can sign in
+	$(BIN)/crm serve --demo --path demo
+
+screenshots: .venv/installed  ## Take the pictures of the README again, from a demo of their own
+	$(BIN)/python docs/pictures/take.py
+
 test: .venv/installed  ## Run all tests with the services there are; says at the end what was left out
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
@@ -39,8 +45,9 @@ nightly: .venv/installed  ## Drive both sides of a sync at random for thousands 
 	$(BIN)/python -m pytest tests/crm_core/sync/test_convergence.py tests/crm_core/sync/test_broken_engines.py \
 	tests/odoo/test_convergence_odoo.py --hypothesis-profile=nightly --timeout 7200 $(ARGS)
 
-services: .venv/installed  ## Bring up PostgreSQL and a real Odoo for the tests
+services: .venv/installed  ## Bring up PostgreSQL, a real Odoo and a browser for the tests
 	$(BIN)/python tests/services/postgres.py up
+	$(BIN)/python tests/services/browser.py up
 	@$(BIN)/python tests/services/odoo.py up || { code=$$?; test $$code -eq 75 || exit $$code; \
 	echo; echo "*** NO ODOO: the Debian mirror no longer serves its suite. Its tests are left out. ***"; echo; }
 

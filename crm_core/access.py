@@ -34,6 +34,7 @@ class Actor:
         rights: Right code to reach; ``*`` stands for every right.
         team_user_ids: All members of the teams this user belongs to.
         origin: Where the act comes from: ``cli``, ``web``, ``import``, ``sync:NAME``.
+        language: The tag of the language they chose to be addressed in; None for no choice.
     """
 
     user_id: UUID | None
@@ -41,6 +42,7 @@ class Actor:
     rights: Mapping[str, Reach] = field(default_factory=dict)
     team_user_ids: frozenset[UUID] = frozenset()
     origin: str = "cli"
+    language: str | None = None
 
     def reach(self, right: str) -> Reach:
         """Return how far ``right`` reaches for this actor."""

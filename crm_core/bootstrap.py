@@ -19,7 +19,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     PluginLoadError,
 )
-from crm_core.messages import t
+from crm_core.messages import joined, t
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -226,21 +226,19 @@ class Application:
 
     def no_backend_type(self, name: str) -> ConfigurationError:
         """Return the error that says which kinds of remote there are, and what is left out why."""
-        known = ", ".join(sorted(self.plugins.backend_types)) or "none"
-        faults = "".join(f" Plugin {f.name} is left out: {f.reason}" for f in self.plugins.faults)
-        off = sorted(set(self.installed_plugins.plugins) - set(self.plugins.plugins))
-        faults += (
-            f" Plugins that are off: {', '.join(off)} (crm plugins enable NAME)." if off else ""
-        )
-        safe = " Safe mode is on, so no plugin is loaded." if self.config.safe_mode else ""
+        known = ", ".join(sorted(self.plugins.backend_types)) or t("none")
+        told = [t("There is no backend type {name!r}; known are: {known}.", name=name, known=known)]
+        told += [
+            t("Plugin {name} is left out: {reason}", name=fault.name, reason=fault.reason)
+            for fault in self.plugins.faults
+        ]
+        off = ", ".join(sorted(set(self.installed_plugins.plugins) - set(self.plugins.plugins)))
+        if off:
+            told.append(t("Plugins that are off: {names} (crm plugins enable NAME).", names=off))
+        if self.config.safe_mode:
+            told.append(t("Safe mode is on, so no plugin is loaded."))
         return ConfigurationError(
-            t(
-                "There is no backend type {name!r}; known are: {known}.{faults}{safe}",
-                name=name,
-                known=known,
-                faults=faults,
-                safe=safe,
-            ),
+            joined(told),
             code="core.backend.unknown_type",
             details={"type": name},
         )
@@ -326,8 +324,8 @@ class Application:
         with closing(self.open_backend(backend)) as remote:
             return plan_sync(self.database, backend, remote, **options)
 
-    def apply_plan(self, backend: Backend, path: Path | None, **options: Any) -> PlanReport:
-        """Do what a plan's file says, or what a plan made now proposes.
+    def apply_plan(self, backend: Backend, path: Path | Plan | None, **options: Any) -> PlanReport:
+        """Do what a plan says, in a file or kept in the database, or one made now proposes.
 
         ``options`` are those of ``crm_core.sync.planning.run.apply_plan_file``.
         """

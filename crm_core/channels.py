@@ -136,7 +136,7 @@ def send_mail(server: MailServer, mail: Mail) -> None:
     message["Message-ID"] = f"<{mail.id}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
-    password = read_secret(server.secret_ref, "the mail server")
+    password = read_secret(server.secret_ref, t("the mail server"))
     with _deadline() as watch, _connected(server, watch) as client:
         if server.user:
             client.login(server.user, password or "")
@@ -334,5 +334,5 @@ def _port(parts: SplitResult) -> int:
 
 def webhook_of(url: str, secret_ref: str | None) -> tuple[str, str | None]:
     """Return a webhook's address and secret, read from where they are kept."""
-    address = read_secret(url, "the webhook's address") if is_reference(url) else url
-    return address or "", read_secret(secret_ref, "the webhook")
+    address = read_secret(url, t("the webhook's address")) if is_reference(url) else url
+    return address or "", read_secret(secret_ref, t("the webhook"))

@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from crm_core.messages import t
+
 COMMANDS = {
-    "init": ("crm_core.cli.init:init", "Set up a database and the first administrator."),
-    "doctor": ("crm_core.cli.doctor:doctor", "Say what is wrong and what to do about it."),
-    "demo": ("crm_core.cli.demo:demo", "Try it out in a folder of its own."),
-    "customer": ("crm_core.cli.customer:customer", "Find, show and edit customers."),
-    "activity": ("crm_core.cli.activity:activity", "Plan, finish and list things to do."),
-    "backend": ("crm_core.cli.backend:backend", "Set up ERPs to be in step with."),
-    "sync": ("crm_core.cli.sync:sync", "Bring over what changed in an ERP."),
-    "plugins": ("crm_core.cli.plugins:plugins", "Turn modules on and off, and make new ones."),
-    "worker": ("crm_core.cli.worker:worker", "Run syncs and upkeep, unattended."),
-    "delivery": ("crm_core.cli.delivery:delivery", "See what plugins were told of; try again."),
-    "user": ("crm_core.cli.user:user", "Add users and give them roles."),
-    "db": ("crm_core.cli.db:db", "Upgrade, back up and restore the database."),
-    "audit": ("crm_core.cli.audit:audit", "Verify the record of who changed what."),
+    "init": ("crm_core.cli.init:init", t("Set up a database and the first administrator.")),
+    "doctor": ("crm_core.cli.doctor:doctor", t("Say what is wrong and what to do about it.")),
+    "demo": ("crm_core.cli.demo:demo", t("Try it out in a folder of its own.")),
+    "customer": ("crm_core.cli.customer:customer", t("Find, show and edit customers.")),
+    "activity": ("crm_core.cli.activity:activity", t("Plan, finish and list things to do.")),
+    "backend": ("crm_core.cli.backend:backend", t("Set up ERPs to be in step with.")),
+    "sync": ("crm_core.cli.sync:sync", t("Bring over what changed in an ERP.")),
+    "plugins": ("crm_core.cli.plugins:plugins", t("Turn modules on and off, and make new ones.")),
+    "worker": ("crm_core.cli.worker:worker", t("Run syncs and upkeep, unattended.")),
+    "delivery": ("crm_core.cli.delivery:delivery", t("See what plugins were told of; try again.")),
+    "user": ("crm_core.cli.user:user", t("Add users and give them roles.")),
+    "db": ("crm_core.cli.db:db", t("Upgrade, back up and restore the database.")),
+    "audit": ("crm_core.cli.audit:audit", t("Verify the record of who changed what.")),
 }
 PLUGIN_SECTION = "[crm.commands]"
 

@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 
 from crm_core.errors import ConfigurationError
-from crm_core.messages import t
+from crm_core.messages import LANGUAGES, spoken, t
 
 FILE_NAME = "crm.toml"
 APPLICATION = "crm"
@@ -63,6 +63,7 @@ class Config:
         smtp_secret_ref: Where that user's password is kept: ``file:PATH``, ``env:NAME`` …
         smtp_tls: ``starttls``, ``tls`` (from the start) or ``off``.
         mail_from: Address that mail is sent from.
+        language: What people are addressed in on the command line; None for the system's language.
         sources: For each of the above the place it came from, in words.
     """
 
@@ -84,6 +85,7 @@ class Config:
     smtp_secret_ref: str | None = None
     smtp_tls: str = "starttls"
     mail_from: str | None = None
+    language: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -162,9 +164,13 @@ def _find(
     cwd: Path,
 ) -> tuple[Any, str, Path]:
     if flags.get(setting.name) is not None:
-        return flags[setting.name], f"flag --{setting.name.replace('_', '-')}", cwd
+        return (
+            flags[setting.name],
+            t("flag --{setting}", setting=setting.name.replace("_", "-")),
+            cwd,
+        )
     if env.get(setting.variable):
-        return env[setting.variable], f"environment {setting.variable}", cwd
+        return env[setting.variable], t("environment {variable}", variable=setting.variable), cwd
     for path, content in files:
         if setting.name in content:
             return content[setting.name], str(path), path.parent
@@ -230,14 +236,14 @@ def _anchored(value: Any, base: Path) -> Any:
 
 def _url(raw: Any) -> str:
     if not isinstance(raw, str) or "://" not in raw:
-        raise ValueError("it is not a URL")
+        raise ValueError(t("it is not a URL"))
     return raw
 
 
 def _text(raw: Any) -> str | None:
     if raw is None or isinstance(raw, str):
         return raw or None
-    raise ValueError("it is not a text")
+    raise ValueError(t("it is not a text"))
 
 
 def _switch(raw: Any) -> bool:
@@ -247,12 +253,12 @@ def _switch(raw: Any) -> bool:
     words |= {"0": False, "false": False, "no": False, "off": False}
     if isinstance(raw, str) and raw.lower() in words:
         return words[raw.lower()]
-    raise ValueError("it is neither true nor false")
+    raise ValueError(t("it is neither true nor false"))
 
 
 def _minutes(raw: Any) -> int:
     if isinstance(raw, bool) or not re.fullmatch(r"[1-9][0-9]{0,5}", str(raw)):
-        raise ValueError("it is not a number of minutes from 1 upwards")
+        raise ValueError(t("it is not a number of minutes from 1 upwards"))
     return int(raw)
 
 
@@ -262,7 +268,7 @@ def _seconds(raw: Any) -> float:
     except (TypeError, ValueError):
         seconds = 0.0
     if not 0 < seconds <= 3600:
-        raise ValueError("it is not a number of seconds from 0 to 3600")
+        raise ValueError(t("it is not a number of seconds from 0 to 3600"))
     return seconds
 
 
@@ -270,63 +276,75 @@ def _masters(raw: Any) -> dict[str, dict[str, str]]:
     tables = raw.values() if isinstance(raw, dict) else [None]
     if all(isinstance(t, dict) and all(isinstance(v, str) for v in t.values()) for t in tables):
         return dict(raw)
-    raise ValueError("it is not a table for each back office")
+    raise ValueError(t("it is not a table for each back office"))
 
 
 def _port(raw: Any) -> int | None:
     if raw is None:
         return None
     if isinstance(raw, bool) or not re.fullmatch("[0-9]{1,5}", str(raw)) or int(raw) > 65_535:
-        raise ValueError("it is not a port from 0 to 65535")
+        raise ValueError(t("it is not a port from 0 to 65535"))
     return int(raw)
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:
     def read(raw: Any) -> str:
         if raw not in words:
-            raise ValueError(f"it is none of {', '.join(words)}")
+            raise ValueError(t("it is none of {words}", words=", ".join(words)))
         return str(raw)
 
     return read
+
+
+def _spoken(raw: Any) -> str | None:
+    if raw is None:
+        return None
+    language = spoken(raw) if isinstance(raw, str) else None
+    if language is None:
+        raise ValueError(t("it is none of {languages}", languages=", ".join(LANGUAGES)))
+    return language
 
 
 def _path(raw: Any) -> Path | None:
     if raw is None:
         return None
     if not isinstance(raw, str | Path) or not str(raw):
-        raise ValueError("it is not a path")
+        raise ValueError(t("it is not a path"))
     return Path(raw).expanduser()
 
 
 SETTINGS = (
     Setting(
         "database_url",
-        "Give sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME.",
+        t("Give sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME."),
         DEFAULT_DATABASE_URL,
         _url,
     ),
-    Setting("user", "Give the login that acts on the command line.", None, _text),
-    Setting("safe_mode", "Give true to load no plugin at all.", False, _switch),
-    Setting("sync_minutes", "Give the minutes between two runs of a backend.", 5, _minutes),
-    Setting("plugin_seconds", "Give the seconds a plugin may take to answer.", 10.0, _seconds),
-    Setting("log_file", "Give the file for unexpected errors.", default_log_file(), _path),
+    Setting("user", t("Give the login that acts on the command line."), None, _text),
+    Setting("safe_mode", t("Give true to load no plugin at all."), False, _switch),
+    Setting("sync_minutes", t("Give the minutes between two runs of a backend."), 5, _minutes),
+    Setting("plugin_seconds", t("Give the seconds a plugin may take to answer."), 10.0, _seconds),
+    Setting("log_file", t("Give the file for unexpected errors."), default_log_file(), _path),
     Setting(
         "masters",
-        'Give [masters.NAME] with lines such as "customer.note" = "ask", in crm.toml.',
+        t('Give [masters.NAME] with lines such as "customer.note" = "ask", in crm.toml.'),
         {},
         _masters,
     ),
-    Setting("files_folder", "Give the folder for attached files.", None, _path),
-    Setting("key_file", "Give the file for the key that secrets are encrypted with.", None, _path),
-    Setting("log_format", "Give text or json.", "text", _one_of("text", "json")),
-    Setting("metrics_port", "Give the worker's port for Prometheus.", None, _port),
-    Setting("metrics_host", "Give an address of this machine.", "127.0.0.1", _text),
-    Setting("smtp_host", "Give the mail server.", None, _text),
-    Setting("smtp_port", "Give the mail server's port.", None, _port),
-    Setting("smtp_user", "Give who signs in at the mail server.", None, _text),
-    Setting("smtp_secret_ref", "Give file:PATH, env:NAME or keyring:NAME.", None, _text),
+    Setting("files_folder", t("Give the folder for attached files."), None, _path),
     Setting(
-        "smtp_tls", "Give starttls, tls or off.", "starttls", _one_of("starttls", "tls", "off")
+        "key_file", t("Give the file for the key that secrets are encrypted with."), None, _path
     ),
-    Setting("mail_from", "Give the address that mail is sent from.", None, _text),
+    Setting("log_format", t("Give text or json."), "text", _one_of("text", "json")),
+    Setting("metrics_port", t("Give the worker's port for Prometheus."), None, _port),
+    Setting("metrics_host", t("Give an address of this machine."), "127.0.0.1", _text),
+    Setting("smtp_host", t("Give the mail server."), None, _text),
+    Setting("smtp_port", t("Give the mail server's port."), None, _port),
+    Setting("smtp_user", t("Give who signs in at the mail server."), None, _text),
+    Setting("smtp_secret_ref", t("Give file:PATH, env:NAME or keyring:NAME."), None, _text),
+    Setting(
+        "smtp_tls", t("Give starttls, tls or off."), "starttls", _one_of("starttls", "tls", "off")
+    ),
+    Setting("language", t("Give en, el, pl, ru, sl or fa."), None, _spoken),
+    Setting("mail_from", t("Give the address that mail is sent from."), None, _text),
 )

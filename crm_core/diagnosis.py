@@ -87,22 +87,27 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 def _program() -> Iterator[Finding]:
-    release = f"{version('crm-front-office')}, Python {platform.python_version()}"
-    yield Finding(
-        "program", OK, t("Version {release}, account {os_user}", release=release, os_user=os_user())
+    message = t(
+        "Version {version}, Python {python}, account {account}",
+        version=version("crm-front-office"),
+        python=platform.python_version(),
+        account=os_user(),
     )
+    yield Finding("program", OK, message)
 
 
 def _configuration(config: Config) -> Iterator[Finding]:
     for name, source in config.sources.items():
         value = getattr(config, name)
         shown = config.shown_database_url if name == "database_url" else value
-        said = "not set" if shown is None else shown
+        said = t("not set") if shown is None else shown
         yield Finding(
-            f"configuration {name}", OK, t("{said} (from {source})", said=said, source=source)
+            t("configuration {name}", name=name),
+            OK,
+            t("{said} (from {source})", said=said, source=source),
         )
     if config.safe_mode:
-        yield Finding("safe mode", WARN, t("No plugin is loaded."), t("Leave out --safe-mode."))
+        yield Finding(t("safe mode"), WARN, t("No plugin is loaded."), t("Leave out --safe-mode."))
 
 
 def _is_usable(application: Application) -> bool:
@@ -139,20 +144,20 @@ def _database(application: Application) -> Iterator[Finding]:
 def _sqlite_file(path: Path) -> Iterator[Finding]:
     folder = path.parent
     if not path.exists():
-        advice = "Run crm init here, or name the right database (--database-url)."
+        advice = t("Run crm init here, or name the right database (--database-url).")
         yield Finding("database", FAIL, t("There is no file {path}.", path=path), advice)
         return
     for place in (path, folder):
         if not os.access(place, os.W_OK):
-            advice = f"Give the account {os_user()} the right to write there."
+            advice = t("Give the account {os_user} the right to write there.", os_user=os_user())
             yield Finding(
-                "database file", FAIL, t("{place} cannot be written.", place=place), advice
+                t("database file"), FAIL, t("{place} cannot be written.", place=place), advice
             )
     size = path.stat().st_size
     if size > MOVE_SIZE:
-        advice = "Move to PostgreSQL."
+        advice = t("Move to PostgreSQL.")
         yield Finding(
-            "database size",
+            t("database size"),
             WARN,
             t("{size} MiB is much for SQLite.", size=size // MEBIBYTE),
             advice,
@@ -176,13 +181,13 @@ def _sqlite_engine(path: Path, size: int) -> Iterator[Finding]:
             )
             return
         except sqlite3.DatabaseError as error:
-            advice = "Restore the last backup: crm db restore FILE."
+            advice = t("Restore the last backup: crm db restore FILE.")
             yield Finding(
                 "sqlite", FAIL, t("{path} is damaged: {error}", path=path, error=error), advice
             )
             return
     if problems not in ([], ["ok"]):
-        advice = "Restore the last backup: crm db restore FILE."
+        advice = t("Restore the last backup: crm db restore FILE.")
         yield Finding(
             "sqlite",
             FAIL,
@@ -190,8 +195,14 @@ def _sqlite_engine(path: Path, size: int) -> Iterator[Finding]:
             advice,
         )
         return
-    checked = "sound" if problems else "not read through, being large"
-    message = f"SQLite {sqlite3.sqlite_version}, journal {journal}, {size // 1024} KiB, {checked}"
+    checked = t("sound") if problems else t("not read through, being large")
+    message = t(
+        "SQLite {version}, journal {journal}, {size} KiB, {checked}",
+        version=sqlite3.sqlite_version,
+        journal=journal,
+        size=size // 1024,
+        checked=checked,
+    )
     yield Finding("sqlite", OK, message)
 
 
@@ -204,12 +215,16 @@ def _server(application: Application) -> Iterator[Finding]:
     with application.database.engine.connect() as connection:
         row = connection.execute(text("SELECT version() AS version, clock_timestamp() AS at")).one()
     yield Finding("server", OK, " ".join(row.version.split()[:2]))
-    yield _clock_finding(abs(row.at - datetime.now(UTC)), "The database server's clock")
+    yield _clock_finding(abs(row.at - datetime.now(UTC)), t("The database server's clock"))
 
 
 def _clock_finding(gap: timedelta, what: str) -> Finding:
     if gap > CLOCK_SLACK:
-        message = f"{what} is {int(gap.total_seconds())} s away from this machine's."
+        message = t(
+            "{what} is {seconds} s away from this machine's.",
+            what=what,
+            seconds=int(gap.total_seconds()),
+        )
         return Finding("clock", WARN, message, t("Let both follow a time server (NTP)."))
     return Finding("clock", OK, t("{what} agrees with this machine's.", what=what))
 
@@ -220,9 +235,9 @@ def _space(application: Application) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     needed = path.stat().st_size if path is not None and path.exists() else 0
     state = FAIL if free < SPACE_FAIL else WARN if free < max(SPACE_WARN, needed) else OK
-    advice = "" if state == OK else "Free some space; a backup needs as much as the database."
+    advice = "" if state == OK else t("Free some space; a backup needs as much as the database.")
     yield Finding(
-        "disk space",
+        t("disk space"),
         state,
         t("{free} MiB free in {folder}", free=free // MEBIBYTE, folder=folder),
         advice,
@@ -236,15 +251,15 @@ def _plugins(application: Application) -> Iterator[Finding]:
     installed, host = application.installed_plugins, application.plugins
     if not _is_usable(application):
         for fault in installed.faults.values():
-            yield Finding(f"plugin {fault.name}", WARN, fault.reason)
+            yield Finding(t("plugin {fault}", fault=fault.name), WARN, fault.reason)
         return
     with application.unit_of_work(system_actor("doctor")) as uow:
         found = list_plugins(uow, installed, host)
         failing = _rehearsed(uow, host)
     for info in found:
-        name = f"plugin {info.name}"
+        name = t("plugin {info}", info=info.name)
         if info.name in failing:
-            advice = f"Repair or upgrade it, or: crm plugins disable {info.name}"
+            advice = t("Repair or upgrade it, or: crm plugins disable {info}", info=info.name)
             yield Finding(name, WARN, failing[info.name], advice)
             continue
         if info.reason is None:
@@ -259,10 +274,14 @@ def _plugins(application: Application) -> Iterator[Finding]:
                 ),
             )
             continue
-        cure = f"Repair or upgrade it, then: crm plugins enable {info.name}"
+        cure = t("Repair or upgrade it, then: crm plugins enable {info}", info=info.name)
         if info.state == MISSING:
-            cure = "Install it again"
-        advice = f"All else goes on without it. {cure}; or: crm plugins disable {info.name}"
+            cure = t("Install it again")
+        advice = t(
+            "All else goes on without it. {cure}; or: crm plugins disable {info}",
+            cure=cure,
+            info=info.name,
+        )
         yield Finding(
             name,
             WARN,
@@ -336,15 +355,15 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     if not backends:
         yield Finding("backends", OK, t("None is set up."), t("crm backend add odoo NAME --help"))
     for backend in backends:
-        name = f"backend {backend['name']}"
+        name = t("backend {name}", name=backend["name"])
         yield from _guarded(name, lambda b=backend, n=name: _access(application, b, n))  # type: ignore[misc]
         if backend["is_enabled"]:
             yield from _freshness(backend, name, uow.now, interval_of(uow, backend["id"], usual))
         else:
             yield Finding(name, OK, t("Switched off."))
         if backend["set_aside"]:
-            message = f"{backend['set_aside']} records are set aside."
-            advice = f"Reasons: crm sync status {backend['name']}"
+            message = t("{set_aside} records are set aside.", set_aside=backend["set_aside"])
+            advice = t("Reasons: crm sync status {name}", name=backend["name"])
             yield Finding(name, WARN, message, advice)
         permit = permit_of(uow, uow.get(Backend, backend["id"]))
         if permit.is_accepted and permit.refusal:
@@ -368,7 +387,7 @@ def _access(application: Application, backend: dict[str, Any], name: str) -> Ite
 def _freshness(
     backend: dict[str, Any], name: str, now: datetime, interval: timedelta | None
 ) -> Iterator[Finding]:
-    run = f"crm sync run {backend['name']}"
+    run = t("crm sync run {name}", name=backend["name"])
     succeeded = backend["succeeded_at"]
     if backend["running_by"]:
         yield Finding(
@@ -381,7 +400,7 @@ def _freshness(
             name, FAIL, t("The last run failed: {message}", message=backend["message"]), run
         )
     elif interval is None:
-        advice = f"crm sync schedule {backend['name']} --resume"
+        advice = t("crm sync schedule {name} --resume", name=backend["name"])
         yield Finding(
             name,
             OK,
@@ -389,7 +408,7 @@ def _freshness(
             advice,
         )
     elif succeeded is not None and now - succeeded > interval * MISSED_RUNS:
-        message = f"The last run ended {succeeded:%Y-%m-%d %H:%M} UTC."
+        message = t("The last run ended {succeeded:%Y-%m-%d %H:%M} UTC.", succeeded=succeeded)
         yield Finding(name, WARN, message, t("Is crm worker running? Else: {run}", run=run))
     else:
         yield Finding(name, OK, t("The last run is {run_state}.", run_state=backend["run_state"]))
@@ -403,16 +422,16 @@ def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     unsealed = select(func.count(), func.min(AuditEntry.at)).where(AuditEntry.position.is_(None))
     found: Any = uow.execute(unsealed).one()
     count, oldest = found
-    message = f"{count} entries are not sealed yet."
+    message = t("{count} entries are not sealed yet.", count=count)
     if count and uow.now - oldest > UNSEALED_AGE:
-        advice = "Have crm worker running, or seal them: crm audit verify."
+        advice = t("Have crm worker running, or seal them: crm audit verify.")
         yield Finding("audit", WARN, message, advice)
     else:
         yield Finding("audit", OK, message)
     latest = uow.scalar(select(func.max(AuditEntry.at)))
     if latest is not None:
         ahead = max(latest - uow.now, timedelta())
-        yield _clock_finding(ahead, "The latest audit entry's time")
+        yield _clock_finding(ahead, t("The latest audit entry's time"))
 
 
 def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
@@ -421,9 +440,10 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     dead, overdue = count_dead(uow), count_overdue(uow, uow.now - OVERDUE_AGE)
     here = {handler.name for handler in application.event_handlers()}
     for handler, count in sorted(dead.items()):
-        advice = (
-            f"Reasons: crm delivery list --state dead --handler {handler}; then: crm delivery "
-            f"retry --dead --handler {handler}, or: crm delivery drop --handler {handler}"
+        advice = t(
+            "Reasons: crm delivery list --state dead --handler {handler}; then: crm delivery "
+            "retry --dead --handler {handler}, or: crm delivery drop --handler {handler}",
+            handler=handler,
         )
         yield Finding(
             "events",
@@ -432,12 +452,26 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
             advice,
         )
     for handler, count in sorted(overdue.items()):
-        told = f"{count} events wait for {handler}" if handler else f"{count} events wait"
-        advice = "Is crm worker running? Else: crm worker --once"
+        told = t("{count} events wait, for an hour or longer.", count=count)
+        advice = t("Is crm worker running? Else: crm worker --once")
+        if handler:
+            told = t(
+                "{count} events wait for {handler}, for an hour or longer.",
+                count=count,
+                handler=handler,
+            )
         if handler and handler not in here:
-            told += ", whose plugin is not in use here"
-            advice = f"Mend or disable its plugin, or: crm delivery drop --handler {handler}"
-        yield Finding("events", WARN, t("{told}, for an hour or longer.", told=told), advice)
+            told = t(
+                "{count} events wait for {handler}, whose plugin is not in use here, for an hour "
+                "or longer.",
+                count=count,
+                handler=handler,
+            )
+            advice = t(
+                "Mend or disable its plugin, or: crm delivery drop --handler {handler}",
+                handler=handler,
+            )
+        yield Finding("events", WARN, told, advice)
     if not dead and not overdue:
         yield Finding("events", OK, t("All that happened was handed over, or is about to be."))
 
@@ -450,14 +484,18 @@ def _jobs(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     rows = uow.execute(select(JobRun.name, JobRun.error, JobRun.finished_at).order_by(JobRun.name))
     for row in rows:
         if row.error:
-            message = f"It failed at {row.finished_at:%Y-%m-%d %H:%M} UTC: {row.error}"
-            advice = "It is tried again at its next turn; repair or upgrade its plugin."
-            yield Finding(f"job {row.name}", WARN, message, advice)
+            message = t(
+                "It failed at {finished_at:%Y-%m-%d %H:%M} UTC: {error}",
+                finished_at=row.finished_at,
+                error=row.error,
+            )
+            advice = t("It is tried again at its next turn; repair or upgrade its plugin.")
+            yield Finding(t("job {row}", row=row.name), WARN, message, advice)
 
 
 _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
     ("database", _database),
-    ("disk space", _space),
+    (t("disk space"), _space),
     ("plugins", _plugins),
 )
 _Look = Callable[[Application, "UnitOfWork"], Iterator[Finding]]

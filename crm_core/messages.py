@@ -19,6 +19,7 @@ in the core's. Nothing is read while English is spoken, and gettext is all that 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from string import Formatter
 from typing import Any, Self
 
 SOURCE = "en"
+LANGUAGE_VARIABLE = "CRM_LANGUAGE"
 LANGUAGES: Mapping[str, str] = {
     "en": "English",
     "el": "Ελληνικά",
@@ -101,6 +103,10 @@ class Message(str):
         made_of = (self.template, self.params, self.plural, self.number, self.context, self.package)
         return Message, made_of
 
+    def format(self, *args: object, **kwargs: object) -> str:
+        """Return itself, for it is made already: marshmallow formats whatever it tells."""
+        return self
+
     def __html__(self) -> str:
         """Let a template that escapes show it in the reader's language."""
         from html import escape
@@ -161,8 +167,8 @@ def p(context: str, template: str, /, **params: Any) -> Message:
 def joined(parts: Iterable[str], separator: str = " ") -> Message:
     """Return whole messages one after the other as one: sentences, or the items of a list."""
     params = {f"part{index}": part for index, part in enumerate(parts)}
-    braced = separator.replace("{", "{{").replace("}", "}}")
-    return Message(braced.join(f"{{{name}}}" for name in params), params)
+    template = "{separator}".join(f"{{{name}}}" for name in params)
+    return Message(template, {**params, "separator": separator})
 
 
 def say(text: str, language: str | None = None) -> str:
@@ -178,15 +184,45 @@ def say(text: str, language: str | None = None) -> str:
     return str(text) if language == SOURCE else text.said(language)
 
 
+def worded(text: str, package: str) -> str:
+    """Say a text that may be no message but stands in a catalogue, such as a command's docstring.
+
+    Args:
+        text: The English text.
+        package: Whose catalogue has it; the core's is looked into as well.
+    """
+    language = _language.get()
+    if language == SOURCE or isinstance(text, Message):
+        return say(text)
+    return translations(language, (package, _CORE)).gettext(text)
+
+
 def spoken_language() -> str:
     """Return the language being spoken here and now."""
     return _language.get()
 
 
+def spoken(tag: str | None) -> str | None:
+    """Return the language that a tag such as ``el-GR`` or ``pl_PL.UTF-8`` means, if any."""
+    language = re.split("[-_.@]", tag or "")[0].lower()
+    return language if language in LANGUAGES else None
+
+
+def system_language(env: Mapping[str, str]) -> str:
+    """Return what ``CRM_LANGUAGE`` says, else the system's locale; English where it is no other."""
+    names = (LANGUAGE_VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG")
+    return spoken(next(filter(None, map(env.get, names)), None)) or SOURCE
+
+
+def speak(language: str) -> None:
+    """Speak a language from here to the end of the :func:`in_language` block around."""
+    _language.set(language)
+
+
 @contextmanager
 def in_language(language: str | None) -> Iterator[None]:
-    """Speak a language inside the block; one that is not known is English."""
-    token = _language.set(language if language in LANGUAGES else SOURCE)  # type: ignore[arg-type]
+    """Speak a language inside the block; English for one that is not spoken."""
+    token = _language.set(spoken(language) or SOURCE)
     try:
         yield
     finally:
@@ -235,7 +271,9 @@ def _caller() -> str:
 
 
 def _kept(value: Any) -> Any:
-    """Keep plain values; of an object only its text, or an error would keep its whole stack."""
+    """Keep plain values; of an error its message, for it holds its whole stack; else the text."""
+    if isinstance(value, BaseException) and value.args and isinstance(value.args[0], Message):
+        return value.args[0]
     if value is None or isinstance(value, _PLAIN):
         return value
     shown = _Shown(value)

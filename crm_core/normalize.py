@@ -60,16 +60,14 @@ def checked_email(value: str, field: str = "email") -> str:
     try:
         return _email(value.strip())
     except EmailNotValidError as error:
-        raise InputError(
+        raise _refused(
+            "core.email_invalid",
+            field,
             t(
-                "{field}: {value!r} is not an e-mail address. {error} Write it like "
-                "name@example.com.",
-                field=field,
+                "{value!r} is not an e-mail address. {error} Write it like name@example.com.",
                 value=shortened(value),
                 error=error,
             ),
-            code="core.email_invalid",
-            details={"field": field},
         ) from None
 
 
@@ -163,18 +161,19 @@ def checked_phone(value: str, region: str | None = None, field: str = "phone") -
     """Return the number as E.164; raises InputError for what is no possible number."""
     found = normalize_phone(value.strip(), region)
     if found is None:
-        where = f" in {region}" if region else ""
-        raise InputError(
-            t(
-                "{field}: {value!r} is not a possible phone number{where}. Write it with its "
-                "country code, like +30 210 1234567.",
-                field=field,
-                value=shortened(value),
-                where=where,
-            ),
-            code="core.phone_invalid",
-            details={"field": field},
+        what = t(
+            "{value!r} is not a possible phone number. Write it with its country code, like "
+            "+30 210 1234567.",
+            value=shortened(value),
         )
+        if region:
+            what = t(
+                "{value!r} is not a possible phone number in {region}. Write it with its country "
+                "code, like +30 210 1234567.",
+                value=shortened(value),
+                region=region,
+            )
+        raise _refused("core.phone_invalid", field, what)
     return found
 
 
@@ -194,16 +193,14 @@ def normalize_vat(value: str, country: str | None = None, field: str = "vat") ->
     """
     compact, error = _vat(value, country)
     if error:
-        raise InputError(
+        raise _refused(
+            "core.vat_invalid",
+            field,
             t(
-                "{field}: {value!r} is not a valid VAT number: {error} Correct it or leave it "
-                "empty.",
-                field=field,
+                "{value!r} is not a valid VAT number: {error} Correct it or leave it empty.",
                 value=shortened(value),
                 error=error,
             ),
-            code="core.vat_invalid",
-            details={"field": field},
         )
     return compact
 
@@ -218,7 +215,7 @@ def _vat(value: str, country: str | None) -> tuple[str, str]:
     """Return the compact number and what is wrong with it ("" for nothing)."""
     compact = _VAT_NOISE.sub("", value).upper()
     if not _VAT_SHAPE(compact):
-        return compact, "it needs 4 to 20 letters and digits."
+        return compact, t("it needs 4 to 20 letters and digits.")
     prefix = compact[:2]
     if prefix.lower() in eu_vat.MEMBER_STATES or prefix == "EL":
         return _checked_vat(eu_vat, compact, prefix)
@@ -236,7 +233,9 @@ def _checked_vat(module: Any, number: str, country: str) -> tuple[str, str]:
     try:
         compact: str = module.validate(number)
     except StdnumError as error:
-        return number, f"{str(error).rstrip('.')} (by the rules of {country})."
+        return number, t(
+            "{value} (by the rules of {country}).", value=str(error).rstrip("."), country=country
+        )
     return re.sub("^GR", "EL", compact), ""
 
 
@@ -264,15 +263,14 @@ def checked_contact(kind: str, value: str, region: str | None = None, field: str
         return checked_phone(value, region, field or kind)
     found = normalize_contact(kind, value)
     if found is None or (kind == "website" and (" " in found or "." not in found)):
-        raise InputError(
+        raise _refused(
+            f"core.{kind}_invalid",
+            field or kind,
             t(
-                "{field}: {value!r} is not a {kind} address. Write it like www.example.com.",
-                field=field or kind,
+                "{value!r} is not a {kind} address. Write it like www.example.com.",
                 value=shortened(value),
                 kind=kind,
             ),
-            code=f"core.{kind}_invalid",
-            details={"field": field or kind},
         )
     return found
 
@@ -289,14 +287,13 @@ def parse_language(value: str, field: str = "language") -> str:
     text, _, modifier = value.strip().partition("@")
     match = _LANGUAGE.fullmatch(text)
     if match is None or not exists(match[1].lower()):
-        raise InputError(
+        raise _refused(
+            "core.language_invalid",
+            field,
             t(
-                "{field}: {value!r} is not a language. Write its code, such as el or el-GR.",
-                field=field,
+                "{value!r} is not a language. Write its code, such as el or el-GR.",
                 value=shortened(value),
             ),
-            code="core.language_invalid",
-            details={"field": field},
         )
     script = match[2] or {"latin": "Latn", "cyrillic": "Cyrl"}.get(modifier.lower(), "")
     parts = (match[1].lower(), script.title(), (match[3] or "").upper())
@@ -317,17 +314,24 @@ def parse_country(value: str, field: str = "country_code") -> str:
         return upper
     found = names.get(text.casefold())
     if found is None:
-        raise InputError(
+        raise _refused(
+            "core.country_invalid",
+            field,
             t(
-                "{field}: {value!r} is not a country. Write its two-letter code, such as GR, or "
+                "{value!r} is not a country. Write its two-letter code, such as GR, or "
                 "its English name.",
-                field=field,
                 value=shortened(value),
             ),
-            code="core.country_invalid",
-            details={"field": field},
         )
     return found
+
+
+def _refused(code: str, field: str, what: str) -> InputError:
+    return InputError(
+        t("{field}: {what}", field=field, what=what),
+        code=code,
+        details={"field": field},
+    )
 
 
 @lru_cache(maxsize=1)

@@ -36,10 +36,10 @@ def read_secret(reference: str | None, whose: str) -> str | None:
     kind, _, place = reference.partition(":")
     read = _READERS.get(kind)
     if read is None:
-        raise _missing(whose, reference, "nothing keeps secrets that way")
+        raise _missing(whose, reference, t("nothing keeps secrets that way"))
     secret = read(place, whose)
     if not secret:
-        raise _missing(whose, reference, "it is empty")
+        raise _missing(whose, reference, t("it is empty"))
     for warning in secret_warnings(reference):
         log.warning("secret is not safe", backend=whose, reason=warning)
     return secret
@@ -55,7 +55,7 @@ def secret_warnings(reference: str) -> list[str]:
     except OSError:
         return []
     if mode & stat.S_IRWXO:
-        return [f"{place} can be read by other accounts: chmod 600 {place}"]
+        return [t("{place} can be read by other accounts: chmod 600 {place}", place=place)]
     return []
 
 
@@ -71,7 +71,7 @@ def store_in_keyring(name: str, secret: str) -> str:
 
         keyring.set_password(KEYRING_SERVICE, name, secret)
     except ImportError:
-        raise _no_keyring("the package is not installed (extra keyring)") from None
+        raise _no_keyring(t("the package is not installed (extra keyring)")) from None
     except KeyringError as error:
         raise _no_keyring(str(error)) from error
     return f"keyring:{name}"
@@ -95,13 +95,13 @@ def _from_file(place: str, whose: str) -> str:
     try:
         return Path(place).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise _missing(whose, f"file:{place}", str(reason)) from None
+        reason = error.strerror if isinstance(error, OSError) else t("it is not UTF-8 text")
+        raise _missing(whose, f"file:{place}", reason or str(error)) from None
 
 
 def _from_environment(place: str, whose: str) -> str:
     if place not in os.environ:
-        raise _missing(whose, f"env:{place}", "the variable is not set")
+        raise _missing(whose, f"env:{place}", t("the variable is not set"))
     return os.environ[place]
 
 
@@ -112,7 +112,7 @@ def _from_keyring(place: str, whose: str) -> str:
 
         return keyring.get_password(KEYRING_SERVICE, place) or ""
     except ImportError:
-        raise _missing(whose, f"keyring:{place}", "the extra keyring is not installed") from None
+        raise _missing(whose, f"keyring:{place}", t("the extra keyring is not installed")) from None
     except KeyringError as error:
         raise _missing(whose, f"keyring:{place}", str(error)) from error
 

@@ -128,7 +128,9 @@ class FilesBackend:
         results = []
         for name, layout in self._layouts.items():
             if not self._files.has(layout.file):
-                results.append(CheckResult(name, ok=True, message=f"no {layout.file}: left out"))
+                results.append(
+                    CheckResult(name, ok=True, message=t("no {file}: left out", file=layout.file))
+                )
                 continue
             try:
                 facts = self._files.facts(layout)
@@ -145,9 +147,9 @@ class FilesBackend:
         lacking = [column for column in layout.required if column not in header]
         if gone or lacking:
             names = ", ".join(dict.fromkeys([*lacking, *gone]))
-            message = f"{layout.file} lacks the columns {names}: add them"
+            message = t("{file} lacks the columns {names}: add them", file=layout.file, names=names)
             return CheckResult(name, ok=False, message=message)
-        return CheckResult(name, ok=True, message=f"{layout.file} can be read")
+        return CheckResult(name, ok=True, message=t("{file} can be read", file=layout.file))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -245,7 +247,7 @@ def _digest(layout: Layout, header: Sequence[str]) -> str:
 def _unknown_columns(layout: Layout, header: Sequence[str]) -> list[str]:
     known = {*layout.known, layout.key}
     return [
-        f"{layout.file}: the column {name!r} is not known and left out"
+        t("{file}: the column {name!r} is not known and left out", file=layout.file, name=name)
         for name in header
         if name not in known
     ]

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from crm_core.messages import t
 from crm_hooks.contributions import SyncableEntity
 
 Convert = Callable[[str], Any]
@@ -23,9 +24,11 @@ def decimal(value: str) -> str:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"{value!r} is not a decimal number such as 12.50") from None
+        raise ValueError(
+            t("{value!r} is not a decimal number such as 12.50", value=value)
+        ) from None
     if not number.is_finite():
-        raise ValueError(f"{value!r} is not a decimal number such as 12.50")
+        raise ValueError(t("{value!r} is not a decimal number such as 12.50", value=value))
     return value
 
 
@@ -34,7 +37,7 @@ def day(value: str) -> str:
     try:
         return date.fromisoformat(value).isoformat()
     except ValueError:
-        raise ValueError(f"{value!r} is not a date such as 2026-03-31") from None
+        raise ValueError(t("{value!r} is not a date such as 2026-03-31", value=value)) from None
 
 
 def whole(value: str) -> int:
@@ -42,14 +45,14 @@ def whole(value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise ValueError(f"{value!r} is not a whole number") from None
+        raise ValueError(t("{value!r} is not a whole number", value=value)) from None
 
 
 def yes(value: str) -> bool:
     """Take ``yes`` or ``no``."""
     answer = {"yes": True, "no": False, "true": True, "false": False}.get(value.lower())
     if answer is None:
-        raise ValueError(f"{value!r} is neither yes nor no")
+        raise ValueError(t("{value!r} is neither yes nor no", value=value))
     return answer
 
 
@@ -63,7 +66,9 @@ def one_of(*allowed: str) -> Convert:
 
     def convert(value: str) -> str:
         if value not in allowed:
-            raise ValueError(f"{value!r} is none of {', '.join(allowed)}")
+            raise ValueError(
+                t("{value!r} is none of {allowed}", value=value, allowed=", ".join(allowed))
+            )
         return value
 
     return convert

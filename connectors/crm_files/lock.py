@@ -67,8 +67,8 @@ class FolderLock:
             if time.monotonic() > until:
                 raise RetryableSyncError(
                     t(
-                        "{folder} is being written by somebody else ({holder}): try again later. If "
-                        "nobody does, remove {path}.",
+                        "{folder} is being written by somebody else ({holder}): try again later. "
+                        "If nobody does, remove {path}.",
                         folder=self.path.parent,
                         holder=(_read(self.path) or b"").decode(errors="replace"),
                         path=self.path,

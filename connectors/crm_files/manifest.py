@@ -29,12 +29,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as error:
-        raise _refused(f"{path} cannot be read: {error}. Correct it, or remove it.") from error
+        raise _refused(
+            t("{path} cannot be read: {error}. Correct it, or remove it.", path=path, error=error)
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise _refused(f'{path} is no manifest of this kind: its "format" must be "{FORMAT}".')
+        raise _refused(
+            t(
+                '{path} is no manifest of this kind: its "format" must be "{format}".',
+                path=path,
+                format=FORMAT,
+            )
+        )
     version = content.get("version")
     if not isinstance(version, int) or version < 1:
-        raise _refused(f'{path}: "version" must be a whole number from 1 on.')
+        raise _refused(t('{path}: "version" must be a whole number from 1 on.', path=path))
     if version > VERSION:
         raise FatalSyncError(
             t(
@@ -50,8 +58,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     entities = content.setdefault("entities", {})
     if not isinstance(entities, dict) or not all(_is_entity(told) for told in entities.values()):
         raise _refused(
-            f'{path}: "entities" must name for each entity its "file" (a name ending in .csv, '
-            'without folders), and may name its "key" and "columns".'
+            t(
+                '{path}: "entities" must name for each entity its "file" (a name ending in .csv, '
+                'without folders), and may name its "key" and "columns".',
+                path=path,
+            )
         )
     return content
 

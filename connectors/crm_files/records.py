@@ -80,7 +80,9 @@ class Records:
                 values["lines"] = [converted(LINE, line, {}) for line in self._lines.get(key, ())]
                 values["links"] = [converted(LINK, link, {}) for link in self._links.get(key, ())]
         except ValueError as error:
-            raise _row_error(layout, f"record {row[layout.key]}, {error}") from None
+            raise _row_error(
+                layout, t("record {row}, {error}", row=row[layout.key], error=error)
+            ) from None
         return values
 
     def _check(self, entity: str, layout: Layout, row: Row) -> None:
@@ -88,20 +90,33 @@ class Records:
         if row_id in self._twice:
             raise _row_error(
                 layout,
-                f"the id {row_id} stands there more than once, so it is not known which row it "
-                "means",
+                t(
+                    "the id {row_id} stands there more than once, so it is not known which row it "
+                    "means",
+                    row_id=row_id,
+                ),
                 "files.twice",
             )
         missing = [name for name in layout.required if not row.get(name)]
         if missing:
-            raise _row_error(layout, f"{', '.join(missing)} must be filled")
+            raise _row_error(layout, t("{missing} must be filled", missing=", ".join(missing)))
         if entity == "address" and row_id in self._customers:
-            raise _row_error(layout, f"the id {row_id} is in {self._layouts['customer'].file} too")
+            raise _row_error(
+                layout,
+                t(
+                    "the id {row_id} is in {file} too",
+                    row_id=row_id,
+                    file=self._layouts["customer"].file,
+                ),
+            )
         if entity in HAVE_PARENTS and row_id in self._circular:
             raise _row_error(
                 layout,
-                f"the parent_ref of {row_id} leads back to {row_id} itself, directly or through "
-                "others",
+                t(
+                    "the parent_ref of {row_id} leads back to {row_id} itself, directly or "
+                    "through others",
+                    row_id=row_id,
+                ),
                 "files.circle",
             )
 
@@ -171,7 +186,7 @@ def converted(
         try:
             values[name] = convert(cell)
         except ValueError as error:
-            raise ValueError(f"column {name}: {error}") from None
+            raise ValueError(t("column {name}: {error}", name=name, error=error)) from None
     return values
 
 

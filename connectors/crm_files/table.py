@@ -64,9 +64,9 @@ class Table:
             self.header = next(self._reader, [])
         self.head = self._taken()
         if key not in self.header:
-            raise broken(file, f"it has no column {key!r} in its first line")
+            raise broken(file, t("it has no column {key!r} in its first line", key=key))
         if len(set(self.header)) < len(self.header):
-            raise broken(file, "a column stands twice in its first line")
+            raise broken(file, t("a column stands twice in its first line"))
         self.key_index = self.header.index(key)
 
     def __iter__(self) -> Iterator[tuple[list[str], str]]:
@@ -77,8 +77,11 @@ class Table:
                 if cells and (len(cells) != width or not cells[key].strip()):
                     raise broken(
                         self.file,
-                        f"line {self._reader.line_num} does not fit the header, or {self._key} "
-                        "is empty",
+                        t(
+                            "line {line_num} does not fit the header, or {key} is empty",
+                            line_num=self._reader.line_num,
+                            key=self._key,
+                        ),
                     )
                 yield cells, self._taken()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from crm_core.entities.sync import BindingState
 from crm_core.errors import FatalSyncError, InputError, RecordSyncError, SyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import (
     CURSOR,
     RIGHT_MISSING,
@@ -228,6 +229,10 @@ class OdooBackend:
         }
         return self._writing.update(self._mappings[entity], outgoing, edits, known)
 
+    def merge(self, entity: str, keep: str, drop: str) -> None:
+        """See ``MergingBackend.merge``: as the assistant in Odoo's contacts does."""
+        self._writing.merge(self._needed(entity).mapping, int(keep), int(drop))
+
     def check(self) -> Sequence[CheckResult]:
         """Try all that a run needs; a connection that fails raises its own error."""
         clock = self.server_time()
@@ -265,8 +270,9 @@ class OdooBackend:
         touched += [[path, ">=", moment] for path in found.cursors]
         ids = self._search(found, [["id", ">", start], *touched])
         reader = self._reader(found)
-        # In several pages: while one is written, the next is read.
-        size = min(size, max(SMALL_PAGE, -(-len(ids) // PAGES_OF_CHANGES)))
+        # In several pages: while one is written here, the next is read.
+        pages = min(PAGES_OF_CHANGES, max(1, len(ids) // SMALL_PAGE))
+        size = min(size, max(1, -(-len(ids) // pages)))
         for begin in range(0, len(ids), size):
             yield self._page(found, reader, ids[begin : begin + size], len(ids))
 
@@ -306,8 +312,13 @@ class OdooBackend:
 
     def _refuse_all(self, found: Fitted, faults: Sequence[RemoteFault]) -> None:
         raise FatalSyncError(
-            f"None of {len(faults)} {found.mapping.name} records in a row could be read; the first "
-            f"says: {faults[0].reason}",
+            t(
+                "None of {count} {mapping} records in a row could be read; the first says: "
+                "{reason}",
+                count=len(faults),
+                mapping=found.mapping.name,
+                reason=faults[0].reason,
+            ),
             code="odoo.nothing_readable",
             details={"entity": found.mapping.name, "first_id": faults[0].remote_id},
         )
@@ -340,7 +351,7 @@ class OdooBackend:
     def _needed(self, entity: str) -> Fitted:
         found = self._fit(entity) if entity in self._mappings else None
         if found is None:
-            raise InputError(f"This Odoo has no entity {entity!r} to pull.")
+            raise InputError(t("This Odoo has no entity {entity!r} to pull.", entity=entity))
         return found
 
     def _outgoing(self, entity: str) -> Outgoing:
@@ -418,8 +429,12 @@ class OdooBackend:
 def _position(entity: str, after: str | None) -> int:
     if after and not after.isdecimal():
         raise FatalSyncError(
-            f"The place up to which {entity} records were read is damaged: {after!r} is no id. "
-            f"Read all of them again: crm sync run NAME --full --entity {entity}",
+            t(
+                "The place up to which {entity} records were read is damaged: {after!r} is no id. "
+                "Read all of them again: crm sync run NAME --full --entity {entity}",
+                entity=entity,
+                after=after,
+            ),
             code=CURSOR,
             details={"entity": entity},
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from crm_core.messages import t
 from crm_core.sync.protocol import CheckResult
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.records import OdooRecords
@@ -48,12 +49,18 @@ def connection(
 def _clock(theirs: datetime) -> CheckResult:
     seconds = (theirs - datetime.now(UTC)).total_seconds()
     if abs(seconds) <= CLOCK_SECONDS:
-        return CheckResult("clock", True, f"differs from ours by {abs(seconds):.0f} s")
+        return CheckResult(
+            "clock", True, t("differs from ours by {seconds:.0f} s", seconds=abs(seconds))
+        )
     way = "ahead of" if seconds > 0 else "behind"
     return CheckResult(
         "clock",
         False,
-        f"Odoo's clock is {abs(seconds):.0f} s {way} ours: have both set theirs by a time server",
+        t(
+            "Odoo's clock is {seconds:.0f} s {way} ours: have both set theirs by a time server",
+            seconds=abs(seconds),
+            way=way,
+        ),
     )
 
 
@@ -62,10 +69,13 @@ def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[
     if not present:
         return [
             CheckResult(
-                f"app {mapping.module or mapping.model}",
+                t("app {module}", module=mapping.module or mapping.model),
                 False,
-                f"not installed in Odoo ({mapping.model} is missing): {mapping.name} records are "
-                "left out",
+                t(
+                    "not installed in Odoo ({model} is missing): {mapping} records are left out",
+                    model=mapping.model,
+                    mapping=mapping.name,
+                ),
             )
         ]
     results = []
@@ -73,7 +83,7 @@ def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[
         ok = records.readable(need.model)
         results.append(
             CheckResult(
-                f"right {need.model}",
+                t("right {model}", model=need.model),
                 ok,
                 f"{need.purpose} can be read"
                 if ok
@@ -86,7 +96,10 @@ def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[
 
 def fields(mapping: EntityMapping, warnings: Sequence[str]) -> list[CheckResult]:
     """Return which mapped fields the server does not have; nothing breaks without them."""
-    return [CheckResult(f"fields {mapping.name}", True, warning) for warning in warnings]
+    return [
+        CheckResult(t("fields {mapping}", mapping=mapping.name), True, warning)
+        for warning in warnings
+    ]
 
 
 def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
@@ -97,7 +110,7 @@ def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
         else f"{mapping.name} records are only read: to write them too, give the user the group "
         "Contact Creation (base.group_partner_manager)"
     )
-    return [CheckResult(f"writing {mapping.name}", True, message)]
+    return [CheckResult(t("writing {mapping}", mapping=mapping.name), True, message)]
 
 
 def merged(results: Sequence[CheckResult]) -> list[CheckResult]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crm_core.messages import t
 from crm_hooks import PluginManifest, hookimpl
 from crm_hooks.contributions import BackendOption, BackendType
 
@@ -16,36 +17,36 @@ def crm_register_backend_types() -> Sequence[BackendType]:
     return [
         BackendType(
             name="odoo",
-            title="Odoo 14 or later",
+            title=t("Odoo 14 or later"),
             factory="crm_odoo.settings:open_backend",
             needs_secret=True,
             extra="odoo",
             options=(
-                BackendOption("url", "Address of Odoo, such as https://erp.example.com"),
-                BackendOption("database", "Name of the database"),
-                BackendOption("login", "Login of the integration user"),
+                BackendOption("url", t("Address of Odoo, such as https://erp.example.com")),
+                BackendOption("database", t("Name of the database")),
+                BackendOption("login", t("Login of the integration user")),
                 BackendOption(
                     "language",
-                    "Odoo's code of the language product names come in; the user's by default",
+                    t("Odoo's code of the language product names come in; the user's by default"),
                     required=False,
                 ),
                 BackendOption(
                     "customer_domain",
-                    "Which partners are customers, an Odoo domain as JSON",
+                    t("Which partners are customers, an Odoo domain as JSON"),
                     required=False,
                 ),
                 BackendOption(
                     "timeout_seconds",
-                    "How long an answer may take",
+                    t("How long an answer may take"),
                     required=False,
                     default="120",
                 ),
                 BackendOption(
-                    "ca_file", "Certificates to trust instead of the system's", required=False
+                    "ca_file", t("Certificates to trust instead of the system's"), required=False
                 ),
                 BackendOption(
                     "allow_plain_http",
-                    "yes to send the password unencrypted over a protected network",
+                    t("yes to send the password unencrypted over a protected network"),
                     required=False,
                 ),
             ),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crm_core.errors import RecordSyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import RemoteFault, RemoteRecord
 from crm_odoo.mappings.model import Company, EntityMapping, Row
 from crm_odoo.records import OdooRecords
@@ -83,7 +84,7 @@ class Reader:
                 values[field] = found[row["id"]]
             missing = [name for name in self._mapping.requires if not values[name]]
             if missing:
-                faults.append(self._fault(row, f"{', '.join(missing)} is empty"))
+                faults.append(self._fault(row, t("{missing} is empty", missing=", ".join(missing))))
             else:
                 edited = self._edited(row) if stamps else ()
                 label = self._label(row, values)
@@ -95,7 +96,8 @@ class Reader:
             return [(part.field, part.build(rows, self)) for part in self._mapping.derived]
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
             raise RecordSyncError(
-                f"{type(error).__name__}: {error}", code="odoo.record_not_understood"
+                t("{kind}: {error}", kind=type(error).__name__, error=error),
+                code="odoo.record_not_understood",
             ) from error
 
     def _edited(self, row: Row) -> tuple[datetime | None, str | None]:
@@ -146,6 +148,10 @@ class Reader:
             str(row["id"]),
             label or f"{self._mapping.model} {row['id']}",
             "odoo.record_not_understood",
-            f"{self._mapping.model} {row['id']} in Odoo: {reason}. Correct it there; it is tried "
-            "again at every run.",
+            t(
+                "{model} {id} in Odoo: {reason}. Correct it there; it is tried again at every run.",
+                model=self._mapping.model,
+                id=row["id"],
+                reason=reason,
+            ),
         )

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.messages import t
 from crm_core.services.backend_options import limits_of
 from crm_odoo.backend import OdooBackend
 from crm_odoo.mappings.domains import DEFAULT_CUSTOMER_DOMAIN
@@ -49,8 +50,10 @@ def connection_settings(config: Mapping[str, str], secret: str | None) -> Connec
     """
     if not secret or not secret.strip():
         raise ConfigurationError(
-            "An Odoo backend needs the user's password or API key: remove it and add it again "
-            "with --secret-file FILE.",
+            t(
+                "An Odoo backend needs the user's password or API key: remove it and add it again "
+                "with --secret-file FILE."
+            ),
             code="odoo.secret_missing",
         )
     url = _address(config.get("url", ""), plain_http=_is_yes(config.get("allow_plain_http")))
@@ -59,7 +62,10 @@ def connection_settings(config: Mapping[str, str], secret: str | None) -> Connec
     ca_file = config.get("ca_file") or None
     if ca_file is not None and not Path(ca_file).is_file():
         raise InputError(
-            f"ca-file: there is no file {ca_file}. Name one with certificates in PEM form.",
+            t(
+                "ca-file: there is no file {ca_file}. Name one with certificates in PEM form.",
+                ca_file=ca_file,
+            ),
             code="odoo.ca_file",
         )
     return ConnectionSettings(
@@ -86,9 +92,11 @@ def customer_domain(text: str | None) -> Domain:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _bad_domain(f"it is no JSON ({error.msg} at character {error.pos + 1})") from None
+        raise _bad_domain(
+            t("it is no JSON ({msg} at character {pos})", msg=error.msg, pos=error.pos + 1)
+        ) from None
     if not isinstance(found, list):
-        raise _bad_domain("it is no list")
+        raise _bad_domain(t("it is no list"))
     return tuple(_term(term) for term in found)
 
 
@@ -98,13 +106,16 @@ def _term(term: Any) -> Any:
     is_triple = isinstance(term, list) and len(term) == 3
     if is_triple and isinstance(term[0], str) and isinstance(term[1], str):
         return tuple(term)
-    raise _bad_domain(f"{json.dumps(term)} is no condition")
+    raise _bad_domain(t("{term} is no condition", term=json.dumps(term)))
 
 
 def _bad_domain(why: str) -> InputError:
     return InputError(
-        f"customer-domain: {why}. Give a list of conditions as Odoo knows them, such as "
-        '[["customer_rank", ">", 0], ["id", "not in", "$internal_users"]].',
+        t(
+            "customer-domain: {why}. Give a list of conditions as Odoo knows them, such as "
+            '[["customer_rank", ">", 0], ["id", "not in", "$internal_users"]].',
+            why=why,
+        ),
         code="odoo.customer_domain",
     )
 
@@ -115,17 +126,20 @@ def _address(text: str, *, plain_http: bool) -> str:
         parts = urlsplit(shown)
         port = parts.port
     except ValueError:
-        raise _bad_address(shown, "it is no address") from None
+        raise _bad_address(shown, t("it is no address")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _bad_address(shown, "it has to begin with https://")
+        raise _bad_address(shown, t("it has to begin with https://"))
     if parts.username is not None or parts.password is not None:
-        raise _bad_address(f"{parts.scheme}://…@{parts.hostname}", "leave out user and password")
+        raise _bad_address(f"{parts.scheme}://…@{parts.hostname}", t("leave out user and password"))
     if parts.path or parts.query or parts.fragment:
-        raise _bad_address(shown, "leave out what comes after the host and port")
+        raise _bad_address(shown, t("leave out what comes after the host and port"))
     if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
         raise InputError(
-            f"url: {shown} would send the password unencrypted over the network. Use https://, or "
-            "set allow-plain-http to yes where the network itself is protected.",
+            t(
+                "url: {shown} would send the password unencrypted over the network. Use https://, "
+                "or set allow-plain-http to yes where the network itself is protected.",
+                shown=shown,
+            ),
             code="odoo.plain_http",
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -134,7 +148,11 @@ def _address(text: str, *, plain_http: bool) -> str:
 
 def _bad_address(shown: str, why: str) -> InputError:
     return InputError(
-        f"url: {shown!r} cannot be used: {why}. An example: https://erp.example.com",
+        t(
+            "url: {shown!r} cannot be used: {why}. An example: https://erp.example.com",
+            shown=shown,
+            why=why,
+        ),
         code="odoo.url",
     )
 
@@ -155,7 +173,7 @@ def _seconds(text: str) -> float:
         seconds = 0.0
     if not 1 <= seconds <= 3600:
         raise InputError(
-            f"timeout-seconds: {text!r} is not a number of seconds from 1 to 3600.",
+            t("timeout-seconds: {text!r} is not a number of seconds from 1 to 3600.", text=text),
             code="odoo.timeout",
         )
     return seconds
@@ -164,7 +182,9 @@ def _seconds(text: str) -> float:
 def _given(config: Mapping[str, str], name: str) -> str:
     value = (config.get(name) or "").strip()
     if not value:
-        raise InputError(f"{name}: an Odoo backend needs it.", code="odoo.option_missing")
+        raise InputError(
+            t("{name}: an Odoo backend needs it.", name=name), code="odoo.option_missing"
+        )
     return value
 
 

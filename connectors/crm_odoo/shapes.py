@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crm_core.messages import t
 from crm_odoo.mappings.converters import html_text, lines_of_text
 from crm_odoo.mappings.model import Converter, FieldMapping, Row
 
@@ -129,9 +130,11 @@ def fitted(
 
 def _gone(model: str, remote: str) -> str:
     name = remote.replace("|", " or ")
-    return (
-        f"{model} has no field {name} that this user may see; it is left out. Newer versions of "
-        "Odoo drop fields, and some are for certain groups only."
+    return t(
+        "{model} has no field {name} that this user may see; it is left out. Newer versions "
+        "of Odoo drop fields, and some are for certain groups only.",
+        model=model,
+        name=name,
     )
 
 

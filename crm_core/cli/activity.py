@@ -49,7 +49,12 @@ def add(
         uow.commit()
     out = context.output
     data = {"id": added.id, "customer_id": added.customer_id, "due_at": added.due_at}
-    text = f"To do by {place.moment(added.due_at)}: {added.summary} ({added.id})"
+    text = t(
+        "To do by {due_at}: {added} ({added_id})",
+        due_at=place.moment(added.due_at),
+        added=added.summary,
+        added_id=added.id,
+    )
     out.data("activity.add/1", data, lambda: out.line(text))
 
 
@@ -119,12 +124,12 @@ def list_(
         for item in page.items
     ]
     columns = {
-        "due_at": "Due",
-        "is_overdue": "Overdue",
-        "type": "Type",
-        "summary": "Summary",
-        "customer_name": "Customer",
-        "owner_name": "Who",
+        "due_at": t("Due"),
+        "is_overdue": t("Overdue"),
+        "type": t("Type"),
+        "summary": t("Summary"),
+        "customer_name": t("Customer"),
+        "owner_name": t("Who"),
         "id": "ID",
     }
     context.output.page("activity.list/1", items, page.next_cursor, columns)

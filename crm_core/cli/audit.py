@@ -47,7 +47,9 @@ def verify(context: Context) -> None:
                     reason=broken.reason,
                 )
             )
-        out.fields([("Erased on purpose", report.erased), ("Head", report.head_hash)], indent=2)
+        out.fields(
+            [(t("Erased on purpose"), report.erased), (t("Head"), report.head_hash)], indent=2
+        )
 
     out.data("audit.verify/1", data, draw)
     if broken is not None:

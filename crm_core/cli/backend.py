@@ -12,7 +12,7 @@ from crm_core.cli.backend_set import disable, enable, set_
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import say, t
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendType
@@ -53,7 +53,9 @@ def _add_command(kind: BackendType) -> click.Command:
     def run(context: Context, /, name: str, secret_file: str | None = None, **given: Any) -> None:
         _add(context, kind, name, secret_file, given)
 
-    text = f"Add a back office of the type {kind.name}: {kind.title}."
+    text = t(
+        "Add a back office of the type {kind}: {kind_title}.", kind=kind.name, kind_title=kind.title
+    )
     return CrmCommand(kind.name, params=params, callback=run, help=text)
 
 
@@ -102,7 +104,8 @@ def _secret_ref(kind: BackendType, name: str, secret_file: str | None) -> str:
             ),
             code="core.backend.secret_missing",
         )
-    secret = click.prompt(t("Password or key for {name}", name=name), hide_input=True, err=True)
+    question = t("Password or key for {name}", name=name)
+    secret = click.prompt(say(question), hide_input=True, err=True)
     return store_in_keyring(name, secret)
 
 
@@ -115,12 +118,12 @@ def list_(context: Context) -> None:
     with context.unit_of_work() as uow:
         items = list_backends(uow)
     columns = {
-        "name": "Name",
-        "type": "Type",
-        "is_enabled": "Enabled",
-        "run_state": "Last run",
-        "finished_at": "Ended",
-        "set_aside": "Set aside",
+        "name": t("Name"),
+        "type": t("Type"),
+        "is_enabled": t("Enabled"),
+        "run_state": t("Last run"),
+        "finished_at": t("Ended"),
+        "set_aside": t("Set aside"),
     }
     context.output.page("backend.list/1", items, None, columns)
 
@@ -148,7 +151,7 @@ def test(context: Context, name: str) -> None:
 
     def draw() -> None:
         rows = [["ok" if i["ok"] else "MISSING", i["id"], i["message"]] for i in items]
-        out.table(["State", "Check", "Message"], rows)
+        out.table([t("State"), t("Check"), t("Message")], rows)
 
     data = {"name": name, "ok": sound, "items": items, "next_cursor": None}
     out.data("backend.test/1", data, draw)

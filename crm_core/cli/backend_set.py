@@ -109,5 +109,5 @@ def _switch(context: Context, name: str, *, on: bool) -> None:
         uow.commit()
         data = {"id": backend.id, "name": name, "is_enabled": on}
     out = context.output
-    said = f"{name} is switched {'on' if on else 'off'}."
+    said = t("{name} is switched on.", name=name) if on else t("{name} is switched off.", name=name)
     out.data(f"backend.{'enable' if on else 'disable'}/1", data, lambda: out.line(said))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.errors import CrmError, InputError
-from crm_core.messages import t
+from crm_core.messages import LANGUAGE_VARIABLE, say, speak, spoken, t
 
 if TYPE_CHECKING:
     from crm_core.access import Actor
@@ -44,11 +45,12 @@ class Context:
     @cached_property
     def config(self) -> Config:
         """The settings in force."""
-        import os
-
         from crm_core.config import load_config
 
-        return load_config(self.flags, os.environ, Path.cwd())
+        config = load_config(self.flags, os.environ, Path.cwd())
+        if config.language:
+            speak(config.language)
+        return config
 
     @cached_property
     def application(self) -> Application:
@@ -77,7 +79,15 @@ class Context:
     @cached_property
     def actor(self) -> Actor:
         """Who acts: ``--as``, else ``CRM_USER``, else the administrator of this OS user."""
-        return self.application.actor(origin="cli")
+        actor = self.application.actor(origin="cli")
+        language = spoken(actor.language)
+        if language and not self._is_language_asked_for():
+            speak(language)
+        return actor
+
+    def _is_language_asked_for(self) -> bool:
+        """Whether the caller says which language: that counts for more than the user's own."""
+        return "language" in self.flags or LANGUAGE_VARIABLE in os.environ
 
     @cached_property
     def output(self) -> Output:
@@ -107,7 +117,7 @@ class Context:
                 ),
                 code="core.cli.needs_yes",
             )
-        click.confirm(question, abort=True, err=True)
+        click.confirm(say(question), abort=True, err=True)
 
     def exit(self, code: int) -> None:
         """End the command with this exit code, after its data was printed."""

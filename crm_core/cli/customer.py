@@ -57,12 +57,12 @@ def search(
         )
     columns = {
         "id": "ID",
-        "name": "Name",
-        "kind": "Kind",
-        "reference": "Reference",
-        "city": "City",
+        "name": t("Name"),
+        "kind": t("Kind"),
+        "reference": t("Reference"),
+        "city": t("City"),
         "email": "E-mail",
-        "phone": "Phone",
+        "phone": t("Phone"),
     }
     items = [asdict(hit) for hit in page.items]
     context.output.page("customer.search/1", items, page.next_cursor, columns)
@@ -97,11 +97,11 @@ def list_(
         page = list_customers(uow, owner_id=owner_id, **wanted)
     columns = {
         "id": "ID",
-        "name": "Name",
-        "kind": "Kind",
-        "stage": "Stage",
-        "reference": "Reference",
-        "owner_name": "Owner",
+        "name": t("Name"),
+        "kind": t("Kind"),
+        "stage": t("Stage"),
+        "reference": t("Reference"),
+        "owner_name": t("Owner"),
     }
     context.output.page("customer.list/1", page.items, page.next_cursor, columns)
 

@@ -23,14 +23,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 CONTACT_KINDS = ("email", "phone", "mobile", "fax", "messenger", "website")
 ADDRESS_FIELDS = ("street", "street2", "postal_code", "city", "region", "country_code")
 PLAIN = {
-    "kind": "person or company.",
-    "stage": "prospect, active, loyal or lapsed.",
-    "reference": "Our number for the customer.",
-    "vat": "VAT number.",
-    "language": "Such as el or el-GR.",
-    "job_title": "Of a person.",
-    "preferred_channel": "How they like to be reached.",
-    "note": "Anything worth knowing.",
+    "kind": t("person or company."),
+    "stage": t("prospect, active, loyal or lapsed."),
+    "reference": t("Our number for the customer."),
+    "vat": t("VAT number."),
+    "language": t("Such as el or el-GR."),
+    "job_title": t("Of a person."),
+    "preferred_channel": t("How they like to be reached."),
+    "note": t("Anything worth knowing."),
 }
 ID = click.argument("id_", metavar="ID")
 VERSION = click.option(
@@ -217,7 +217,7 @@ def assign(context: Context, id_: str, login: str, expect_version: int | None) -
             expected_version=expect_version,
         )
         uow.commit()
-        name = owner.name if owner else "Nobody"
+        name = owner.name if owner else t("Nobody")
         _tell(
             context,
             "customer.assign/1",

@@ -9,7 +9,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
-from crm_core.messages import t
+from crm_core.messages import joined, t
 
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
@@ -55,20 +55,18 @@ def import_(
     data["faults"] = [fault._asdict() for fault in report.faults]
     out.data("customer.import/1", data, lambda: _draw(out, report))
     for fault in report.faults[:SHOWN_FAULTS]:
-        value = "" if repr(fault.value) in fault.message else f"{fault.value!r} "
-        column = f", {fault.column}" if fault.column else ""
-        out.warn(
-            t(
-                "line {line}{column}: {value}{fault}",
-                line=fault.line,
-                column=column,
-                value=value,
-                fault=fault.message,
-            )
-        )
+        value = None if repr(fault.value) in fault.message else repr(fault.value)
+        where = joined(filter(None, (t("line {line}", line=fault.line), fault.column)), ", ")
+        what = joined(filter(None, (value, fault.message)))
+        out.warn(t("{where}: {what}", where=where, what=what))
     if report.fault_count > SHOWN_FAULTS:
-        more = f" in {errors}" if errors else ": write them to a file with --errors FILE"
-        out.warn(t("{fault_count} faults in all{more}.", fault_count=report.fault_count, more=more))
+        count = report.fault_count
+        if errors:
+            out.warn(t("{count} faults in all in {file}.", count=count, file=errors))
+        else:
+            out.warn(
+                t("{count} faults in all: write them to a file with --errors FILE.", count=count)
+            )
     if report.fault_count:
         context.exit(EXIT_PARTLY)
 
@@ -78,12 +76,12 @@ def _draw(out: Output, report: ImportReport) -> None:
         out.line(t("Dry run: nothing was kept. It would be:"))
     out.fields(
         [
-            ("Rows", report.rows),
-            ("Created", report.created),
-            ("Updated", report.updated),
-            ("Unchanged", report.unchanged),
-            ("Tied to companies", report.related),
-            ("Set aside", report.faulty_rows),
+            (t("Rows"), report.rows),
+            (t("Created"), report.created),
+            (t("Updated"), report.updated),
+            (t("Unchanged"), report.unchanged),
+            (t("Tied to companies"), report.related),
+            (t("Set aside"), report.faulty_rows),
         ]
     )
 

@@ -56,12 +56,12 @@ def duplicates(context: Context, id_: str | None, min_score: int, limit: int) ->
                 )
             )
     columns = {
-        "score": "Score",
-        "name": "Customer",
+        "score": t("Score"),
+        "name": t("Customer"),
         "customer_id": "ID",
-        "other_name": "Other",
+        "other_name": t("Other"),
         "other_id": "ID",
-        "reasons": "Why",
+        "reasons": t("Why"),
     }
     items = [{"id": f"{each.customer_id}:{each.other_id}", **asdict(each)} for each in found]
     out.page("customer.duplicates/1", items, None, columns)
@@ -119,6 +119,7 @@ def _two(uow: UnitOfWork, one: str, other: str) -> tuple[UUID, UUID]:
     help="Let DROP's value of a field survive; FIELD=keep keeps KEEP's, even where it has none.",
 )
 @click.option("--reason", help="Why the two are one.")
+@click.option("--there", is_flag=True, help="Have back offices that hold both merge them too.")
 @click.option("--dry-run", is_flag=True, help="Show side by side what would survive, and stop.")
 @click.option("--expect-version", type=int, help="Refuse when KEEP is no longer at this version.")
 @pass_context
@@ -130,13 +131,15 @@ def merge(
     takes: Sequence[str],
     reason: str | None,
     *,
+    there: bool,
     dry_run: bool,
     expect_version: int | None,
 ) -> None:
     """Let customer DROP go into customer KEEP; crm customer unmerge undoes it.
 
     KEEP's value of a field survives, or DROP's where KEEP has none. All else is put together. The
-    back office is not told that the two are one: merge them there too.
+    back office is not told that the two are one, unless --there asks for it: its next run then
+    merges both records there, which cannot be undone from here.
     """
     from crm_core.services.customer_merge import merge_customers
     from crm_core.services.customer_merge_report import compare_customers
@@ -147,7 +150,12 @@ def merge(
         ids = resolve_unmerged_id(uow, keep), resolve_unmerged_id(uow, drop)
         fields = compare_customers(uow, *ids, choices=choices)
         done = merge_customers(
-            uow, *ids, choices=choices, reason=reason, expected_version=expect_version
+            uow,
+            *ids,
+            choices=choices,
+            reason=reason,
+            expected_version=expect_version,
+            there=there,
         )
         if not dry_run:  # else the same is done and taken back, so that nothing can differ
             uow.commit()
@@ -185,14 +193,14 @@ def _tell_merge(
             out.note(t("Nothing was changed (--dry-run)."))
         else:
             out.line(t("Merged. Undo it with crm customer unmerge {done_id}", done_id=done.id))
-        out.fields([("Changed", _counts(done.summary))])
+        out.fields([(t("Changed"), _counts(done.summary))])
         for line in done.left or ():
             out.warn(line)
 
     out.data("customer.merge/1", data, draw)
 
 
-_COLUMNS = {"field": "Field", "keep": "KEEP", "drop": "DROP", "survives": "Survives"}
+_COLUMNS = {"field": t("Field"), "keep": "KEEP", "drop": "DROP", "survives": t("Survives")}
 
 
 def _counts(summary: dict[str, int]) -> str:
@@ -247,14 +255,14 @@ def merges(context: Context, id_: str | None, limit: int, cursor: str | None) ->
         customer_id = resolve_customer_id(uow, id_) if id_ else None
         page = list_merges(uow, customer_id, limit=limit, cursor=cursor)
     columns: dict[str, Any] = {
-        "id": "Merge",
-        "merged_at": "When",
-        "merged_by": "By",
-        "keep_name": "Kept",
+        "id": t("Merge"),
+        "merged_at": t("When"),
+        "merged_by": t("By"),
+        "keep_name": t("Kept"),
         "keep_id": "ID",
-        "drop_name": "Dropped",
+        "drop_name": t("Dropped"),
         "drop_id": "ID",
-        "reason": "Reason",
-        "undone_at": "Undone",
+        "reason": t("Reason"),
+        "undone_at": t("Undone"),
     }
     context.output.page("customer.merges/1", page.items, page.next_cursor, columns)

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm_core.cli.output import Output
 from crm_core.locale_format import Place
-from crm_core.messages import t
+from crm_core.messages import joined, t
 from crm_core.services.card import Balance, CustomerCard
 
 SHOWN_PRODUCTS = 10
@@ -18,19 +18,21 @@ LATE = "overdue"
 def draw_card(out: Output, card: CustomerCard, place: Place) -> None:
     """Print a customer card, leaving out the sections that are empty."""
     _identity(out, card, place)
-    _section(out, "Contact", [(p["kind"], _labelled(p)) for p in card.contact_points])
-    _section(out, "Addresses", [(a["use"], _address(a)) for a in card.addresses])
-    _section(out, "Relations", [_relation(tie, place) for tie in card.relationships])
+    _section(out, t("Contact"), [(p["kind"], _labelled(p)) for p in card.contact_points])
+    _section(out, t("Addresses"), [(a["use"], _address(a)) for a in card.addresses])
+    _section(out, t("Relations"), [_relation(tie, place) for tie in card.relationships])
     _activities(out, card, place)
     _documents(out, card, place)
     _balance(out, card.balance, place)
     _timeline(out, card, place)
-    _section(out, "Consents", [_consent(said, place) for said in card.consents])
-    _section(out, "Profile", [(v["title"], v["value"]) for v in card.profile])
+    _section(out, t("Consents"), [_consent(said, place) for said in card.consents])
+    _section(out, t("Profile"), [(v["title"], v["value"]) for v in card.profile])
     _products(out, card, place)
     _panels(out, card, place)
-    _section(out, "Answered for by", [_owner(owner, place) for owner in card.owners])
-    _section(out, "Sources", [line for source in card.sources for line in _source(source, place)])
+    _section(out, t("Answered for by"), [_owner(owner, place) for owner in card.owners])
+    _section(
+        out, t("Sources"), [line for source in card.sources for line in _source(source, place)]
+    )
 
 
 def _identity(out: Output, card: CustomerCard, place: Place) -> None:
@@ -40,16 +42,16 @@ def _identity(out: Output, card: CustomerCard, place: Place) -> None:
     out.fields(
         [
             ("ID", customer["id"]),
-            ("Kind", f"{customer['kind']}, {customer['stage']}"),
-            ("Reference", customer["reference"]),
+            (t("Kind"), f"{customer['kind']}, {customer['stage']}"),
+            (t("Reference"), customer["reference"]),
             ("VAT", customer["vat"]),
-            ("Job title", customer["job_title"]),
-            ("Language", customer["language"]),
-            ("Preferred channel", customer["preferred_channel"]),
-            ("Owner", customer["owner_name"] or "nobody"),
-            ("Tags", ", ".join(tag["name"] for tag in card.tags)),
-            ("Archived", place.moment(customer["archived_at"])),
-            ("Note", customer["note"]),
+            (t("Job title"), customer["job_title"]),
+            (t("Language"), customer["language"]),
+            (t("Preferred channel"), customer["preferred_channel"]),
+            (t("Owner"), customer["owner_name"] or "nobody"),
+            (t("Tags"), ", ".join(tag["name"] for tag in card.tags)),
+            (t("Archived"), place.moment(customer["archived_at"])),
+            (t("Note"), customer["note"]),
         ]
     )
 
@@ -76,19 +78,20 @@ def _address(address: dict[str, Any]) -> str:
 
 
 def _relation(tie: dict[str, Any], place: Place) -> tuple[str, str]:
-    text = f"{tie['other_name']}  {tie['other_id']}"
+    parts: list[str] = [f"{tie['other_name']}  {tie['other_id']}"]
     if tie["started_on"]:
-        text += f", since {place.day(tie['started_on'])}"
+        parts.append(t("since {day}", day=place.day(tie["started_on"])))
     if tie["ended_on"]:
-        text += f", until {place.day(tie['ended_on'])}"
-    return tie["label"], text + (f" ({tie['note']})" if tie["note"] else "")
+        parts.append(t("until {day}", day=place.day(tie["ended_on"])))
+    text = joined(parts, ", ")
+    return tie["label"], joined([text, f"({tie['note']})"]) if tie["note"] else text
 
 
 def _activities(out: Output, card: CustomerCard, place: Place) -> None:
     if card.activities:
         out.heading(t("To do"))
         out.table(
-            ["Due", "", "Type", "Summary", "Who", "ID"],
+            [t("Due"), "", t("Type"), t("Summary"), t("Who"), "ID"],
             [
                 (
                     place.moment(todo["due_at"]),
@@ -104,7 +107,7 @@ def _documents(out: Output, card: CustomerCard, place: Place) -> None:
     if card.documents:
         out.heading(t("Documents"))
         out.table(
-            ["Day", "Kind", "Number", "State", "Total", "To pay", "Due", ""],
+            [t("Day"), t("Kind"), t("Number"), t("State"), t("Total"), t("To pay"), t("Due"), ""],
             [
                 (
                     place.day(row["issued_on"]),
@@ -128,12 +131,25 @@ def _balance(out: Output, balance: Balance, place: Place) -> None:
     ]
     base = balance.base_currency
     if balance.without_rate:
-        lines.append(("in all", f"unknown: no rate from {', '.join(balance.without_rate)}"))
+        lines.append(
+            (
+                t("in all"),
+                t(
+                    "unknown: no rate from {without_rate}",
+                    without_rate=", ".join(balance.without_rate),
+                ),
+            )
+        )
     elif balance.rate_on:
         total = {"open_amount": balance.open_amount, "overdue_amount": balance.overdue_amount}
         day = place.day(balance.rate_on)
-        lines.append((f"in all, {base}", f"{_owed(place, total, base)}, at rates of {day}"))
-    _section(out, "Still to pay", lines)
+        lines.append(
+            (
+                t("in all, {base}", base=base),
+                t("{amounts}, at rates of {day}", amounts=_owed(place, total, base), day=day),
+            )
+        )
+    _section(out, t("Still to pay"), lines)
 
 
 def _owed(place: Place, row: dict[str, Any], currency_code: str) -> str:
@@ -147,7 +163,7 @@ def _timeline(out: Output, card: CustomerCard, place: Place) -> None:
     if card.timeline:
         out.heading(t("Timeline"))
         out.table(
-            ["When", "What", "", "Who"],
+            [t("When"), t("What"), "", t("Who")],
             [
                 (
                     place.moment(entry["at"]) or place.day(entry["on"]),
@@ -168,7 +184,7 @@ def _products(out: Output, card: CustomerCard, place: Place) -> None:
     if card.products:
         out.heading(t("Bought"))
         out.table(
-            ["Last", "Product", "Quantity", "Times"],
+            [t("Last"), t("Product"), t("Quantity"), t("Times")],
             [
                 (
                     place.day(product["last_on"]),
@@ -199,17 +215,26 @@ def _shown(value: Any, place: Place) -> Any:
 
 
 def _owner(owner: dict[str, Any], place: Place) -> tuple[str, str]:
-    until = place.moment(owner["until_at"]) or "now"
+    until = place.moment(owner["until_at"]) or t("now")
     span = f"{place.moment(owner['from_at'])} to {until}, set by {owner['changed_by']}"
-    return owner["user_name"] or "nobody", span
+    return owner["user_name"] or t("nobody"), span
 
 
 def _source(source: dict[str, Any], place: Place) -> list[tuple[str, str]]:
     told = f"record {source['remote_id']}, {source['state']}"
-    lines = [(source["backend"], f"{told}, changed here {place.moment(source['synced_at'])}")]
+    lines = [
+        (
+            source["backend"],
+            t(
+                "{told}, changed here {synced_at}",
+                told=told,
+                synced_at=place.moment(source["synced_at"]),
+            ),
+        )
+    ]
     read: dict[str, list[str]] = {}
     for entity, at in source["refreshed"].items():
-        read.setdefault(place.moment(at) or "never", []).append(entity)
+        read.setdefault(place.moment(at) or t("never"), []).append(entity)
     if len(read) == 1:
-        return [*lines, ("  read", f"{next(iter(read))}, everything")]
+        return [*lines, ("  read", t("{read}, everything", read=next(iter(read))))]
     return [*lines, *(("  read", f"{at}: {', '.join(names)}") for at, names in read.items())]

@@ -50,8 +50,9 @@ def upgrade(context: Context) -> None:
             else t("Nothing of the core is pending.")
         )
         for item in plugins:
-            why = f"failed and stays out of use: {item['error']}" if item["error"] else "upgraded"
-            out.line(t("Plugin {id}: {why}", id=item["id"], why=why))
+            failed = t("failed and stays out of use: {error}", error=item["error"])
+            why = failed if item["error"] else t("upgraded")
+            out.line(t("Plugin {name}: {why}", name=item["id"], why=why))
 
     out.data("db.upgrade/1", data, draw)
     if any(item["error"] for item in plugins):
@@ -80,21 +81,21 @@ def status(context: Context) -> None:
         "is_newer": found.newer,
     }
     if found.is_current:
-        state = "plugins to be upgraded: crm db upgrade" if behind else "up to date"
+        state = t("plugins to be upgraded: crm db upgrade") if behind else t("up to date")
     elif found.newer:
-        state = "newer than this program"
+        state = t("newer than this program")
     else:
-        todo = "not set up: crm init", "to be upgraded: crm db upgrade"
+        todo = t("not set up: crm init"), t("to be upgraded: crm db upgrade")
         state = todo[found.current is not None]
 
     def draw() -> None:
         out.fields(
             [
-                ("Database", database.shown_url),
-                ("State", state),
-                ("Revision", found.current),
-                ("This program's", found.head),
-                ("Pending", ", ".join([*found.pending, *behind])),
+                (t("Database"), database.shown_url),
+                (t("State"), state),
+                (t("Revision"), found.current),
+                (t("This program's"), found.head),
+                (t("Pending"), ", ".join([*found.pending, *behind])),
             ]
         )
 
@@ -116,7 +117,12 @@ def backup(context: Context, file: Path) -> None:
         "size_bytes": report.size_bytes,
         "attachments": report.attachments,
     }
-    text = f"Wrote {file}: {report.size_bytes // 1024} KiB, {report.attachments} attached files."
+    text = t(
+        "Wrote {file}: {size_bytes} KiB, {attachments} attached files.",
+        file=file,
+        size_bytes=report.size_bytes // 1024,
+        attachments=report.attachments,
+    )
     out.data("db.backup/1", data, lambda: out.line(text))
 
 
@@ -146,7 +152,7 @@ def restore(context: Context, file: Path, *, force: bool) -> None:
                 created_at=report.created_at,
             )
         )
-        out.fields([("The database before", report.previous)], indent=2)
+        out.fields([(t("The database before"), report.previous)], indent=2)
 
     out.data("db.restore/1", data, draw)
     if report.needs_upgrade:

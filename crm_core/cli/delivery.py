@@ -40,14 +40,14 @@ def list_(
             item.update({name: place.moment(item[name]) for name in ("at", "next_at")})
     columns = {
         "id": "ID",
-        "at": "When",
-        "event": "Event",
-        "entity_id": "Record",
-        "handler": "Handler",
-        "state": "State",
-        "attempts": "Attempts",
-        "next_at": "Next",
-        "error": "Reason",
+        "at": t("When"),
+        "event": t("Event"),
+        "entity_id": t("Record"),
+        "handler": t("Handler"),
+        "state": t("State"),
+        "attempts": t("Attempts"),
+        "next_at": t("Next"),
+        "error": t("Reason"),
     }
     context.output.page("delivery.list/1", items, page.next_cursor, columns)
 
@@ -69,7 +69,7 @@ def retry(context: Context, ids: tuple[int, ...], dead: bool, handler: str | Non
         count = retry_dead(uow, handler=handler) if dead else len(ids)
         uow.commit()
     context.application.database.has_recorded = True  # so that they have their turn at once
-    text = f"{count} deliveries are tried again."
+    text = t("{count} deliveries are tried again.", count=count)
     context.output.data("delivery.retry/1", {"retried": count}, lambda: context.output.line(text))
 
 
@@ -90,5 +90,5 @@ def drop(context: Context, ids: tuple[int, ...], handler: str | None, yes: bool)
             drop_delivery(uow, id_)
         count = drop_handler(uow, handler) if handler else len(ids)
         uow.commit()
-    text = f"{count} deliveries are dropped."
+    text = t("{count} deliveries are dropped.", count=count)
     context.output.data("delivery.drop/1", {"dropped": count}, lambda: context.output.line(text))

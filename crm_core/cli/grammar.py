@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from crm_core.cli.context import Context
-from crm_core.messages import t
+from crm_core.cli.help import SpokenHelp
+from crm_core.messages import LANGUAGES, say, speak, t
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -18,6 +19,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
         raise click.BadParameter(t("it is empty: give a value or leave it out."))
     if value and parameter.name:
         shared.set_flag(parameter.name, value)
+    if value and parameter.name == "language":
+        speak(value)
 
 
 def _flags(*, hidden: bool) -> list[click.Parameter]:
@@ -29,20 +32,28 @@ def _flags(*, hidden: bool) -> list[click.Parameter]:
         click.Option(["--as", "user"], metavar="USER", help="Act as this user.", **keep),
         click.Option(["--json", "as_json"], help="Print data as JSON.", **switch),
         click.Option(["--database-url"], metavar="URL", help="Use this database.", **keep, **rare),
+        click.Option(
+            ["--language"],
+            type=click.Choice(list(LANGUAGES)),
+            help="Speak this language.",
+            **keep,
+            **rare,
+        ),
         click.Option(["--safe-mode"], help="Load no plugin.", **switch, **rare),
         click.Option(["--verbose"], help="Log what is done to stderr.", **switch, **rare),
     ]
 
 
-class CrmCommand(click.Command):
+class CrmCommand(SpokenHelp):
     """A command that also takes the flags of ``crm`` itself, after its own name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params.extend(_flags(hidden=True))
+        taken = {name for parameter in self.params for name in parameter.opts}
+        self.params.extend(flag for flag in _flags(hidden=True) if taken.isdisjoint(flag.opts))
 
 
-class CrmGroup(click.Group):
+class CrmGroup(click.Group, SpokenHelp):
     """A group whose commands are :class:`CrmCommand`, listed in the order they are written."""
 
     command_class = CrmCommand
@@ -85,13 +96,12 @@ class LazyGroup(CrmGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_) for name, (_, help_) in self.lazy.items()])
+            formatter.write_dl([(name, say(help_)) for name, (_, help_) in self.lazy.items()])
         brought = self._plugin_commands()
         if brought:
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl(
-                    [(name, f"From {package}.") for name, package in brought.items()]
-                )
+            rows = [(name, say(t("From {package}.", package=p))) for name, p in brought.items()]
+            with formatter.section(t("Commands of plugins")):
+                formatter.write_dl(rows)
 
     def _plugin_commands(self) -> dict[str, str]:
         from crm_core.commands import plugin_commands

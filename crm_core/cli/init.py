@@ -13,7 +13,7 @@ from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.cli.plugins import enable_named
 from crm_core.errors import ConfigurationError
-from crm_core.messages import t
+from crm_core.messages import say, t
 
 if TYPE_CHECKING:
     from crm_core.config import Config
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from crm_core.services.settings import Settings
 
 QUESTIONS = {
-    "company": "Company",
-    "base_currency": "Base currency (ISO code)",
-    "time_zone": "Time zone",
-    "language": "Language",
-    "phone_region": "Country of phone numbers without prefix (two letters, - for none)",
-    "admin": "Login of the administrator",
+    "company": t("Company"),
+    "base_currency": t("Base currency (ISO code)"),
+    "time_zone": t("Time zone"),
+    "language": t("Language"),
+    "phone_region": t("Country of phone numbers without prefix (two letters, - for none)"),
+    "admin": t("Login of the administrator"),
 }
 
 
@@ -109,7 +109,7 @@ def _asked(given: dict[str, str | None], *, ask: bool) -> Answers:
     if ask:
         for name, question in QUESTIONS.items():
             if not given[name]:
-                reply = click.prompt(question, default=getattr(answers, name) or "-", err=True)
+                reply = click.prompt(say(question), default=getattr(answers, name) or "-", err=True)
                 answers = replace(answers, **{name: reply.strip()})
     return replace(answers, phone_region=None) if answers.phone_region == "-" else answers
 
@@ -151,12 +151,12 @@ def _tell(context: Context, settings: Settings | None, written: Path | None) -> 
         out.line(t("Ready: {url}", url=url))
         out.fields(
             [
-                ("Company", settings.company),
-                ("Currency", settings.base_currency),
-                ("Time zone", settings.time_zone),
-                ("Language", settings.language),
-                ("Phone region", settings.phone_region or "none"),
-                ("Settings file", written),
+                (t("Company"), settings.company),
+                (t("Currency"), settings.base_currency),
+                (t("Time zone"), settings.time_zone),
+                (t("Language"), settings.language),
+                (t("Phone region"), settings.phone_region or "none"),
+                (t("Settings file"), written),
             ],
             indent=2,
         )

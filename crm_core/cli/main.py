@@ -15,6 +15,7 @@ import click
 from crm_core.cli.context import Context
 from crm_core.cli.grammar import LazyGroup
 from crm_core.commands import COMMANDS
+from crm_core.messages import in_language, system_language
 
 
 class Crm(LazyGroup):
@@ -35,17 +36,22 @@ class Crm(LazyGroup):
         if "--safe-mode" in arguments:  # before a plugin's command is loaded to read its flags
             context.set_flag("safe_mode", True)
         kwargs["standalone_mode"] = False
+        with in_language(system_language(os.environ)):
+            code = self._run(arguments, context, kwargs)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def _run(self, arguments: list[str], context: Context, kwargs: dict[str, Any]) -> Any:
         try:
             code = super().main(arguments, **kwargs)
             sys.stdout.flush()
         except BrokenPipeError:
             _silence()
-            code = 1
+            return 1
         except BaseException as error:  # noqa: BLE001  the last place where anything can be caught
             from crm_core.cli.failures import report
 
-            code = report(error, context, as_json="--json" in arguments)
-        sys.exit(code if isinstance(code, int) else 0)
+            return report(error, context, as_json="--json" in arguments)
+        return code
 
 
 def _silence() -> None:

@@ -42,5 +42,5 @@ def left(seconds: float) -> str:
     if seconds < 90:
         return f"{max(0, round(seconds))} s"
     if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
+        return t("{seconds} min", seconds=round(seconds / 60))
     return f"{seconds / 3_600:.1f} h"

@@ -63,8 +63,11 @@ def load_command(context: Context, name: str) -> click.Command:
 def _out_of_use(context: Context, name: str, plugin: str | None) -> ConfigurationError:
     application = context.application
     if application.config.safe_mode or plugin is None:
-        text = f"The command {name} belongs to a plugin that is switched off: safe mode is on, or "
-        text += "CRM_DISABLE_PLUGINS names it."
+        text = t(
+            "The command {name} belongs to a plugin that is switched off: safe mode is on, or "
+            "CRM_DISABLE_PLUGINS names it.",
+            name=name,
+        )
         return ConfigurationError(text, code="core.plugin.switched_off")
     application.database  # noqa: B018  says what is wrong with it, where something is
     faults = {fault.name: fault.reason for fault in application.plugins.faults}

@@ -10,7 +10,7 @@ import click
 from crm_core.cli.context import Context, on_terminal, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import say, t
 
 MANAGE = "core.plugin.manage"
 PATIENCE = 60
@@ -33,12 +33,12 @@ def list_(context: Context) -> None:
         found = list_plugins(uow, application.installed_plugins, application.plugins)
     items = [{"id": info.name, **asdict(info)} for info in found]
     columns = {
-        "name": "Plugin",
-        "title": "Title",
-        "version": "Version",
-        "state": "State",
-        "requires": "Requires",
-        "reason": "Why it is left out",
+        "name": t("Plugin"),
+        "title": t("Title"),
+        "version": t("Version"),
+        "state": t("State"),
+        "requires": t("Requires"),
+        "reason": t("Why it is left out"),
     }
     context.output.page("plugins.list/1", items, None, columns)
 
@@ -80,7 +80,7 @@ def disable(context: Context, name: str) -> None:
         disable_plugin(uow, installed, name)
         uow.commit()
     out = context.output
-    text = f"{name} is off; its data stays until crm plugins purge {name}."
+    text = t("{name} is off; its data stays until crm plugins purge {name}.", name=name)
     out.data("plugins.disable/1", {"id": name}, lambda: out.line(text))
 
 
@@ -93,9 +93,9 @@ def purge(context: Context, name: str, confirm: str | None) -> None:
     from crm_core.plugins.activation import purge_plugin
 
     context.actor.require(MANAGE)
-    question = f"All data of {name} will be dropped. Type the plugin's name to go on"
+    question = t("All data of {name} will be dropped. Type the plugin's name to go on", name=name)
     if confirm is None and on_terminal():
-        confirm = click.prompt(question, err=True)
+        confirm = click.prompt(say(question), err=True)
     if confirm != name:
         raise InputError(
             t("Nothing was dropped: confirm with the plugin's name (--confirm {name}).", name=name),
@@ -106,7 +106,11 @@ def purge(context: Context, name: str, confirm: str | None) -> None:
         application.database, application.installed_plugins, name, by=context.actor.login
     )
     out = context.output
-    text = f"{name} is purged; dropped: {', '.join(dropped) or 'no tables'}."
+    text = t(
+        "{name} is purged; dropped: {dropped}.",
+        name=name,
+        dropped=", ".join(dropped) or t("no tables"),
+    )
     out.data("plugins.purge/1", {"id": name, "dropped": dropped}, lambda: out.line(text))
 
 
@@ -131,7 +135,7 @@ def new(context: Context, name: str, path: Path) -> None:
             f"crm plugins enable {name}",
             f"crm plugins test {name}",
         ):
-            out.line(t("  {step}", step=step))
+            out.line(f"  {step}")
 
     out.data("plugins.new/1", {"id": name, "folder": str(folder)}, draw)
 
@@ -145,7 +149,11 @@ def test(context: Context, target: str) -> None:
 
     passed = passes_suite(target)
     out = context.output
-    text = f"{target} passes." if passed else f"{target} does not pass: see above."
+    text = (
+        t("{target} passes.", target=target)
+        if passed
+        else t("{target} does not pass: see above.", target=target)
+    )
     out.data("plugins.test/1", {"id": target, "passed": passed}, lambda: out.line(text))
     if not passed:
         context.exit(1)

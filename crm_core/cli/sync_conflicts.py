@@ -33,7 +33,12 @@ def mapping(context: Context, name: str, chosen: tuple[str, ...]) -> None:
             set_masters(uow, name, chosen, **options)
             uow.commit()
         items = masters_of(uow, name, **options)
-    columns = {"entity": "Entity", "field": "Field", "master": "Master", "source": "Set by"}
+    columns = {
+        "entity": t("Entity"),
+        "field": t("Field"),
+        "master": t("Master"),
+        "source": t("Set by"),
+    }
     context.output.page("sync.mapping/1", items, None, columns)
 
 
@@ -57,14 +62,14 @@ def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: 
         backend_id = backend_named(uow, name).id
         page = list_conflicts(uow, backend_id, pending=not everything, limit=limit, cursor=cursor)
     columns = {
-        "id": "Conflict",
-        "label": "Record",
-        "field": "Field",
-        "base": "Before",
-        "ours": "Here",
-        "theirs": "There",
-        "state": "State",
-        "winner": "Won",
+        "id": t("Conflict"),
+        "label": t("Record"),
+        "field": t("Field"),
+        "base": t("Before"),
+        "ours": t("Here"),
+        "theirs": t("There"),
+        "state": t("State"),
+        "winner": t("Won"),
     }
     context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns)
 
@@ -95,18 +100,22 @@ def _draw(context: Context, found: Mapping[str, Any]) -> None:
         )
     )
     out.table(
-        ["", "Value", "Changed", "By"],
+        ["", t("Value"), t("Changed"), t("By")],
         [
-            ["Before", found["base"], None, None],
-            ["Here (crm)", found["ours"], found["ours_at"], found["ours_by"]],
-            ["There (erp)", found["theirs"], found["theirs_at"], found["theirs_by"]],
+            [t("Before"), found["base"], None, None],
+            [t("Here (crm)"), found["ours"], found["ours_at"], found["ours_by"]],
+            [t("There (erp)"), found["theirs"], found["theirs_at"], found["theirs_by"]],
         ],
     )
-    rows = [("Conflict", found["id"]), ("Back office", found["backend"]), ("State", found["state"])]
+    rows = [
+        (t("Conflict"), found["id"]),
+        (t("Back office"), found["backend"]),
+        (t("State"), found["state"]),
+    ]
     if found["winner"]:
-        rows += [("Won", found["winner"]), ("Decided by", found["decided_by"])]
+        rows += [(t("Won"), found["winner"]), (t("Decided by"), found["decided_by"])]
     if found["suggestion"]:
-        rows.append(("Suggestion", f"{found['suggestion']}: {found['because']}"))
+        rows.append((t("Suggestion"), f"{found['suggestion']}: {found['because']}"))
     out.fields(rows)
 
 
@@ -147,12 +156,15 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
         ids = resolve_conflicts(uow, chosen, options["take"], value=options["value"])
         if not options["dry_run"]:
             uow.commit()
-    what = "would be decided" if options["dry_run"] else "decided; the next run carries it out"
     data = {"ids": ids, "take": options["take"], "dry_run": options["dry_run"]}
     context.output.data(
         "sync.conflicts.resolve/1",
         data,
-        lambda: context.output.line(t("{count} {what}", count=len(ids), what=what)),
+        lambda: context.output.line(
+            t("{count} would be decided", count=len(ids))
+            if options["dry_run"]
+            else t("{count} decided; the next run carries it out", count=len(ids))
+        ),
     )
 
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 EXIT_PARTLY = 3
 CUSTOMER = "customer"
 SHOWN = {
-    "in_step": "in step",
-    "linked": "would be linked",
-    "created_here": "would be created here",
-    "created_there": "would be created there",
-    "undecided_here": "left for a person, here",
-    "undecided_there": "left for a person, there",
+    "in_step": t("in step"),
+    "linked": t("would be linked"),
+    "created_here": t("would be created here"),
+    "created_there": t("would be created there"),
+    "undecided_here": t("left for a person, here"),
+    "undecided_there": t("left for a person, there"),
     "ignored": "ignored",
-    "only_here": "stay here only, since nothing can be written there",
-    "set_aside": "cannot be read there",
+    "only_here": t("stay here only, since nothing can be written there"),
+    "set_aside": t("cannot be read there"),
 }
 
 
@@ -75,7 +75,7 @@ def _matched(
     from crm_core.access import system_actor
     from crm_core.sync.planning.files import write_plan
     from crm_core.sync.planning.run import has_unbound
-    from crm_core.sync.planning.summary import summary_of
+    from crm_core.sync.planning.summary import put_into
 
     with context.application.unit_of_work(system_actor("plan")) as uow:
         if out is None and not has_unbound(uow, backend):
@@ -86,23 +86,8 @@ def _matched(
         )
     if out is not None:
         write_plan(found, out)
-    summary = summary_of(found)
-    counts, examples = summary["counts"], summary["examples"]
-    read = report.counts.setdefault(CUSTOMER, {})
-    read["created"], read["linked"] = counts["created_here"], counts["linked"]
-    written = {"linked": counts["linked"], "created": counts["created_there"]}
-    names = {what: [each["ours"] for each in examples[at]] for what, at in _WRITTEN.items()}
-    before = report.pushed.pop(CUSTOMER, {})
-    kept: dict[str, Any] = {what: before[what] for what in _KEPT if what in before}
-    shown = {what: before["examples"][what] for what in kept if what in before["examples"]}
-    if any((*written.values(), *kept.values())) and not counts["only_here"]:
-        told = {what: names[what] for what in written if written[what]}
-        report.pushed[CUSTOMER] = {**kept, **written, "examples": {**shown, **told}}
+    summary = put_into(report, found)
     return {**summary, "file": str(out) if out else None}
-
-
-_KEPT = ("updated", "gone")
-_WRITTEN = {"linked": "linked", "created": "created_there"}
 
 
 def _draw(out: Output, name: str, plan: Mapping[str, Any]) -> None:

@@ -80,8 +80,8 @@ def _tell_stopped(context: Context, backend: Backend, reason: str) -> None:
 
     def draw() -> None:
         out.line(t("{backend}: stopped", backend=backend.name))
-        half = ", ".join(left["entities"]) or "none"
-        out.fields([("Read half-way", half), ("Waits to be written there", left["waiting"])])
+        half = ", ".join(left["entities"]) or t("none")
+        out.fields([(t("Read half-way"), half), (t("Waits to be written there"), left["waiting"])])
 
     out.data("sync.run/1", {"backend": backend.name, "state": "stopped", "left": left}, draw)
     out.note(reason)
@@ -109,7 +109,7 @@ def tell_run(
     out = context.output
 
     def draw() -> None:
-        what = "would change" if report.run_id is None else report.state
+        what = t("would change") if report.run_id is None else report.state
         out.line(
             t(
                 "{name}: {what}, {calls} calls, {seconds:.1f} s",
@@ -124,7 +124,7 @@ def tell_run(
         if plan is not None and draw_plan is not None:
             draw_plan(out, name, plan)
 
-    told = {"backend": name, **_plain(report)}
+    told = {"backend": name, **report.told()}
     out.data(schema, {**told, "plan": plan} if draw_plan else told, draw)
     for warning in report.warnings:
         out.warn(warning)
@@ -135,20 +135,6 @@ def tell_run(
             t("Some records were set aside; see the reasons: crm sync status {name}", name=name)
         )
         context.exit(EXIT_PARTLY)
-
-
-def _plain(report: RunReport) -> dict[str, Any]:
-    return {
-        "id": report.run_id,
-        "state": report.state,
-        "counts": report.counts,
-        "warnings": report.warnings,
-        "pushed": report.pushed,
-        "push_refusal": report.push_refusal,
-        "calls": report.calls,
-        "seconds": round(report.seconds, 3),
-        "stages": {name: round(seconds, 3) for name, seconds in report.stages.items()},
-    }
 
 
 def draw_counts(context: Context, counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -60,18 +60,18 @@ def _status_of(context: Context, name: str) -> None:
     def draw() -> None:
         out.fields([(title, item[key]) for key, title in _COLUMNS.items()])
         ways = {
-            "Switched off": (not item["is_enabled"], f"crm backend enable {name}"),
-            "Paused": (item["is_paused"], f"crm sync schedule {name} --resume"),
-            "Login refused": (
+            t("Switched off"): (not item["is_enabled"], f"crm backend enable {name}"),
+            t("Paused"): (item["is_paused"], f"crm sync schedule {name} --resume"),
+            t("Login refused"): (
                 item["login_refused_at"],
-                f"mend the password, then, if it is the same one: crm sync run {name}",
+                t("mend the password, then, if it is the same one: crm sync run {name}", name=name),
             ),
         }
         out.fields([(title, way) for title, (is_so, way) in ways.items() if is_so])
-        out.fields([("Message", item["message"]), ("Writes", refusal or item["writes"])])
-        _draw_table(context, "Entities", [_shown(each) for each in entities], _ENTITY_COLUMNS)
-        _draw_table(context, "Set aside", set_aside.items, _SET_ASIDE_COLUMNS)
-        _draw_table(context, "Could not be written there", unwritten.items, _UNWRITTEN_COLUMNS)
+        out.fields([(t("Message"), item["message"]), (t("Writes"), refusal or item["writes"])])
+        _draw_table(context, t("Entities"), [_shown(each) for each in entities], _ENTITY_COLUMNS)
+        _draw_table(context, t("Set aside"), set_aside.items, _SET_ASIDE_COLUMNS)
+        _draw_table(context, t("Could not be written there"), unwritten.items, _UNWRITTEN_COLUMNS)
 
     out.data("sync.status.backend/1", data, draw)
 
@@ -91,39 +91,39 @@ def _shown(entity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _COLUMNS = {
-    "name": "Name",
-    "run_state": "Last run",
-    "finished_at": "Ended",
-    "succeeded_at": "Last success",
-    "set_aside": "Set aside",
-    "running_by": "Running",
-    "standstill": "Stands still",
+    "name": t("Name"),
+    "run_state": t("Last run"),
+    "finished_at": t("Ended"),
+    "succeeded_at": t("Last success"),
+    "set_aside": t("Set aside"),
+    "running_by": t("Running"),
+    "standstill": t("Stands still"),
 }
 _ENTITY_COLUMNS = {
-    "entity": "Entity",
-    "refreshed_at": "Read at",
-    "age": "Ago",
-    "bound": "Tied",
-    "gone": "Gone",
-    "rate": "Rate",
-    "waiting": "Waiting",
-    "conflicts": "Conflicts",
-    "aside": "Set aside",
-    "held": "Held",
+    "entity": t("Entity"),
+    "refreshed_at": t("Read at"),
+    "age": t("Ago"),
+    "bound": t("Tied"),
+    "gone": t("Gone"),
+    "rate": t("Rate"),
+    "waiting": t("Waiting"),
+    "conflicts": t("Conflicts"),
+    "aside": t("Set aside"),
+    "held": t("Held"),
 }
 _SET_ASIDE_COLUMNS = {
-    "entity": "Entity",
-    "remote_id": "Id there",
-    "label": "Record",
-    "reason": "Why",
-    "attempts": "Tries",
+    "entity": t("Entity"),
+    "remote_id": t("Id there"),
+    "label": t("Record"),
+    "reason": t("Why"),
+    "attempts": t("Tries"),
 }
 _UNWRITTEN_COLUMNS = {
-    "entity": "Entity",
-    "local_id": "Id here",
-    "label": "Record",
-    "reason": "Why",
-    "attempts": "Tries",
+    "entity": t("Entity"),
+    "local_id": t("Id here"),
+    "label": t("Record"),
+    "reason": t("Why"),
+    "attempts": t("Tries"),
 }
 
 
@@ -153,15 +153,15 @@ def history(
         backend_id = backend_named(uow, name).id if name else None
         page = list_runs(uow, backend_id, state=state, limit=limit, cursor=cursor)
     columns = {
-        "id": "Run",
-        "backend": "Back office",
-        "state": "State",
-        "started_at": "Began",
-        "seconds": "Seconds",
-        "records": "Records",
-        "rate": "A second",
-        "remote_calls": "Calls",
-        "message": "Message",
+        "id": t("Run"),
+        "backend": t("Back office"),
+        "state": t("State"),
+        "started_at": t("Began"),
+        "seconds": t("Seconds"),
+        "records": t("Records"),
+        "rate": t("A second"),
+        "remote_calls": t("Calls"),
+        "message": t("Message"),
     }
     items = [told_run(run) for run in page.items]
     context.output.page("sync.history/1", items, page.next_cursor, columns)
@@ -186,8 +186,13 @@ def show(context: Context, run_id: str) -> None:
         shown = (*labels, "remote_calls", "conflicts", "message")
         out.fields([(label.replace("_", " ").capitalize(), found[label]) for label in shown])
         draw_counts(context, run["counts"].get("entities", {}))
-        columns = {"entity": "Entity", "records": "Read", "seconds": "Seconds", "rate": "A second"}
-        _draw_table(context, "Reading", found["entities"], columns)
+        columns = {
+            "entity": t("Entity"),
+            "records": t("Read"),
+            "seconds": t("Seconds"),
+            "rate": t("A second"),
+        }
+        _draw_table(context, t("Reading"), found["entities"], columns)
         draw_pushed(context, run["counts"].get("pushed", {}))
         for warning in run["counts"].get("warnings", ()):
             out.line(t("Warning: {warning}", warning=warning))

@@ -49,11 +49,16 @@ def schedule(context: Context, /, name: str, **changes: Any) -> None:
     out = context.output
 
     def draw() -> None:
-        each = [f"{entity} every {time}" for entity, time in found["entities"].items()]
-        paused = "yes" if found["is_paused"] else None
-        out.fields([("Back office", name), ("Paused", paused), ("Every", found["every"])])
-        out.fields([("But", each), ("Looks for what is gone", found["sweep"] or "at every run")])
-        out.fields([("Only at", found["heavy_hours"])])
+        each = [
+            t("{entity} every {time}", entity=entity, time=time)
+            for entity, time in found["entities"].items()
+        ]
+        paused = t("yes") if found["is_paused"] else None
+        out.fields([(t("Back office"), name), (t("Paused"), paused), (t("Every"), found["every"])])
+        out.fields(
+            [(t("But"), each), (t("Looks for what is gone"), found["sweep"] or t("at every run"))]
+        )
+        out.fields([(t("Only at"), found["heavy_hours"])])
 
     out.data("sync.schedule/1", found, draw)
 
@@ -112,8 +117,8 @@ def alert(context: Context, /, name: str, *, remove: bool, test: bool, **changes
 
 
 def _test(context: Context, name: str) -> None:
-    from crm_core.sync.alerts import send_test
     from crm_core.channels import mail_server
+    from crm_core.sync.alerts import send_test
 
     application = context.application
     server = mail_server(application.config)
@@ -122,5 +127,5 @@ def _test(context: Context, name: str) -> None:
     rows = [[each.channel, each.error or "sent"] for each in sent]
     out = context.output
     data = {"items": items, "next_cursor": None}
-    out.data("sync.alert.test/1", data, lambda: out.table(["Channel", "Outcome"], rows))
+    out.data("sync.alert.test/1", data, lambda: out.table([t("Channel"), t("Outcome")], rows))
     context.exit(1 if any(each.error for each in sent) else 0)

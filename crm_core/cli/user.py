@@ -165,7 +165,7 @@ def show(context: Context, role_code: str) -> None:
         {"id": right, "right": right, "reach": reach, "title": titles.get(right)}
         for right, reach in held.items()
     ]
-    columns = {"right": "Right", "reach": "Reach", "title": "Allows"}
+    columns = {"right": t("Right"), "reach": t("Reach"), "title": t("Allows")}
     context.output.page("user.role.show/1", items, None, columns)
 
 
@@ -178,7 +178,10 @@ def list_roles_(context: Context) -> None:
     with context.unit_of_work() as uow:
         items = [{**item, "count": len(item["rights"])} for item in list_roles(uow)]
     context.output.page(
-        "user.role.list/1", items, None, {"code": "Role", "name": "Name", "count": "Rights"}
+        "user.role.list/1",
+        items,
+        None,
+        {"code": t("Role"), "name": t("Name"), "count": t("Rights")},
     )
 
 
@@ -223,11 +226,11 @@ def list_(context: Context, limit: int, cursor: str | None) -> None:
         for item in items:
             item["roles"] = ", ".join(item["roles"])
     columns = {
-        "login": "Login",
-        "name": "Name",
+        "login": t("Login"),
+        "name": t("Name"),
         "email": "E-mail",
-        "roles": "Roles",
-        "is_enabled": "Enabled",
+        "roles": t("Roles"),
+        "is_enabled": t("Enabled"),
     }
     context.output.page("user.list/1", items, page.next_cursor, columns)
 
@@ -302,7 +305,9 @@ def list_teams_(context: Context) -> None:
         items = list_teams(uow)
     if not context.output.as_json:
         items = [{**item, "members": ", ".join(item["members"])} for item in items]
-    context.output.page("user.team.list/1", items, None, {"name": "Team", "members": "Members"})
+    context.output.page(
+        "user.team.list/1", items, None, {"name": t("Team"), "members": t("Members")}
+    )
 
 
 def _tell(context: Context, schema: str, login: str, text: str) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     from crm_core.bootstrap import Application
     from crm_core.entities.sync import Backend
     from crm_core.sync.metrics import Metrics
+    from crm_core.sync.requests import Claimed
     from crm_core.sync.run_record import RunReport
     from crm_core.sync.schedule import Turn
 
+    R = TypeVar("R", RunReport, RunReport | None)
+
 ROUND_SECONDS = 15.0
+GLANCE_SECONDS = 1.5
+"""Between two looks at whether somebody asked for something: people wait for it."""
 ALERT_SECONDS = 30.0
 """How long an ending worker waits for alerts that are being sent."""
 RELAY_SECONDS = 300.0
@@ -90,8 +95,9 @@ class Worker:
             self.log.info("figures told", address=f"http://{config.metrics_host}:{port}/metrics")
         while not self.stop.is_set():
             self.round(everything=False)
-            self.stop.wait(ROUND_SECONDS)
+            self._rest()
         self._await_alerts()
+        self._job("signing off", lambda: self._sign(leaving=True))
         self.log.info("worker stopped")
 
     def once(self) -> int:
@@ -109,12 +115,15 @@ class Worker:
         turns: list[Turn] = []
         codes = [
             self._job("looking for plugins", self._refresh),
+            self._job("sign of life", self._sign),
+            self._job("requests", self._requests),
             self._job("looking for work", lambda: self._due(turns, everything)),
         ]
         for turn in turns:
             if not self.stop.is_set():
                 job = lambda turn=turn: self._sync(turn)  # noqa: E731
                 codes.append(self._job(f"sync of {turn.backend.name}", job))
+                codes.append(self._job("requests", self._requests))
         self._job("alerts", self._send_alerts)
         codes.append(self._job("events", self._relay))
         codes.append(self._job("plugins' jobs", lambda: self._plugin_jobs(everything)))
@@ -142,6 +151,50 @@ class Worker:
             self.log.info("plugins changed")
         return 0
 
+    def _rest(self) -> None:
+        """Wait for the next round, or for somebody to ask for something."""
+        until, asked = time.monotonic() + ROUND_SECONDS, 0
+        while not asked and time.monotonic() < until and not self.stop.wait(GLANCE_SECONDS):
+            asked = self._job("looking for requests", self._is_asked)
+
+    def _is_asked(self) -> int:
+        from crm_core.access import system_actor
+        from crm_core.sync.requests import is_asked
+
+        with self.application.unit_of_work(system_actor("worker")) as uow:
+            return int(is_asked(uow))
+
+    def _sign(self, doing: str | None = None, *, leaving: bool = False) -> int:
+        """Show that there is a worker, and what it is busy with."""
+        from crm_core.access import system_actor
+        from crm_core.services.workers import give_sign, leave
+        from crm_core.sync.lock import this_process
+
+        with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
+            if leaving:
+                leave(uow, this_process())
+            else:
+                give_sign(uow, this_process(), doing)
+            uow.commit()
+        return 0
+
+    def _requests(self) -> int:
+        """Do what people asked for, in turn; one that fails holds up no other."""
+        from crm_core.cli.worker_requests import carry_out, claim_next
+
+        codes = [0]
+        while not self.stop.is_set() and (claimed := claim_next(self.application)) is not None:
+            name, kind = claimed.backend.name, claimed.kind.value
+            self.log.info("asked for", kind=kind, backend=name, by=claimed.asked_by)
+
+            def act(claimed: Claimed = claimed) -> int:
+                self._sign(f"{claimed.kind.value} {claimed.backend.name}")
+                return carry_out(self.application, claimed, self._watched, self.stop.is_set)
+
+            codes.append(self._job(f"{kind} of {name}", act))
+            self._job("sign of life", self._sign)
+        return max(codes)
+
     def _relay(self) -> int:
         from crm_core.outbox.relay import relay
 
@@ -166,6 +219,7 @@ class Worker:
         from crm_core.access import system_actor
         from crm_core.services.deliveries import SWEPT_AT_ONCE, sweep_deliveries
         from crm_core.services.mail import sweep_mail
+        from crm_core.sync.requests import sweep_requests
 
         swept = SWEPT_AT_ONCE
         while swept == SWEPT_AT_ONCE and not self.stop.is_set():
@@ -174,6 +228,7 @@ class Worker:
                 uow.commit()
         with self.application.unit_of_work(system_actor("worker"), write=True) as uow:
             sweep_mail(uow)
+            sweep_requests(uow)
             uow.commit()
         self._tidied_at = time.monotonic()
         return 0
@@ -196,17 +251,35 @@ class Worker:
         return 0
 
     def _sync(self, turn: Turn) -> int:
-        """Run a backend whose turn it is; whatever happens, those who want to know are told."""
+        """Run a backend whose turn it is."""
+        from crm_core.sync.context import STOPPED
+
+        backend = turn.backend
+        self._sign(f"run {backend.name}")
+
+        def run() -> RunReport | None:
+            if self._is_refused(backend):
+                return None  # said once; asking again and again would lock the account
+            return self.application.run_sync(
+                backend, left_out=turn.left_out, sweep=turn.sweep, is_stopped=self.stop.is_set
+            )
+
+        try:
+            report = self._watched(backend, run)
+        except CrmError as error:
+            if error.code == STOPPED:
+                return 0
+            raise
+        return EXIT_PARTLY if report is not None and report.state == "partly" else 0
+
+    def _watched(self, backend: Backend, run: Callable[[], R]) -> R:
+        """Run a sync; whatever happens, those who want to know are told."""
         from crm_core.sync.context import STOPPED
         from crm_core.sync.lock import LOCKED
 
-        backend, began, began_at = turn.backend, time.monotonic(), datetime.now(UTC)
+        began, began_at = time.monotonic(), datetime.now(UTC)
         try:
-            if self._is_refused(backend):
-                return 0  # said once; asking again and again would lock the account
-            report = self.application.run_sync(
-                backend, left_out=turn.left_out, sweep=turn.sweep, is_stopped=self.stop.is_set
-            )
+            report = run()
         except Exception as error:
             code = error.code if isinstance(error, CrmError) else "core.unexpected"
             if code == LOCKED:  # another worker, or a person, is at it
@@ -214,16 +287,17 @@ class Worker:
             if code == STOPPED:
                 self._count(backend, "stopped", began)
                 self.log.info("sync stopped", backend=backend.name)
-                return 0
+                raise
             self._count(backend, "failed", began)
             told = error.message if isinstance(error, CrmError) else type(error).__name__
             self._record(backend, began_at, told)
             self._note(backend, code)
             raise
-        self._count(backend, report.state, began, report)
-        self._note(backend, None)
-        self._tell(backend, report)
-        return EXIT_PARTLY if report.state == "partly" else 0
+        if report is not None:
+            self._count(backend, report.state, began, report)
+            self._note(backend, None)
+            self._tell(backend, report)
+        return report
 
     def _is_refused(self, backend: Backend) -> bool:
         from crm_core.access import system_actor

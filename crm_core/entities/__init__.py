@@ -33,7 +33,13 @@ from crm_core.entities.customer import (
 from crm_core.entities.hold import HoldReason, HoldSide, SyncHold
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
 from crm_core.entities.mail import QueuedMail
-from crm_core.entities.merge import CustomerMerge, DistinctCustomers, MergeChange
+from crm_core.entities.merge import (
+    CustomerMerge,
+    DistinctCustomers,
+    MergeChange,
+    MergeThere,
+    MergeThereState,
+)
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
 from crm_core.entities.plugin import JobRun, Plugin, PluginState
 from crm_core.entities.relationship import Relationship, RelationshipType
@@ -49,6 +55,13 @@ from crm_core.entities.sync import (
     SyncLock,
     SyncRun,
 )
+from crm_core.entities.sync_request import (
+    RequestKind,
+    RequestState,
+    SyncPlan,
+    SyncPlanRow,
+    SyncRequest,
+)
 from crm_core.entities.system import Attachment, AuditEntry, Setting
 from crm_core.entities.user import (
     Ownership,
@@ -59,6 +72,8 @@ from crm_core.entities.user import (
     User,
     UserRole,
 )
+from crm_core.entities.view import SavedView, Sharing
+from crm_core.entities.worker import WorkerSign
 
 __all__ = [
     "Activity",
@@ -95,6 +110,8 @@ __all__ = [
     "JobRun",
     "LoginRefusal",
     "MergeChange",
+    "MergeThere",
+    "MergeThereState",
     "OutboxEvent",
     "Ownership",
     "PaymentState",
@@ -109,14 +126,21 @@ __all__ = [
     "QueuedMail",
     "Relationship",
     "RelationshipType",
+    "RequestKind",
+    "RequestState",
     "Role",
     "RoleRight",
+    "SavedView",
     "Setting",
+    "Sharing",
     "Subscription",
     "SyncAlert",
     "SyncCursor",
     "SyncHold",
     "SyncLock",
+    "SyncPlan",
+    "SyncPlanRow",
+    "SyncRequest",
     "SyncRun",
     "SyncSchedule",
     "Tag",
@@ -129,4 +153,5 @@ __all__ = [
     "TransactionState",
     "User",
     "UserRole",
+    "WorkerSign",
 ]

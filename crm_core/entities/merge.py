@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,33 @@ class MergeChange(Base):
     key: Mapped[dict[str, Any]] = mapped_column(JsonValue)
     before: Mapped[Any] = mapped_column(JsonValue, nullable=True)
     after: Mapped[Any] = mapped_column(JsonValue, nullable=True)
+
+
+class MergeThereState(StrEnum):
+    """What became of asking a back office to merge two records as well."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    REFUSED = "refused"
+    TAKEN_BACK = "taken_back"
+
+
+class MergeThere(Keyed):
+    """Two records that a back office is asked to merge, since their customers were merged here."""
+
+    __tablename__ = "core_merge_there"
+    __entity__ = "merge_there"
+    __scope__ = Through("CustomerMerge", "merge_id")
+    __personal__ = ()
+    __table_args__ = (Index(None, "merge_id"), Index(None, "backend_id", "state"))
+
+    merge_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer_merge.id", ondelete="CASCADE"))
+    backend_id: Mapped[UUID] = mapped_column(ForeignKey("core_backend.id", ondelete="CASCADE"))
+    keep_remote_id: Mapped[str]
+    drop_remote_id: Mapped[str]
+    state: Mapped[str] = mapped_column(default=MergeThereState.WAITING.value)
+    reason: Mapped[str | None]
+    """Why it was refused."""
 
 
 class DistinctCustomers(Base):

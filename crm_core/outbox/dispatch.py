@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from crm_core.access import system_actor
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent, Subscription
 from crm_core.entities.plugin import Plugin, PluginState
+from crm_core.messages import t
 from crm_core.persistence.bulk import insert_rows, table_of
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -114,7 +115,7 @@ def _follow(uow: UnitOfWork, handlers: Sequence[EventHandler]) -> set[tuple[str,
         )
         connection.execute(_subscription.delete().where(or_(*pairs)))
         names = {handler for handler, _ in gone} - {handler for handler, _ in wanted}
-        drop_waiting(uow, names, "Its plugin is off or has no such handler any more.")
+        drop_waiting(uow, names, t("Its plugin is off or has no such handler any more."))
     new = sorted(wanted - kept)
     insert_rows(connection, Subscription, [{"handler": one, "event": event} for one, event in new])
     return (kept - gone) | wanted

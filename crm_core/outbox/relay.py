@@ -172,7 +172,9 @@ class _Relay:
         with time_limit(handler.limit_seconds):
             function = self._functions.get(handler.name)
             if function is None:
-                function = resolve(handler.handler, f"The handler {handler.name}")
+                function = resolve(
+                    handler.handler, t("The handler {handler}", handler=handler.name)
+                )
                 self._functions[handler.name] = function
             function(uow, each.message)
             uow.flush()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from crm_core.entities.merge import MergeChange
 from crm_core.entities.system import AuditEntry
+from crm_core.messages import t
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import CHUNK, insert_rows
 from crm_core.persistence.customer_references import Rows, rows_named
@@ -25,8 +26,8 @@ from crm_core.persistence.session import audit_row, plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 Row = Mapping[str, Any]
-FORBIDDEN = "a rule of that table forbids it beside what the survivor has"
-KEYLESS = "that table has no primary key to find it by again"
+FORBIDDEN = t("a rule of that table forbids it beside what the survivor has")
+KEYLESS = t("that table has no primary key to find it by again")
 _WRITTEN: Mapping[type, tuple[str, Any, Any]] = {
     UUID: ("uuid", str, UUID),
     datetime: ("at", datetime.isoformat, datetime.fromisoformat),

@@ -16,6 +16,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from crm_core.entities.merge import MergeChange
+from crm_core.messages import t
 from crm_core.persistence.customer_references import Rows, rows_named
 from crm_core.persistence.ledger import Row, RowWriter, read
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -105,10 +106,10 @@ class Undoing(RowWriter):
         source = rows_named(self.connection, first.table_name, first.after or first.before or ())
         if source is None:
             for change in changes:
-                self._leave(change, "its table is gone")
+                self._leave(change, t("its table is gone"))
         elif not source.keys or set(source.keys) != set(first.key):
             for change in changes:
-                self._leave(change, "its table has another primary key now")
+                self._leave(change, t("its table has another primary key now"))
         elif first.after is None:
             self._insert(source, changes)
         elif first.before is None:
@@ -121,7 +122,7 @@ class Undoing(RowWriter):
             self.write_insert(source, [change.before for change in changes if change.before])
         except IntegrityError:
             if len(changes) == 1:
-                reason = "its place is taken, or what it refers to was deleted since"
+                reason = t("its place is taken, or what it refers to was deleted since")
                 self._leave(changes[0], reason)
                 return
             for change in changes:
@@ -135,7 +136,7 @@ class Undoing(RowWriter):
             if row is not None and row == change.after:
                 doomed.append(row)
             elif row is not None:
-                self._leave(change, "it was changed since the merge made it, and stays")
+                self._leave(change, t("it was changed since the merge made it, and stays"))
         if doomed:
             self.write_delete(source, doomed)
 
@@ -145,7 +146,7 @@ class Undoing(RowWriter):
         for change in changes:
             row = now.get(_key(source, change.key))
             if row is None:
-                self._leave(change, "it was deleted since")
+                self._leave(change, t("it was deleted since"))
                 continue
             back = self._back(change, row)
             if back:
@@ -158,7 +159,7 @@ class Undoing(RowWriter):
             self.write_update(source, [(row, back) for _, row, back in wanted])
         except IntegrityError:
             if len(wanted) == 1:
-                self._leave(wanted[0][0], "its former place is taken")
+                self._leave(wanted[0][0], t("its former place is taken"))
                 return
             for each in wanted:
                 self._write_back(source, [each])
@@ -168,10 +169,10 @@ class Undoing(RowWriter):
         before, after = change.before or {}, change.after or {}
         edited = [n for n in after if n not in ORDERING and row[n] != after[n]]
         if any(before[name] == self.moved_from for name in edited):
-            self._leave(change, "it was given to another customer since", edited)
+            self._leave(change, t("it was given to another customer since"), edited)
             return {}
         if edited:
-            self._leave(change, "changed since the merge, and stays as it is now", edited)
+            self._leave(change, t("changed since the merge, and stays as it is now"), edited)
         return {name: before[name] for name in after if name not in edited}
 
     def _now(self, source: Rows, changes: Sequence[_Change]) -> dict[tuple[Any, ...], Row]:

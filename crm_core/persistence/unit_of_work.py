@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -242,7 +242,7 @@ def translated(error: DBAPIError | StaleDataError, database: Database) -> CrmErr
         )
     for sign, kind, message, code in _KNOWN_FAULTS:
         if sign in text:
-            return kind(message.format(where=where), code=code)
+            return kind(message(where), code=code)
     if isinstance(error, OperationalError):
         return ConfigurationError(
             t(
@@ -259,59 +259,87 @@ def translated(error: DBAPIError | StaleDataError, database: Database) -> CrmErr
     )
 
 
-_KNOWN_FAULTS: tuple[tuple[str, type[CrmError], str, str], ...] = (
+_KNOWN_FAULTS: tuple[tuple[str, type[CrmError], Callable[[str], str], str], ...] = (
     (
         "database is locked",
         LockedError,
-        "Another process is writing to {where}. Try again later; for many writers use PostgreSQL.",
+        lambda where: t(
+            "Another process is writing to {where}. Try again later; for many writers use "
+            "PostgreSQL.",
+            where=where,
+        ),
         "core.database.locked",
     ),
     (
         "readonly database",
         ConfigurationError,
-        "{where} cannot be written: check the rights on the file and its folder.",
+        lambda where: t(
+            "{where} cannot be written: check the rights on the file and its folder.", where=where
+        ),
         "core.database.read_only",
     ),
     (
         "disk is full",
         ConfigurationError,
-        "The disk that holds {where} is full: free some space and try again. Nothing was saved.",
+        lambda where: t(
+            "The disk that holds {where} is full: free some space and try again. Nothing was "
+            "saved.",
+            where=where,
+        ),
         "core.database.disk_full",
     ),
     (
         "disk I/O error",
         ConfigurationError,
-        "The disk that holds {where} fails: check its health and your quota. Nothing was saved.",
+        lambda where: t(
+            "The disk that holds {where} fails: check its health and your quota. Nothing was "
+            "saved.",
+            where=where,
+        ),
         "core.database.disk_error",
     ),
     (
         "unable to open database file",
         ConfigurationError,
-        "{where} cannot be opened: check that the folder exists and may be written.",
+        lambda where: t(
+            "{where} cannot be opened: check that the folder exists and may be written.",
+            where=where,
+        ),
         "core.database.cannot_open",
     ),
     (
         "no such table",
         ConfigurationError,
-        "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+        lambda where: t(
+            "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+            where=where,
+        ),
         "core.database.not_initialised",
     ),
     (
         'relation "',
         ConfigurationError,
-        "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+        lambda where: t(
+            "{where} has no tables of this product, or older ones: run crm init or crm db upgrade.",
+            where=where,
+        ),
         "core.database.not_initialised",
     ),
     (
         "malformed",
         ConfigurationError,
-        "{where} is damaged: restore the last backup (crm db restore FILE).",
+        lambda where: t(
+            "{where} is damaged: restore the last backup (crm db restore FILE).", where=where
+        ),
         "core.database.damaged",
     ),
     (
         "file is not a database",
         ConfigurationError,
-        "{where} is not an SQLite database: check the path.",
+        lambda where: t(
+            "{where} is not an SQLite database: check the path.",
+            where=where,
+        ),
         "core.database.not_a_database",
     ),
 )

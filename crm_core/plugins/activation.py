@@ -44,7 +44,7 @@ ACTIVATION = "plugin_activation"
 """Key of the setting that holds the activation number."""
 MISSING = "missing"
 """State shown for a plugin that was enabled here and is not found."""
-_NOT_FOUND = "It is not installed any more, or --safe-mode or CRM_DISABLE_PLUGINS leaves it out."
+_NOT_FOUND = t("It is not installed any more, or --safe-mode or CRM_DISABLE_PLUGINS leaves it out.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def enable_plugin(
                 _one_at_a_time(uow)
                 _grant(uow, name, rights)
                 if loaded.manifest.rebuild:
-                    resolve(loaded.manifest.rebuild, f"The plugin {name}")(uow)
+                    resolve(loaded.manifest.rebuild, t("The plugin {name}", name=name))(uow)
                 _set_state(uow, name, PluginState.ENABLED, loaded=loaded)
                 _raise_activation(uow)
                 uow.commit()

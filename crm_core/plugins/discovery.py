@@ -143,7 +143,7 @@ def load(
 def described(error: BaseException) -> str:
     """Return in one line what a plugin raised."""
     if isinstance(error, PluginTimeoutError):
-        return f"It hung: {str(error) or 'it took too long'}."
+        return t("It hung: {error}.", error=error if str(error) else t("it took too long"))
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -151,7 +151,7 @@ def described(error: BaseException) -> str:
 def missing_module(error: ModuleNotFoundError, distribution: Distribution | None) -> str:
     """Say what to install when a module is missing: the plugin's extra that brings it, if any."""
     wanted = str(error.name or "").partition(".")[0]
-    needs = f"It needs the Python package {wanted}, which is not installed"
+    needs = t("It needs the Python package {wanted}, which is not installed", wanted=wanted)
     for text in (distribution.requires if distribution else None) or ():
         requirement = Requirement(text)
         if canonicalize_name(requirement.name) != canonicalize_name(wanted):
@@ -159,8 +159,8 @@ def missing_module(error: ModuleNotFoundError, distribution: Distribution | None
         assert distribution is not None
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", str(requirement.marker or ""))
         name = f"{distribution.name}[{extra[1]}]" if extra else distribution.name
-        return f"{needs}: pip install '{name}'."
-    return f"{needs}: ModuleNotFoundError: {error}."
+        return t("{needs}: pip install '{name}'.", needs=needs, name=name)
+    return t("{needs}: {kind}: {error}.", needs=needs, kind="ModuleNotFoundError", error=error)
 
 
 def resolve(reference: str, what: str) -> Any:
@@ -278,8 +278,13 @@ def _check_prefixes(installation: Installation) -> None:
         if prefix and clash:
             installation.refuse(
                 name,
-                f"Its table prefix {prefix} clashes with {clash} of the plugin {taken[clash]}: "
-                "only one of the two can be in use.",
+                t(
+                    "Its table prefix {prefix} clashes with {clash} of the plugin {taken}: only "
+                    "one of the two can be in use.",
+                    prefix=prefix,
+                    clash=clash,
+                    taken=taken[clash],
+                ),
             )
         elif prefix:
             taken[prefix] = name
@@ -287,7 +292,7 @@ def _check_prefixes(installation: Installation) -> None:
 
 def _check_commands(installation: Installation) -> None:
     owners = {loaded.package: name for name, loaded in installation.plugins.items()}
-    taken = dict.fromkeys(COMMANDS, "the core")
+    taken = dict.fromkeys(COMMANDS, t("the core"))
     points = sorted(entry_points(group=COMMAND_GROUP), key=lambda point: (point.name, point.value))
     for point in points:
         owner = owners.get(package_of(point))
@@ -295,10 +300,15 @@ def _check_commands(installation: Installation) -> None:
             continue
         if point.name in taken:
             installation.refuse(
-                owner, f"Its command {point.name} is one of {taken[point.name]} already."
+                owner,
+                t(
+                    "Its command {point} is one of {taken} already.",
+                    point=point.name,
+                    taken=taken[point.name],
+                ),
             )
         else:
-            taken[point.name] = f"the plugin {owner}"
+            taken[point.name] = t("the plugin {owner}", owner=owner)
 
 
 def _order(installation: Installation) -> None:
@@ -310,7 +320,11 @@ def _order(installation: Installation) -> None:
         for name, missing in lacking.items():
             if missing:
                 installation.refuse(
-                    name, f"It requires {_listed(missing)}, which is not in use: enable it first."
+                    name,
+                    t(
+                        "It requires {missing}, which is not in use: enable it first.",
+                        missing=_listed(missing),
+                    ),
                 )
         if any(lacking.values()):
             continue
@@ -320,7 +334,9 @@ def _order(installation: Installation) -> None:
         except CycleError as error:
             circle = sorted(set(error.args[1]))
             for name in circle:
-                installation.refuse(name, f"{_listed(circle)} require each other in a circle.")
+                installation.refuse(
+                    name, t("{circle} require each other in a circle.", circle=_listed(circle))
+                )
             continue
         installation.plugins = {name: plugins[name] for name in _by_name(sorter)}
         return

@@ -38,7 +38,9 @@ from crm_hooks.markers import POSITION, PROJECT_NAME
 
 log = structlog.get_logger(__name__)
 PLUGIN_SECONDS = 10.0
-OWN_NAMES = frozenset({EventHandler, SyncableEntity, Right, Job, ListColumn, WebModule, PluginSetting})
+OWN_NAMES = frozenset(
+    {EventHandler, SyncableEntity, Right, Job, ListColumn, WebModule, PluginSetting}
+)
 """Contributions whose names begin with the plugin's own, so that they are known when it is gone."""
 REGISTERED = (
     "backend_types",
@@ -226,7 +228,7 @@ class PluginHost:
             hook: Any but a registering one.
             **arguments: As it is called with; what is written through ``uow`` is not kept.
         """
-        failed = {}
+        failed: dict[str, str] = {}
         kind = self._kind(hook)
         for implementation in self._implementations(hook):
             try:
@@ -238,7 +240,9 @@ class PluginHost:
             except CrmError:
                 continue
             except FAILURES as error:
-                failed[implementation.plugin] = f"It fails in {hook}: {described(error)}"
+                failed[implementation.plugin] = t(
+                    "It fails in {hook}: {error}", hook=hook, error=described(error)
+                )
         return failed
 
     def _register(self, name: str, loaded: Loaded) -> None:
@@ -247,12 +251,15 @@ class PluginHost:
             self._pluggy.check_pending()
             wrapper = self._wrapper_of(name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            self._quarantine(name, f"Its hooks do not fit: {error}")
+            self._quarantine(name, t("Its hooks do not fit: {error}", error=error))
             return
         if wrapper:
             self._quarantine(
                 name,
-                f"Its {wrapper} asks for an order or wraps others; give position= instead.",
+                t(
+                    "Its {wrapper} asks for an order or wraps others; give position= instead.",
+                    wrapper=wrapper,
+                ),
             )
 
     def _wrapper_of(self, name: str) -> str | None:
@@ -283,10 +290,19 @@ class PluginHost:
             foreign = [each for each in names if kind in OWN_NAMES and not _is_of(name, each)]
             if foreign:
                 self._quarantine(
-                    name, f"The name of its {what} {foreign[0]} must begin with {name}. or {name}_."
+                    name,
+                    t(
+                        "The name of its {what} {foreign} must begin with {name}. or {name}_.",
+                        what=what,
+                        foreign=foreign[0],
+                        name=name,
+                    ),
                 )
             elif clash:
-                self._quarantine(name, f"Another plugin has the {what} {clash[0]} already.")
+                self._quarantine(
+                    name,
+                    t("Another plugin has the {what} {clash} already.", what=what, clash=clash[0]),
+                )
             else:
                 found |= dict(zip(names, given, strict=True))
                 owners |= dict.fromkeys(names, name)
@@ -325,7 +341,7 @@ class PluginHost:
             self.__dict__.pop(registered, None)
         for other, loaded in list(self.plugins.items()):
             if name in loaded.manifest.requires and other in self.plugins:
-                self._quarantine(other, f"It requires {name}, which is left out.")
+                self._quarantine(other, t("It requires {name}, which is left out.", name=name))
 
     def _failure(
         self, implementation: _Implementation, hook: str, error: BaseException

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from crm_core.access import Actor, system_actor
 from crm_core.entities.plugin import JobRun
 from crm_core.errors import CrmError, DuplicateError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.plugins.discovery import FAILURES, described, resolve
@@ -76,7 +77,7 @@ def _done(database: Database, job: Job) -> str | None:
     actor = system_actor(f"job:{job.name}")
     error = None
     try:
-        run = resolve(job.run, f"The job {job.name}")
+        run = resolve(job.run, t("The job {job}", job=job.name))
         with time_limit(job.limit_seconds):
             if job.with_database:
                 run(database)

@@ -77,13 +77,14 @@ def rendered(name: str) -> Iterator[tuple[Path, str]]:
 def _check_name(name: str) -> None:
     reason = None
     if not _NAME.fullmatch(name) or len(name) > MOST_CHARACTERS:
-        reason = (
-            f"use up to {MOST_CHARACTERS} lower-case letters, digits and _, beginning with a letter"
+        reason = t(
+            "use up to {most_characters} lower-case letters, digits and _, beginning with a letter",
+            most_characters=MOST_CHARACTERS,
         )
     elif name in RESERVED or name.replace("_", "-") in COMMANDS or name == "hooks":
-        reason = "the product itself has it"
+        reason = t("the product itself has it")
     elif name in installed_points() or find_spec(f"crm_{name}") is not None:
-        reason = "an installed plugin has it"
+        reason = t("an installed plugin has it")
     if reason:
         raise InputError(
             t("{name!r} cannot be the name of a new plugin: {reason}.", name=name, reason=reason),

@@ -16,6 +16,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from crm_core.entities.customer import AddressUse, ContactPointKind, CustomerKind, CustomerStage
 from crm_core.entities.interaction import Channel
 from crm_core.errors import InputError
+from crm_core.messages import Message, t
 from crm_core.normalize import (
     checked_contact,
     checked_email,
@@ -36,18 +37,26 @@ Faults = list[tuple[Path, str]]
 
 
 _MESSAGES: dict[str, Any] = {
-    "required": "is missing; fill it in.",
-    "null": "is empty; fill it in.",
-    "invalid": "is not text; write it as text.",
-    "invalid_utf8": "is not UTF-8 text; convert it.",
+    "required": t("is missing; fill it in."),
+    "null": t("is empty; fill it in."),
+    "invalid": t("is not text; write it as text."),
+    "invalid_utf8": t("is not UTF-8 text; convert it."),
 }
+
+
+def _one_to(length: int) -> str:
+    return t("needs 1 to {length} characters.", length=length)
+
+
+def _no_more_than(length: int) -> str:
+    return t("has more than {length} characters; shorten it.", length=length)
 
 
 def _text(length: int, *, required: bool = False) -> Any:
     limit = (
-        validate.Length(min=1, max=length, error=f"needs 1 to {length} characters.")
+        validate.Length(min=1, max=length, error=_one_to(length))
         if required
-        else validate.Length(max=length, error=f"has more than {length} characters; shorten it.")
+        else validate.Length(max=length, error=_no_more_than(length))
     )
     return fields.String(
         required=required, allow_none=not required, validate=limit, error_messages=_MESSAGES
@@ -56,30 +65,31 @@ def _text(length: int, *, required: bool = False) -> Any:
 
 def _choice(kind: type[StrEnum], *, required: bool = False) -> Any:
     choices = [member.value for member in kind]
+    message = t("must be one of {choices}.", choices=", ".join(choices))
     return fields.String(
         required=required,
         allow_none=not required,
-        validate=validate.OneOf(choices, error=f"must be one of {', '.join(choices)}."),
+        validate=validate.OneOf(choices, error=message),
         error_messages=_MESSAGES,
     )
 
 
 _LIST: dict[str, Any] = {
     **_MESSAGES,
-    "invalid": "is not a list; write a list.",
-    "type": "is not a list; write a list.",
+    "invalid": t("is not a list; write a list."),
+    "type": t("is not a list; write a list."),
 }
 
 
 def _few() -> Any:
-    return validate.Length(max=ITEMS, error=f"holds more than {ITEMS} items; leave some out.")
+    return validate.Length(
+        max=ITEMS, error=t("holds more than {count} items; leave some out.", count=ITEMS)
+    )
 
 
 def _check_names(names: list[str]) -> None:
     faults = {
-        index: [f"needs 1 to {NAME} characters."]
-        for index, name in enumerate(names)
-        if not 0 < len(name) <= NAME
+        index: [_one_to(NAME)] for index, name in enumerate(names) if not 0 < len(name) <= NAME
     }
     if faults:
         raise ValidationError(faults)
@@ -104,8 +114,8 @@ class RecordSchema(Schema):
         unknown = RAISE
 
     error_messages = {  # noqa: RUF012  marshmallow's own declaration
-        "unknown": "is no field of this record; leave it out or correct its name.",
-        "type": "is not a record with fields.",
+        "unknown": t("is no field of this record; leave it out or correct its name."),
+        "type": t("is not a record with fields."),
     }
 
 
@@ -154,7 +164,7 @@ class CustomerSchema(RecordSchema):
         keys=fields.String(error_messages=_MESSAGES),
         values=_text(LINE),
         allow_none=True,
-        error_messages={**_MESSAGES, "invalid": "is not a record with fields."},
+        error_messages={**_MESSAGES, "invalid": t("is not a record with fields.")},
     )
 
 
@@ -222,7 +232,7 @@ def read_customer(
 def _cleaned(value: Any, path: Path, faults: Faults) -> Any:
     if isinstance(value, str):
         if "\x00" in value:
-            faults.append((path, "holds a NUL character; remove it."))
+            faults.append((path, t("holds a NUL character; remove it.")))
         return value.strip() or None
     if isinstance(value, Mapping):
         return {key: _cleaned(item, (*path, key), faults) for key, item in value.items()}
@@ -239,7 +249,7 @@ def _flattened(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
         for inner in messages:
             yield from _flattened(inner, path)
     else:
-        yield path, str(messages)
+        yield path, messages if isinstance(messages, str) else str(messages)
 
 
 def _make_canonical(record: dict[str, Any], region: str | None, faults: Faults) -> None:
@@ -299,4 +309,5 @@ def _replace(
 
 def _bare(error: InputError) -> str:
     """Return the message without the field's name, which the path already tells."""
-    return error.message.partition(": ")[2]
+    what = error.message.params.get("what") if isinstance(error.message, Message) else None
+    return what or error.message.partition(": ")[2]

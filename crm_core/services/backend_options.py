@@ -34,13 +34,17 @@ class Limits:
 
 
 GENERAL_OPTIONS = (
-    BackendOption("calls_per_second", "Most calls a second (0.1 to 1000)", required=False),
-    BackendOption("connections", "Connections used at once (1 to 16)", required=False),
-    BackendOption("page_size", "Records read at a time (10 to 5000), else 1000", required=False),
+    BackendOption("calls_per_second", t("Most calls a second (0.1 to 1000)"), required=False),
+    BackendOption("connections", t("Connections used at once (1 to 16)"), required=False),
+    BackendOption("page_size", t("Records read at a time (10 to 5000), else 1000"), required=False),
     BackendOption(
-        "vanish_percent", "Percent of an entity that may be gone at once, else 20", required=False
+        "vanish_percent",
+        t("Percent of an entity that may be gone at once, else 20"),
+        required=False,
     ),
-    BackendOption("batch_size", "Records written at a time (10 to 2000), else 500", required=False),
+    BackendOption(
+        "batch_size", t("Records written at a time (10 to 2000), else 500"), required=False
+    ),
 )
 """Options of every backend beside those of its type; its factory finds them in ``config`` too."""
 _READ: Mapping[str, tuple[Callable[[str], float], float, float]] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import aliased
 
 from crm_core.entities.sync import (
@@ -84,9 +85,14 @@ def backend_named(uow: UnitOfWork, name: str) -> Backend:
     backend: Backend | None = uow.scalar(select(Backend).where(Backend.name == name))
     if backend is None:
         names = list(uow.scalars(select(Backend.name).order_by(Backend.name)))
-        known = f"known are {', '.join(names)}" if names else "none is set up: crm backend add"
         raise NotFoundError(
-            t("There is no backend {name!r}; {known}.", name=name, known=known),
+            t(
+                "There is no backend {name!r}; known are {known}.",
+                name=name,
+                known=", ".join(names),
+            )
+            if names
+            else t("There is no backend {name!r}; none is set up: crm backend add.", name=name),
             code="core.backend.not_found",
             details={"backends": names},
         )
@@ -107,41 +113,33 @@ def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
     ``running_by``, the process that holds it, or None.
     """
     uow.actor.require(SYNC_VIEW)
-    backends = uow.scalars(select(Backend).order_by(Backend.name)).all()
-    latest = _latest_runs(uow)
-    succeeded = _by_backend(
-        uow,
-        select(SyncRun.backend_id, func.max(SyncRun.finished_at))
-        .where(SyncRun.state.in_(("done", "partly")))
-        .group_by(SyncRun.backend_id),
-    )
-    set_aside = _by_backend(
-        uow, select(DeadLetter.backend_id, func.count()).group_by(DeadLetter.backend_id)
-    )
-    unwritten = _by_backend(
-        uow,
-        select(PushItem.backend_id, func.count())
-        .where(PushItem.is_set_aside)
-        .group_by(PushItem.backend_id),
-    )
-    running = _by_backend(
-        uow, select(SyncLock.backend_id, SyncLock.holder).where(SyncLock.expires_at > uow.now)
+    columns = ("id", "name", "type", "is_enabled", "config", "secret_ref")
+    succeeded = SyncRun.state.in_(("done", "partly"))
+    statement = (
+        select(
+            *(getattr(Backend, name) for name in columns),
+            Backend.plan_accepted_at,
+            SyncRun.id.label("run_id"),
+            SyncRun.state.label("run_state"),
+            SyncRun.started_at,
+            SyncRun.finished_at,
+            SyncRun.message,
+            _of_backend(SyncRun, func.max(SyncRun.finished_at), succeeded, "succeeded_at"),
+            _of_backend(DeadLetter, func.count(), true(), "unread"),
+            _of_backend(PushItem, func.count(), PushItem.is_set_aside, "unwritten"),
+            _of_backend(SyncLock, SyncLock.holder, SyncLock.expires_at > uow.now, "running_by"),
+        )
+        .outerjoin(SyncRun, SyncRun.id == _newest_run())
+        .order_by(Backend.name)
     )
     return [
         {
-            "id": backend.id,
-            "name": backend.name,
-            "type": backend.type,
-            "is_enabled": backend.is_enabled,
-            "config": backend.config,
-            "secret_ref": backend.secret_ref,
-            **latest.get(backend.id, _NO_RUN),
-            "succeeded_at": succeeded.get(backend.id),
-            "set_aside": set_aside.get(backend.id, 0) + unwritten.get(backend.id, 0),
-            "writes": _writes(backend),
-            "running_by": running.get(backend.id),
+            **{name: row._mapping[name] for name in (*columns, *_RUN, "succeeded_at")},
+            "set_aside": row.unread + row.unwritten,
+            "writes": _writes(row.plan_accepted_at),
+            "running_by": row.running_by,
         }
-        for backend in backends
+        for row in uow.execute(statement)
     ]
 
 
@@ -272,40 +270,26 @@ def list_unwritten(
     return page_of(uow, statement, keys=(PushItem.id,), limit=limit, cursor=cursor)
 
 
-def _writes(backend: Backend) -> str:
-    if backend.plan_accepted_at is None:
+def _writes(accepted_at: datetime | None) -> str:
+    if accepted_at is None:
         return "not before its plan was accepted"
-    return f"since {backend.plan_accepted_at:%Y-%m-%d}"
+    return f"since {accepted_at:%Y-%m-%d}"
 
 
-_NO_RUN = dict.fromkeys(("run_id", "run_state", "started_at", "finished_at", "message"))
+_RUN = ("run_id", "run_state", "started_at", "finished_at", "message")
 
 
-def _latest_runs(uow: UnitOfWork) -> dict[UUID, dict[str, Any]]:
+def _newest_run() -> Any:
     later = aliased(SyncRun)
-    newest = (
-        select(later.id)
-        .where(later.backend_id == Backend.id)
-        .order_by(later.started_at.desc(), later.id.desc())
-        .limit(1)
-        .correlate(Backend)
-        .scalar_subquery()
-    )
-    statement = select(
-        Backend.id,
-        SyncRun.id.label("run_id"),
-        SyncRun.state.label("run_state"),
-        SyncRun.started_at,
-        SyncRun.finished_at,
-        SyncRun.message,
-    ).join(SyncRun, SyncRun.id == newest)
-    rows = uow.execute(statement)
-    return {row.id: {key: row._mapping[key] for key in _NO_RUN} for row in rows}
+    newest = select(later.id).where(later.backend_id == Backend.id)
+    newest = newest.order_by(later.started_at.desc(), later.id.desc()).limit(1)
+    return newest.correlate(Backend).scalar_subquery()
 
 
-def _by_backend(uow: UnitOfWork, statement: Any) -> dict[UUID, Any]:
-    rows: Any = uow.execute(statement)
-    return {key: value for key, value in rows}  # noqa: C416  a row is no pair to the type checker
+def _of_backend(model: Any, what: Any, where: Any, name: str) -> Any:
+    """Return a subquery that tells one thing of each backend."""
+    told = select(what).select_from(model).where(model.backend_id == Backend.id, where)
+    return told.correlate(Backend).scalar_subquery().label(name)
 
 
 def _runs() -> Any:

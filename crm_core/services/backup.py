@@ -200,7 +200,7 @@ def _checked_manifest(archive: ZipFile, file: Path) -> _Manifest:
     names = archive.namelist()
     try:
         if archive.getinfo(MANIFEST).file_size > MANIFEST_LIMIT_BYTES:
-            raise _damaged(file, "its manifest is too large")
+            raise _damaged(file, t("its manifest is too large"))
         content = json.loads(archive.read(MANIFEST))
         if content["format"] > FORMAT:
             raise _newer(file, content["product"])
@@ -222,12 +222,12 @@ def _checked_manifest(archive: ZipFile, file: Path) -> _Manifest:
             code="core.backup.not_a_backup",
         ) from error
     if sorted(names) != sorted([MANIFEST, *manifest.files]) or DATABASE not in manifest.files:
-        raise _damaged(file, "it does not hold the files its manifest lists")
+        raise _damaged(file, t("it does not hold the files its manifest lists"))
     for name, (_size, sha256) in manifest.files.items():
         if name != DATABASE and name != ATTACHMENTS + sha256:
-            raise _damaged(file, f"it holds {name!r}, which no backup does")
+            raise _damaged(file, t("it holds {name!r}, which no backup does", name=name))
         if not _SHA256.fullmatch(sha256):
-            raise _damaged(file, f"{name!r} has no checksum")
+            raise _damaged(file, t("{name!r} has no checksum", name=name))
     return manifest
 
 
@@ -244,7 +244,7 @@ def _refuse_misfit(manifest: _Manifest, file: Path, database: Database) -> None:
             code="core.backup.other_kind",
         )
     if manifest.revisions["core"] not in CORE.revisions:
-        raise _newer(file, f"core revision {manifest.revisions['core']}")
+        raise _newer(file, t("core revision {core}", core=manifest.revisions["core"]))
 
 
 def _check_contents(archive: ZipFile, manifest: _Manifest, file: Path, copy: Path) -> None:
@@ -253,7 +253,7 @@ def _check_contents(archive: ZipFile, manifest: _Manifest, file: Path, copy: Pat
         target = copy if name == DATABASE else Path(os.devnull)
         with archive.open(name) as stream, target.open("wb") as out:
             if _copied(stream, out, size) != sha256:
-                raise _damaged(file, f"{name} is not what was backed up")
+                raise _damaged(file, t("{name} is not what was backed up", name=name))
 
 
 def _copied(stream: IO[bytes], out: IO[bytes], size: int) -> str:

@@ -23,10 +23,12 @@ Headers may also be written as people do: ``E-mail``, ``Postal code``, ``Deliver
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from crm_core.entities.customer import AddressUse, ContactPointKind
+from crm_core.messages import t
 
 FIELDS = (
     "kind",
@@ -124,10 +126,15 @@ def known_columns() -> str:
     """Return all column names, as a message lists them."""
     names = (*FIELDS, OWNER, TAGS, COMPANY)
     others = ", ".join(OTHER_FIELDS)
-    return (
-        f"{', '.join(names)}; {', '.join(CONTACT_KINDS)} (also {CONTACT_KINDS[0]}2 …); "
-        f"{', '.join(MAIN_FIELDS)}; {', '.join(f'{use}_' for use in OTHER_USES)} followed by "
-        f"{others}; {PROFILE}CODE"
+    return t(
+        "{names}; {kinds} (also {kind}2 …); {address}; {uses} followed by {others}; {profile}CODE",
+        names=", ".join(names),
+        kinds=", ".join(CONTACT_KINDS),
+        kind=CONTACT_KINDS[0],
+        address=", ".join(MAIN_FIELDS),
+        uses=", ".join(f"{use}_" for use in OTHER_USES),
+        others=others,
+        profile=PROFILE,
     )
 
 
@@ -187,21 +194,46 @@ def column_at(
 def guarded(text: str) -> str:
     """Return a cell for CSV that no spreadsheet takes for a formula; ``unguarded`` undoes it.
 
-    Text that begins like a formula gets an apostrophe in front, but plain phone numbers do not:
-    ``+30 210 1234567`` calculates nothing.
+    Text that begins like a formula, be it after blanks or in full-width signs, gets an apostrophe
+    in front. Phone numbers and negative ones do not: ``+30 210 1234567`` calculates nothing.
     """
-    if text[:1] in _FORMULA_SIGNS and not _NUMBER(text):
+    if _is_risky(text) and not _NUMBER(text):
         return "'" + text
-    if text[:1] == "'" and text[1:2] in _GUARDED_SIGNS and len(text) > 1:
-        return "'" + text
-    return text
+    return "'" + text if _is_guarded(text) else text
 
 
 def unguarded(text: str) -> str:
     """Return what ``guarded`` was given."""
-    return text[1:] if text[:1] == "'" and len(text) > 1 and text[1] in _GUARDED_SIGNS else text
+    return text[1:] if _is_guarded(text) else text
 
 
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-_GUARDED_SIGNS = (*_FORMULA_SIGNS, "'")
-_NUMBER = re.compile(r"\+[0-9][0-9 ()./-]*").fullmatch
+def _is_guarded(text: str) -> bool:
+    return text[:1] == "'" and (text[1:2] == "'" or _is_risky(text[1:]))
+
+
+def _is_risky(text: str) -> bool:
+    first = unicodedata.normalize("NFKC", text.lstrip(_BLANKS)[:1])
+    return first in _FORMULA_SIGNS or text[:1] in ("\t", "\r")
+
+
+_FORMULA_SIGNS = ("=", "+", "-", "@", "−")
+_BLANKS = "".join(
+    map(
+        chr,
+        (
+            *range(33),
+            127,
+            0xA0,
+            0x1680,
+            *range(0x2000, 0x2010),
+            0x2028,
+            0x2029,
+            0x202F,
+            0x205F,
+            0x2060,
+            0x3000,
+            0xFEFF,
+        ),
+    )
+)
+_NUMBER = re.compile(r"\+[0-9][0-9 ()./-]*|[-−][0-9]+([.,][0-9]+)*").fullmatch

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,19 @@ def export_customers(
         ConfigurationError: The file cannot be written.
     """
     actor.require(EXPORT)
+    chosen = checked_format(out_path, format)
+    with unit_of_work(database, actor=actor) as uow:
+        names = column_names(uow)
+    rows = customer_rows(database, actor, wanted or CustomerFilter())
+    return write_export(database, actor, out_path, chosen, names, rows, on_progress)
+
+
+def checked_format(out_path: Path, format: str | None) -> str:
+    """Return the format that was asked for, or that a file's ending names.
+
+    Raises:
+        InputError: There is no such format.
+    """
     chosen = (format or out_path.suffix.removeprefix(".")).lower()
     if chosen not in _WRITERS:
         raise InputError(
@@ -87,22 +100,40 @@ def export_customers(
             ),
             code="core.export.format",
         )
-    with unit_of_work(database, actor=actor) as uow:
-        names = column_names(uow)
+    return chosen
+
+
+def write_export(
+    database: Database,
+    actor: Actor,
+    out_path: Path,
+    format: str,
+    names: list[str],
+    rows: Rows,
+    on_progress: Progress = lambda done: None,
+    query: str | None = None,
+) -> int:
+    """Write rows of customers to a file under these headings, audited; return how many.
+
+    Raises:
+        InputError: The customers do not fit the format.
+        ConfigurationError: The file cannot be written.
+    """
     count = 0
 
     def counted() -> Rows:
         nonlocal count
-        for item in customer_rows(database, actor, wanted or CustomerFilter()):
+        for item in rows:
             count += 1
             if count % PROGRESS_EVERY == 0:
                 on_progress(count)
             yield item
 
     with _replaced(out_path) as path:
-        _WRITERS[chosen](path, names, counted())
+        _WRITERS[format](path, names, counted())
     on_progress(count)
-    _record(database, actor, out_path, chosen, count)
+    told = {"file": out_path.name, "format": format, "customers": count}
+    _record(database, actor, told if query is None else {**told, "query": query})
     return count
 
 
@@ -131,12 +162,8 @@ def _replaced(path: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def _record(database: Database, actor: Actor, path: Path, format: str, count: int) -> None:
-    changes: dict[str, list[Any]] = {
-        "file": [None, path.name],
-        "format": [None, format],
-        "customers": [None, count],
-    }
+def _record(database: Database, actor: Actor, told: Mapping[str, Any]) -> None:
+    changes = {name: [None, value] for name, value in told.items()}
     with unit_of_work(database, actor=actor, write=True) as uow:
         row = audit_row(actor, "export", Customer.__entity__, "", None, changes)
         insert_rows(uow.connection(), AuditEntry, [row])

@@ -191,7 +191,8 @@ def list_options(
     statement: Select[Any] = offered
     if text:
         statement = statement.where(title.icontains(text, autoescape=True))
-    rows = uow.execute(statement.add_columns(value, title.label('title')).order_by(title, value).limit(limit))
+    statement = statement.add_columns(value, title.label("title")).order_by(title, value)
+    rows: Any = uow.execute(statement.limit(limit))
     return [(row[0], row[1]) for row in rows]
 
 

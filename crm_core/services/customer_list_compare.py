@@ -207,13 +207,16 @@ def _users(asking: Asking, field: str, title: str, logins: Sequence[str]) -> lis
 
 
 def holds(
-    kind: str, expression: ColumnElement[Any], operator: Operator, values: Sequence[Any]
+    kind: str, expression: Any, operator: Operator, values: Sequence[Any]
 ) -> ColumnElement[bool]:
     """Return the SQL that an expression is as asked; ``operator`` is none of the opposites."""
+    found: ColumnElement[bool]
     if operator is Operator.FILLED:
-        return expression.is_not(None)
+        found = expression.is_not(None)
+        return found
     if kind == YES_NO:
-        return expression if values[0] else ~expression
+        found = expression if values[0] else ~expression
+        return found
     if kind in (DATE, MOMENT):
         return _in_time(kind, expression, operator, values)
     if kind == NUMBER:
@@ -222,7 +225,8 @@ def holds(
         return or_(*(expression.like(f"%{each}%", escape="/") for each in _cases(values[0])))
     if operator is Operator.STARTS_WITH:
         return or_(*(expression.like(f"{each}%", escape="/") for each in _cases(values[0])))
-    return expression == values[0] if operator is Operator.IS else expression.in_(values)
+    found = expression == values[0] if operator is Operator.IS else expression.in_(values)
+    return found
 
 
 def _in_time(
@@ -230,11 +234,14 @@ def _in_time(
 ) -> ColumnElement[bool]:
     day = timedelta(days=1)
     spans = values if kind == MOMENT else [(value, value + day) for value in values]
+    found: ColumnElement[bool]
     if operator is Operator.BEFORE:
-        return expression < spans[0][0]
-    if operator is Operator.AFTER:
-        return expression >= spans[0][1]
-    return and_(expression >= spans[0][0], expression < spans[-1][1])
+        found = expression < spans[0][0]
+    elif operator is Operator.AFTER:
+        found = expression >= spans[0][1]
+    else:
+        found = and_(expression >= spans[0][0], expression < spans[-1][1])
+    return found
 
 
 def _measured(

@@ -31,6 +31,7 @@ from crm_core.entities.user import User
 from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.normalize import normalize_contact
+from crm_core.persistence.bulk import among
 from crm_core.services import customer_list_compare as kinds
 from crm_core.services.customer_list_compare import (
     OPERATORS,
@@ -55,6 +56,8 @@ from crm_core.services.customer_list_values import (
 from crm_hooks.contributions import ListColumn
 
 PROFILE = "profile."
+FEW = 1_000
+"""Customers that are looked up by their ids."""
 Expression = Callable[[Asking], ColumnElement[Any]]
 Condition = Callable[[Asking, Operator, Sequence[Any]], ColumnElement[bool]]
 
@@ -163,44 +166,56 @@ def _of_column(column: Any) -> Expression:
     return lambda _asking: column
 
 
-def _tags(_asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
-    carriers = select(CustomerTag.customer_id)
-    if operator is not Operator.FILLED:
-        named = select(Tag.id).where(Tag.name.in_(values))
-        carriers = carriers.where(CustomerTag.tag_id.in_(named))
-    return Customer.id.in_(carriers)
+def _having(
+    asking: Asking, customer_id: Any, *conditions: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Return the SQL that a customer has a row elsewhere, in the way that the list is walked best.
+
+    Few customers are looked up one by one; of many, a page is full after a short walk in its order.
+    """
+    found = select(customer_id).where(*conditions).limit(FEW + 1)
+    ids = asking.uow.scalars(found).all()
+    if len(ids) <= FEW:
+        return among(Customer.id, ids)
+    return exists().where(customer_id == Customer.id, *conditions)
+
+
+def _tags(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
+    carried = CustomerTag.customer_id
+    if operator is Operator.FILLED:
+        return _having(asking, carried)
+    ids = asking.uow.scalars(select(Tag.id).where(Tag.name.in_(values))).all()
+    return _having(asking, carried, CustomerTag.tag_id.in_(ids))
 
 
 def _contact(*contact_kinds: str) -> Condition:
     def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
         point = ContactPoint
-        owners = select(point.customer_id).where(point.kind.in_(contact_kinds))
+        conditions: list[ColumnElement[bool]] = [point.kind.in_(contact_kinds)]
         if operator in (Operator.IS, Operator.ANY):
             region = asking.settings.phone_region
             same = {normalize_contact(contact_kinds[0], each, region) or each for each in values}
-            owners = owners.where(point.normalized.in_(sorted(same)))
+            conditions.append(point.normalized.in_(sorted(same)))
         elif operator is not Operator.FILLED:
-            owners = owners.where(
+            conditions.append(
                 or_(
                     holds(kinds.TEXT, point.value, operator, values),
                     holds(kinds.TEXT, point.normalized, operator, values),
                 )
             )
-        return Customer.id.in_(owners)
+        return _having(asking, point.customer_id, *conditions)
 
     return condition
 
 
 def _address(column: Any, kind: str) -> Condition:
-    def condition(
-        _asking: Asking, operator: Operator, values: Sequence[Any]
-    ) -> ColumnElement[bool]:
-        return Customer.id.in_(
-            select(Address.customer_id).where(
-                holds(kind, column, operator, values),
-                Address.use == AddressUse.MAIN.value,
-                Address.archived_at.is_(None),
-            )
+    def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
+        return _having(
+            asking,
+            Address.customer_id,
+            holds(kind, column, operator, values),
+            Address.use == AddressUse.MAIN.value,
+            Address.archived_at.is_(None),
         )
 
     return condition
@@ -403,29 +418,28 @@ def _profile_condition(attribute_id: UUID, kind: str) -> Condition:
         # The case keeps other attributes' texts from being taken for numbers.
         value = case((ProfileValue.attribute_id == attribute_id, cast(value, Float)))
 
-    def condition(
-        _asking: Asking, operator: Operator, values: Sequence[Any]
-    ) -> ColumnElement[bool]:
-        having = select(ProfileValue.customer_id).where(ProfileValue.attribute_id == attribute_id)
+    def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
+        conditions: list[ColumnElement[bool]] = [ProfileValue.attribute_id == attribute_id]
         if kind == kinds.YES_NO:
-            having = having.where(value == str(values[0]).lower())
+            conditions.append(value == str(values[0]).lower())
         elif operator is not Operator.FILLED:
-            having = having.where(_canonical(kind, value, operator, values))
-        return Customer.id.in_(having)
+            conditions.append(_canonical(kind, value, operator, values))
+        return _having(asking, ProfileValue.customer_id, *conditions)
 
     return condition
 
 
 def _canonical(
-    kind: str, value: ColumnElement[Any], operator: Operator, values: Sequence[Any]
+    kind: str, value: Any, operator: Operator, values: Sequence[Any]
 ) -> ColumnElement[bool]:
     """Compare what is kept as text; ISO dates sort as dates do."""
     if kind != kinds.DATE:
         return holds(kind, value, operator, values)
     days = [day.isoformat() for day in values]
-    if operator is Operator.BEFORE:
-        return value < days[0]
-    return value > days[0] if operator is Operator.AFTER else value.between(days[0], days[-1])
+    found: ColumnElement[bool] = value.between(days[0], days[-1])
+    if operator in (Operator.BEFORE, Operator.AFTER):
+        found = value < days[0] if operator is Operator.BEFORE else value > days[0]
+    return found
 
 
 def _plugin_field(column: ListColumn) -> ListField:

@@ -29,7 +29,7 @@ _CONTACTS = {"email": "email", "phone": "phone", "mobile": "phone"}
 def read_contacts(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
     """Read the first e-mail address and the first telephone number."""
     point = ContactPoint
-    rows = asking.uow.execute(
+    rows: Any = asking.uow.execute(
         select(point.customer_id, point.kind, point.value)
         .where(among(point.customer_id, ids), point.kind.in_(list(_CONTACTS)))
         .order_by(point.customer_id, point.position, point.id)
@@ -42,7 +42,7 @@ def read_contacts(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) ->
 
 def read_addresses(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
     """Read city and country of the first main address."""
-    rows = asking.uow.execute(
+    rows: Any = asking.uow.execute(
         select(Address.customer_id, Address.city, Address.country_code)
         .where(
             among(Address.customer_id, ids),
@@ -60,7 +60,7 @@ def read_addresses(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -
 
 def read_tags(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
     """Read the names of tags, sorted."""
-    rows = asking.uow.execute(
+    rows: Any = asking.uow.execute(
         select(CustomerTag.customer_id, Tag.name)
         .join(Tag, Tag.id == CustomerTag.tag_id)
         .where(among(CustomerTag.customer_id, ids))
@@ -75,6 +75,7 @@ def read_tags(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Val
 def read_moments(asking: Asking, ids: Sequence[UUID], names: Sequence[str]) -> Values:
     """Read when there was contact last, and what is to be done next."""
     found: dict[str, dict[UUID, Any]] = {}
+    rows: Any
     if "last_contact" in names:
         # One look into the index a customer: some have thousands of interactions.
         latest = select(func.max(Interaction.at)).where(Interaction.customer_id == Customer.id)
@@ -100,7 +101,7 @@ def read_moments(asking: Asking, ids: Sequence[UUID], names: Sequence[str]) -> V
 def read_balances(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
     """Read what is still to be paid, by currency, and whether any of it is overdue."""
     document = Transaction
-    rows = asking.uow.execute(
+    rows: Any = asking.uow.execute(
         select(
             document.customer_id,
             document.currency_code,
@@ -131,7 +132,7 @@ def read_balances(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) ->
 def read_profile(asking: Asking, ids: Sequence[UUID], names: Sequence[str]) -> Values:
     """Read profile values, as they are kept."""
     codes = [name.partition(".")[2] for name in names]
-    rows = asking.uow.execute(
+    rows: Any = asking.uow.execute(
         select(ProfileValue.customer_id, ProfileAttribute.code, ProfileValue.value)
         .join(ProfileAttribute, ProfileAttribute.id == ProfileValue.attribute_id)
         .where(among(ProfileValue.customer_id, ids), ProfileAttribute.code.in_(codes))

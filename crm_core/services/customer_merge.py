@@ -24,6 +24,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version, optional
 from crm_core.services.customer_merge_rows import ADDRESS, PROFILE, Union, move_rows
 from crm_core.services.customer_merge_sync import read_customer_again
+from crm_core.services.customer_merge_there import ask_there, pairs_there
 from crm_core.services.customers import PLAIN_FIELDS
 from crm_core.services.lookup import permitted_customer
 
@@ -48,6 +49,7 @@ def merge_customers(
     choices: Mapping[str, str] | None = None,
     reason: str | None = None,
     expected_version: int | None = None,
+    there: bool = False,
 ) -> CustomerMerge:
     """Let one customer go into another, with all that hangs on it.
 
@@ -62,6 +64,7 @@ def merge_customers(
             ``address`` (the main one) or ``profile.CODE``.
         reason: Why they are one.
         expected_version: The survivor's version that was read; None to take it as it is.
+        there: Whether back offices that hold both are to merge them too, at their next run.
 
     Returns:
         The merge; ``summary`` counts what was changed, ``left`` says how many rows of a table stay
@@ -72,13 +75,14 @@ def merge_customers(
         PermissionDeniedError: The right is missing or does not reach one of them.
         InputError: They are the same, or a choice names no field.
         RuleViolationError: One was merged before, the survivor is archived, they are of different
-            kinds, or a plugin objects.
+            kinds, no back office holds both although they are to merge them, or a plugin objects.
         StaleVersionError: The survivor was changed since it was read.
     """
     keep, drop = locked_pair(uow, keep_id, drop_id)
     expect_version(keep, expected_version)
     chosen = checked_choices(uow, choices or {})
     _check(uow, keep, drop)
+    pairs = pairs_there(uow, keep.id, drop.id) if there else []
     values = surviving(keep, drop, chosen)
     merge = uow.add(
         CustomerMerge(
@@ -103,10 +107,16 @@ def merge_customers(
     named = ledger.entities
     merge.summary = {named.get(name, name): many for name, many in sorted(ledger.counts.items())}
     merge.left = [
-        f"{named.get(name, name)}: {many} left with the dropped customer, since {why}"
+        t(
+            "{name}: {many} left with the dropped customer, since {why}",
+            name=named.get(name, name),
+            many=many,
+            why=why,
+        )
         for (name, why), many in ledger.stuck.items()
         if many
     ] or None
+    ask_there(uow, merge, pairs)
     read_customer_again(uow, keep.id)
     settle(uow, merge)
     uow.record(CustomersMerged(keep_id, drop_id, merge.id))

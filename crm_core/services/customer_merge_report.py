@@ -14,6 +14,7 @@ from crm_core.entities.consent import ProfileAttribute, ProfileValue
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.entities.merge import CustomerMerge
 from crm_core.entities.user import User
+from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_merge import (
@@ -27,6 +28,7 @@ from crm_core.services.customer_merge import (
     surviving,
 )
 from crm_core.services.customer_merge_rows import ADDRESS, PROFILE
+from crm_core.services.customer_merge_there import list_there
 
 BOTH = "both"
 PARTS = ("recipient", "street", "street2", "postal_code", "city", "country_code")
@@ -86,7 +88,8 @@ def list_merges(
     """Return merges, the latest first: all, or those a customer took part in.
 
     A dict holds ``id, keep_id, keep_name, drop_id, drop_name, reason, choices, summary, merged_at,
-    merged_by, undone_at, undone_by, left``. Of a customer whom the actor may not see the name is
+    merged_by, undone_at, undone_by, left, there`` (what back offices were asked to merge: see
+    ``list_there``). Of a customer whom the actor may not see the name is
     None, and so are then the words about it, ``reason`` and ``left``.
     """
     uow.actor.require(MERGE)
@@ -111,9 +114,18 @@ def list_merges(
     keys = [CustomerMerge.id]
     page = page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
     untold = {"reason": None, "left": None}
-    return replace(
-        page, items=[row if row["drop_name"] is not None else row | untold for row in page.items]
-    )
+    asked: dict[UUID, list[dict[str, Any]]] = {}
+    for each in list_there(uow, [row["id"] for row in page.items]):
+        asked.setdefault(each.pop("merge_id"), []).append(each)
+    items = [
+        {
+            **row,
+            **({} if row["drop_name"] is not None else untold),
+            "there": asked.get(row["id"], []),
+        }
+        for row in page.items
+    ]
+    return replace(page, items=items)
 
 
 def _single(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
@@ -149,5 +161,5 @@ def _several(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
         .where(CustomerTag.customer_id == customer_id)
         .order_by(Tag.name)
     )
-    told = {"contact points": points, "tags": tags}
+    told = {t("contact points"): points, "tags": tags}
     return {name: ", ".join(uow.scalars(statement)) for name, statement in told.items()}

@@ -23,6 +23,7 @@ from crm_core.entities.sync import Binding
 from crm_core.entities.system import Attachment
 from crm_core.entities.user import Ownership
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.customer_references import Rows, customer_columns
 from crm_core.persistence.ledger import Ledger, Row
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -208,7 +209,10 @@ def _consents(union: Union) -> None:
     for first, *rest in latest.values():
         stricter = [row for row in rest if row["at"] == first["at"] and row["status"] == withdrawn]
         if first["status"] == given and stricter:
-            evidence = f"{stricter[0]['evidence']} (the stricter of two statements of one moment)"
+            evidence = t(
+                "{evidence} (the stricter of two statements of one moment)",
+                evidence=stricter[0]["evidence"],
+            )
             again = {"id": new_id(), "customer_id": union.keep_id, "evidence": evidence}
             union.ledger.insert(source, [{**stricter[0], **again}])
 

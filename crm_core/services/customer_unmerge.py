@@ -13,12 +13,13 @@ from crm_core.entities.user import Ownership
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.events import CustomersUnmerged
 from crm_core.ids import new_id
-from crm_core.messages import t
+from crm_core.messages import joined, t
 from crm_core.persistence.ledger_undo import Left, Undoing
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.persistence.unscoped import later_merges
 from crm_core.services.customer_merge import MERGE, settle
 from crm_core.services.customer_merge_sync import settle_bindings
+from crm_core.services.customer_merge_there import take_back
 from crm_core.services.lookup import key_condition
 
 
@@ -28,7 +29,8 @@ class Unmerged:
 
     Attributes:
         merge: The merge, now undone.
-        left: What could not be put back, because somebody changed it since.
+        left: What could not be put back, because somebody changed it since, or because a back
+            office was asked to merge its records too and has done so.
     """
 
     merge: CustomerMerge
@@ -58,7 +60,9 @@ def unmerge_customers(uow: UnitOfWork, merge_id: UUID) -> Unmerged:
     found = {customer.id: customer for customer in uow.scalars(statement)}
     keep, drop = (found.get(key) or uow.get(Customer, key) for key in both)
     for customer in (keep, drop):
-        uow.actor.require_for_owner(MERGE, customer.owner_id, f"customer {customer.name}")
+        uow.actor.require_for_owner(
+            MERGE, customer.owner_id, t("customer {customer}", customer=customer.name)
+        )
     uow.session.refresh(merge)
     _require_latest(uow, merge, keep, drop)
     undoing = Undoing(uow, merge.id, merge.drop_id)
@@ -67,10 +71,11 @@ def unmerge_customers(uow: UnitOfWork, merge_id: UUID) -> Unmerged:
     for customer_id in both:
         _settle_ownership(undoing, customer_id)
     merge.undone_at, merge.undone_by = uow.now, uow.actor.login
-    merge.left = [str(each) for each in undoing.left] or None
+    left = [*undoing.left, *take_back(uow, merge)]
+    merge.left = [str(each) for each in left] or None
     settle(uow, merge)
     uow.record(CustomersUnmerged(merge.keep_id, merge.drop_id, merge.id))
-    return Unmerged(merge, undoing.left)
+    return Unmerged(merge, left)
 
 
 def resolve_merge_id(uow: UnitOfWork, text: str) -> UUID:
@@ -116,14 +121,19 @@ def _require_latest(uow: UnitOfWork, merge: CustomerMerge, keep: Customer, drop:
     if later:
         seen = set(uow.scalars(select(CustomerMerge.id).where(CustomerMerge.id.in_(later))))
         hidden = [str(each) for each in later if each not in seen]
-        steps = ", then ".join(f"crm customer unmerge {each}" for each in later)
-        ask = f" {', '.join(hidden)} takes somebody who may see both customers." if hidden else ""
-        raise RuleViolationError(
+        steps = joined((f"crm customer unmerge {each}" for each in later), t(", then "))
+        told = [
             t(
-                "The survivor was merged again since. Undo the later merges first: {steps}.{ask}",
+                "The survivor was merged again since. Undo the later merges first: {steps}.",
                 steps=steps,
-                ask=ask,
-            ),
+            )
+        ]
+        if hidden:
+            told.append(
+                t("{ids} takes somebody who may see both customers.", ids=", ".join(hidden))
+            )
+        raise RuleViolationError(
+            joined(told),
             code="core.customer_merge.not_latest",
             details={"later": [str(each) for each in later], "hidden": hidden},
         )

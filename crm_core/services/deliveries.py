@@ -114,7 +114,7 @@ def drop_delivery(uow: UnitOfWork, delivery_id: int) -> None:
     """
     uow.actor.require(MANAGE)
     found = _unsettled(uow, delivery_id)
-    _drop(uow, f"Dropped by {uow.actor.login}.", Delivery.id == found.id)
+    _drop(uow, t("Dropped by {login}.", login=uow.actor.login), Delivery.id == found.id)
 
 
 def drop_handler(uow: UnitOfWork, handler: str) -> int:
@@ -128,7 +128,7 @@ def drop_handler(uow: UnitOfWork, handler: str) -> int:
     uow.actor.require(MANAGE)
     _unsubscribe(uow, Subscription.handler == handler)
     mine = Delivery.handler == handler
-    reason = f"Dropped by {uow.actor.login}."
+    reason = t("Dropped by {login}.", login=uow.actor.login)
     waiting = _drop(uow, reason, Delivery.next_at.is_not(None), mine)
     return waiting + _drop(uow, reason, _IS_DEAD, mine)
 
@@ -141,7 +141,7 @@ def forget_plugin(uow: UnitOfWork, plugin: str) -> int:
     _unsubscribe(uow, Subscription.handler.startswith(f"{plugin}.", autoescape=True))
     return _drop(
         uow,
-        f"The plugin {plugin} was disabled.",
+        t("The plugin {plugin} was disabled.", plugin=plugin),
         Delivery.next_at.is_not(None),
         Delivery.handler.startswith(f"{plugin}.", autoescape=True),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
+from crm_core.entities.customer import Customer
 from crm_core.entities.hold import HoldSide, SyncHold
 from crm_core.entities.sync import SYNC_VIEW
 from crm_core.persistence.bulk import PARAMETERS, chunked
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 
 
@@ -58,6 +61,22 @@ def release(
             )
             .execution_options(synchronize_session=False)
         )
+
+
+def list_holds(
+    uow: UnitOfWork, backend_id: UUID, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return what is held of a backend; ``name`` is that of a customer here, else None."""
+    uow.actor.require(SYNC_VIEW)
+    columns = ("id", "entity", "side", "key", "reason", "since")
+    statement: Any = select(*(getattr(SyncHold, name) for name in columns))
+    statement = statement.where(SyncHold.backend_id == backend_id)
+    page = page_of(uow, statement, keys=(SyncHold.id,), limit=limit, cursor=cursor)
+    here = [UUID(item["key"]) for item in page.items if item["side"] == HoldSide.LOCAL]
+    found = uow.execute(select(Customer.id, Customer.name).where(Customer.id.in_(here)))
+    names = {str(row.id): row.name for row in found}
+    items = [{**item, "name": names.get(item["key"])} for item in page.items]
+    return Page(items, page.next_cursor)
 
 
 def count_holds(uow: UnitOfWork, backend_id: UUID) -> dict[str, int]:

@@ -43,21 +43,21 @@ class DraftMaker:
         if "owner_id" in values:
             values["owner_id"] = UUID(values["owner_id"])
         if candidate.customer_id is None and not values.get("name"):
-            raise RowError(t("name"), t("is missing; a new customer needs a name."))
+            raise RowError("name", t("is missing; a new customer needs a name."))
         if self.may_all:
             return
         if candidate.customer_id is None:
             owner_id = values.setdefault("owner_id", self.default_owner)
             if not actor.may_for_owner(CREATE, owner_id):
-                raise RowError(t("owner"), _lacking(CREATE, "create this customer"))
+                raise RowError("owner", _lacking(CREATE, t("create this customer")))
             if owner_id not in (None, actor.user_id) and not actor.may(ASSIGN):
-                raise RowError(t("owner"), _lacking(ASSIGN, "give customers to others"))
+                raise RowError("owner", _lacking(ASSIGN, t("give customers to others")))
             return
         if not actor.may_for_owner(EDIT, candidate.owner_id):
-            raise RowError("", _lacking(EDIT, "change this customer"))
+            raise RowError("", _lacking(EDIT, t("change this customer")))
         changes_owner = values.get("owner_id", candidate.owner_id) != candidate.owner_id
         if changes_owner and not actor.may_for_owner(ASSIGN, candidate.owner_id):
-            raise RowError(t("owner"), _lacking(ASSIGN, "give this customer to another"))
+            raise RowError("owner", _lacking(ASSIGN, t("give this customer to another")))
 
     def drafts(self, rows: Sequence[tuple[Record, Candidate]]) -> list[CustomerDraft]:
         """Return one draft a row, in order."""
@@ -132,4 +132,8 @@ def _same(row: Row, point: Row) -> bool:
 
 
 def _lacking(right: str, what: str) -> str:
-    return f"you may not {what}: the right {right} does not reach it. Ask an administrator."
+    return t(
+        "you may not {what}: the right {right} does not reach it. Ask an administrator.",
+        what=what,
+        right=right,
+    )

@@ -63,7 +63,11 @@ def checked_columns(header: Sequence[str]) -> list[Column]:
     for position, label in enumerate(header, 1):
         column = column_named(label)
         if column is None:
-            unknown.append(repr(shortened(label)) if label.strip() else f"no name (no. {position})")
+            unknown.append(
+                repr(shortened(label))
+                if label.strip()
+                else t("no name (no. {position})", position=position)
+            )
         else:
             columns.append(column)
     if unknown:
@@ -133,9 +137,11 @@ class RowCheck:
     def row(self, line: int, cells: list[str], spool: ImportSpool, set_aside: SetAside) -> None:
         """Check one row."""
         if len(cells) < len(self.columns):
-            message = (
-                f"has {len(cells)} values where the header has {len(self.columns)}. Fill the row "
-                "up, or check whether the file was cut off."
+            message: str = t(
+                "has {count} values where the header has {expected}. Fill the row up, or check "
+                "whether the file was cut off.",
+                count=len(cells),
+                expected=len(self.columns),
             )
             set_aside(ImportFault(line, "", shortened(cells[-1]), message))
             return
@@ -177,7 +183,7 @@ class RowCheck:
         if login is not None:
             owner_id = self.known.owners.get(login)
             if owner_id is None:
-                found.append((OWNER, login, "is not the login of a user. See crm user list."))
+                found.append((OWNER, login, t("is not the login of a user. See crm user list.")))
             else:
                 values["owner_id"] = str(owner_id)
         if self.company_at is not None and (company := cells[self.company_at]):

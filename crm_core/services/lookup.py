@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.entities.customer import Address, Customer
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
-from crm_core.messages import t
+from crm_core.messages import joined, t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -109,7 +109,9 @@ def permitted_customer(uow: UnitOfWork, customer_id: UUID, right: str) -> Custom
     """
     uow.actor.require(right)
     customer = uow.get(Customer, customer_id)
-    uow.actor.require_for_owner(right, customer.owner_id, f"customer {customer.name}")
+    uow.actor.require_for_owner(
+        right, customer.owner_id, t("customer {customer}", customer=customer.name)
+    )
     if customer.merged_into_id is not None:
         raise RuleViolationError(
             t(

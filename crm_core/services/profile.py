@@ -113,7 +113,7 @@ def set_profile_value(uow: UnitOfWork, customer_id: UUID, code: str, text: str) 
 
 def store_value(uow: UnitOfWork, customer_id: UUID, code: str, text: str) -> str:
     """Set one attribute of a customer whom the caller has checked the actor may change."""
-    attribute = _attribute(uow, code)
+    attribute = attribute_named(uow, code)
     value = canonical_value(attribute, text)
     existing = _value(uow, customer_id, attribute.id)
     if existing is None:
@@ -133,7 +133,7 @@ def store_value(uow: UnitOfWork, customer_id: UUID, code: str, text: str) -> str
 def clear_profile_value(uow: UnitOfWork, customer_id: UUID, code: str) -> None:
     """Remove one attribute from a customer; nothing happens where it was not set."""
     customer = permitted_customer(uow, customer_id, EDIT)
-    existing = _value(uow, customer.id, _attribute(uow, code).id)
+    existing = _value(uow, customer.id, attribute_named(uow, code).id)
     if existing is not None:
         uow.delete(existing)
 
@@ -226,15 +226,16 @@ def _choice(attribute: ProfileAttribute, text: str) -> str:
 
 
 _PARSERS: dict[str, tuple[Callable[[str], str], str]] = {
-    ProfileType.TEXT: (str, "any text"),
+    ProfileType.TEXT: (str, t("any text")),
     ProfileType.NUMBER: (_number, "12.5"),
     ProfileType.MONEY: (_money, "1200.00 EUR"),
     ProfileType.DATE: (lambda text: date.fromisoformat(text).isoformat(), "2026-03-31"),
-    ProfileType.BOOLEAN: (_boolean, "yes or no"),
+    ProfileType.BOOLEAN: (_boolean, t("yes or no")),
 }
 
 
-def _attribute(uow: UnitOfWork, code: str) -> ProfileAttribute:
+def attribute_named(uow: UnitOfWork, code: str) -> ProfileAttribute:
+    """Return an attribute by its code; raises NotFoundError listing those there are."""
     found: ProfileAttribute | None = uow.scalar(
         select(ProfileAttribute).where(ProfileAttribute.code == code)
     )

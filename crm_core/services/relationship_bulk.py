@@ -94,15 +94,17 @@ def _insert(uow: UnitOfWork, type_id: UUID, pairs: Iterable[tuple[UUID, UUID]]) 
 
 def _objection(customer_id: UUID, kind: str, found: list[UUID], ties: Ties) -> str:
     if not found:
-        return "is no company here. Import it first, or name it by its reference or exact name."
+        return t("is no company here. Import it first, or name it by its reference or exact name.")
     if len(found) > 1:
-        return f"fits {len(found)} companies. Give the reference of the one you mean."
+        return t(
+            "fits {count} companies. Give the reference of the one you mean.", count=len(found)
+        )
     if kind != CustomerKind.PERSON:
-        return "can be given for a person only; this row is a company."
+        return t("can be given for a person only; this row is a company.")
     if _reaches(found[0], customer_id, ties):
-        return (
-            "would make a circle: it is this customer, or directly or through others a contact "
-            "of it. Name another company or end that relationship first."
+        return t(
+            "would make a circle: it is this customer, or directly or through others a "
+            "contact of it. Name another company or end that relationship first."
         )
     return ""
 

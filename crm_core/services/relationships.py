@@ -140,6 +140,14 @@ def list_relationships(
     return [dict(row) for row in rows]
 
 
+def list_relationship_types(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return all types by code: ``code, name, inverse_name, from_kind, to_kind, is_hierarchy``."""
+    names = ("code", "name", "inverse_name", "from_kind", "to_kind", "is_hierarchy")
+    columns = [getattr(RelationshipType, name) for name in names]
+    rows = uow.execute(select(*columns).order_by(RelationshipType.code))
+    return [dict(row._mapping) for row in rows]
+
+
 def _ties() -> Select[Any]:
     outgoing = Relationship.from_customer_id == bindparam("customer_id")
     incoming = Relationship.to_customer_id == bindparam("customer_id")
@@ -241,7 +249,7 @@ def _check_tie(uow: UnitOfWork, kind: RelationshipType, first: Customer, second:
 
 def _require_either(uow: UnitOfWork, first: Customer, second: Customer) -> None:
     if not uow.actor.may_for_owner(EDIT, second.owner_id):
-        uow.actor.require_for_owner(EDIT, first.owner_id, f"customer {first.name}")
+        uow.actor.require_for_owner(EDIT, first.owner_id, t("customer {first}", first=first.name))
 
 
 def _editable(uow: UnitOfWork, relationship_id: UUID) -> Relationship:

@@ -39,7 +39,7 @@ BUILT_IN_ROLES: Mapping[str, tuple[str, Mapping[str, Reach]]] = {
         "Manager",
         {
             **{f"core.customer.{name}": Reach.ALL for name in _CUSTOMER_RIGHTS},
-            **dict.fromkeys((*_DESK_RIGHTS, "core.profile.design"), Reach.ALL),
+            **dict.fromkeys((*_DESK_RIGHTS, "core.profile.design", "core.view.share"), Reach.ALL),
         },
     ),
     # An employee answers the phone for everyone, so logging reaches all; changing does not.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.exc import DataError
 
 from crm_core.entities.conflict import Conflict, ConflictState
@@ -16,6 +16,7 @@ from crm_core.entities.hold import SyncHold
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent
 from crm_core.entities.schedule import AlertNotice, LoginRefusal, SyncSchedule
 from crm_core.entities.sync import SYNC_VIEW, Binding, DeadLetter, PushItem, SyncCursor, SyncRun
+from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import list_backends
 
@@ -25,27 +26,35 @@ LOOKED_BACK = 50
 """Runs among which an entity's last one is looked for."""
 
 
-def list_standing(uow: UnitOfWork) -> list[dict[str, Any]]:
+def list_standing(uow: UnitOfWork, usual: timedelta | None = None) -> list[dict[str, Any]]:
     """Return every backend as ``list_backends`` does, and what keeps the worker from running it.
+
+    With ``usual``, the time between two runs where no other is set, ``next_at`` is when its turn
+    comes; None where the worker leaves it alone.
 
     ``is_paused`` tells of its schedule; ``login_refused_at`` is when its password was refused and
     none has gone through since; ``standstill`` says in words why it stands still, None if not.
     """
-    paused = set(uow.scalars(select(SyncSchedule.backend_id).where(SyncSchedule.is_paused)))
+    times = (SyncSchedule.backend_id, SyncSchedule.is_paused, SyncSchedule.every_seconds)
+    plans = {row.backend_id: row for row in uow.execute(select(*times))}
     columns = (LoginRefusal.backend_id, LoginRefusal.refused_at)
     refused = {row.backend_id: row.refused_at for row in uow.execute(select(*columns))}
     found = []
     for item in list_backends(uow):
         told = {
-            "is_paused": item["id"] in paused,
+            "is_paused": item["id"] in plans and plans[item["id"]].is_paused,
             "login_refused_at": refused.get(item["id"]),
         }
         reasons = {
-            "switched off": not item["is_enabled"],
-            "paused": told["is_paused"],
-            "login refused": told["login_refused_at"] is not None,
+            t("switched off"): not item["is_enabled"],
+            t("paused"): told["is_paused"],
+            t("login refused"): told["login_refused_at"] is not None,
         }
-        standstill = ", ".join(reason for reason, is_so in reasons.items() if is_so) or None
+        standstill = joined((reason for reason, is_so in reasons.items() if is_so), ", ") or None
+        if usual is not None:
+            seconds = plans[item["id"]].every_seconds if item["id"] in plans else None
+            wait = timedelta(seconds=seconds) if seconds else usual
+            told["next_at"] = None if standstill else (item["started_at"] or uow.now) + wait
         found.append({**item, **told, "standstill": standstill})
     return found
 
@@ -58,18 +67,44 @@ def standing_counts(uow: UnitOfWork) -> dict[tuple[UUID, str], dict[str, int]]:
     """
     uow.actor.require(SYNC_VIEW)
     found: dict[tuple[UUID, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(STANDING, 0))
-    queue = (PushItem.backend_id, PushItem.entity, PushItem.is_set_aside)
-    for row in uow.execute(select(*queue, func.count().label("n")).group_by(*queue)):
-        found[row.backend_id, row.entity]["unwritten" if row.is_set_aside else "waiting"] = row.n
+    parts: list[Any] = []
     for name, model, where in (
+        ("waiting", PushItem, (~PushItem.is_set_aside,)),
+        ("unwritten", PushItem, (PushItem.is_set_aside,)),
         ("set_aside", DeadLetter, ()),
         ("conflicts", Conflict, (Conflict.state == ConflictState.OPEN.value,)),
         ("held", SyncHold, ()),
     ):
         columns: Any = (model.backend_id, model.entity)
-        statement = select(*columns, func.count().label("n")).where(*where).group_by(*columns)
-        for row in uow.execute(statement):
-            found[row.backend_id, row.entity][name] = row.n
+        counted = select(*columns, literal(name).label("what"), func.count().label("n"))
+        parts.append(counted.where(*where).group_by(*columns))
+    for row in uow.execute(union_all(*parts)):
+        found[row.backend_id, row.entity][row.what] = row.n
+    return found
+
+
+def cursor_ages(uow: UnitOfWork) -> dict[UUID, dict[str, float | None]]:
+    """Return by backend and entity how many seconds ago it was last read to the end."""
+    uow.actor.require(SYNC_VIEW)
+    columns = (SyncCursor.backend_id, SyncCursor.entity, SyncCursor.refreshed_at)
+    found: dict[UUID, dict[str, float | None]] = defaultdict(dict)
+    for row in uow.execute(select(*columns).order_by(SyncCursor.entity)):
+        found[row.backend_id][row.entity] = _seconds(row.refreshed_at, uow.now)
+    return found
+
+
+def latest_runs(uow: UnitOfWork, each: int) -> dict[UUID, list[dict[str, Any]]]:
+    """Return by backend its last runs as :func:`told_run` tells them, the oldest first."""
+    uow.actor.require(SYNC_VIEW)
+    columns = ("id", "backend_id", "state", "started_at", "finished_at", "counts", "message")
+    newest = (SyncRun.started_at.desc(), SyncRun.id.desc())
+    place = func.row_number().over(partition_by=SyncRun.backend_id, order_by=newest)
+    ranked = select(SyncRun.id, place.label("place")).subquery()
+    statement: Any = select(*(getattr(SyncRun, name) for name in columns))
+    statement = statement.join(ranked, ranked.c.id == SyncRun.id).where(ranked.c.place <= each)
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in uow.execute(statement.order_by(SyncRun.started_at, SyncRun.id)):
+        found[row.backend_id].append(told_run(dict(row._mapping)))
     return found
 
 

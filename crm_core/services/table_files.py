@@ -59,8 +59,13 @@ def read_table(
     for line, cells in rows:
         if count and len(cells) > width:
             _refuse(
-                f"line {line} has {len(cells)} values where the header has {width}. Put values "
-                "that hold the separator in quotes, or check --delimiter.",
+                t(
+                    "line {line} has {count} values where the header has {width}. Put values that "
+                    "hold the separator in quotes, or check --delimiter.",
+                    line=line,
+                    count=len(cells),
+                    width=width,
+                ),
                 path,
                 line,
             )
@@ -68,8 +73,12 @@ def read_table(
         count += 1
         yield line, cells
     if count < 2:
-        what = "has a header but no rows" if count else "is empty"
-        _refuse(f"it {what}. Give a file with a header and at least one row.", path)
+        _refuse(
+            t("it has a header but no rows. Give a file with a header and at least one row.")
+            if count
+            else t("it is empty. Give a file with a header and at least one row."),
+            path,
+        )
 
 
 def _refuse(what: str, path: Path, line: int | None = None) -> NoReturn:
@@ -99,19 +108,29 @@ def _csv_rows(
     except UnicodeDecodeError as error:
         line = _undecodable_line(path, codec)
         _refuse(
-            f"line {line or '?'} is not {codec.removesuffix('-sig')} text ({error.reason}). Save "
-            "it as UTF-8, or name its encoding: --encoding cp1250 (Central European), cp1251 "
-            "(Cyrillic), cp1252 (Western), cp1253 (Greek), cp1256 (Persian, Arabic), utf-16.",
+            t(
+                "line {line} is not {codec} text ({reason}). Save it as UTF-8, or name its "
+                "encoding: --encoding cp1250 (Central European), cp1251 (Cyrillic), cp1252 "
+                "(Western), cp1253 (Greek), cp1256 (Persian, Arabic), utf-16.",
+                line=line or "?",
+                codec=codec.removesuffix("-sig"),
+                reason=error.reason,
+            ),
             path,
             line,
         )
     except UnicodeError as error:
         _refuse(
-            f"it is not {codec} text ({error}). Name its encoding, such as --encoding utf-16-le.",
+            t(
+                "it is not {codec} text ({error}). Name its encoding, such as --encoding "
+                "utf-16-le.",
+                codec=codec,
+                error=error,
+            ),
             path,
         )
     except OSError as error:
-        _refuse(f"{error.strerror}. Check the path and the rights on it.", path)
+        _refuse(t("{reason}. Check the path and the rights on it.", reason=error.strerror), path)
 
 
 def _records(handle: IO[str], path: Path, delimiter: str) -> Iterator[Line]:
@@ -124,12 +143,19 @@ def _records(handle: IO[str], path: Path, delimiter: str) -> Iterator[Line]:
             begun = reader.line_num
     except csv.Error as error:
         hint = (
-            "A value is too long, or its closing quote is missing"
+            t("A value is too long, or its closing quote is missing")
             if "field limit" in str(error) or "unexpected end" in str(error)
-            else 'Inside quotes write a quote twice (""), and nothing after the closing one'
+            else t('Inside quotes write a quote twice (""), and nothing after the closing one')
         )
         _refuse(
-            f"the row that begins at line {begun + 1} is broken ({error}). {hint}.", path, begun + 1
+            t(
+                "the row that begins at line {begun} is broken ({error}). {hint}.",
+                begun=begun + 1,
+                error=error,
+                hint=hint,
+            ),
+            path,
+            begun + 1,
         )
 
 
@@ -139,15 +165,22 @@ def _lines(handle: IO[str], path: Path) -> Iterator[str]:
         number += 1
         if "\0" in line:
             _refuse(
-                f"line {number} holds a NUL character. Remove it; if the file is UTF-16, say so: "
-                "--encoding utf-16.",
+                t(
+                    "line {number} holds a NUL character. Remove it; if the file is UTF-16, say "
+                    "so: --encoding utf-16.",
+                    number=number,
+                ),
                 path,
                 number,
             )
         if len(line) == LONGEST_LINE:
             _refuse(
-                f"line {number} has more than {LONGEST_LINE:,} characters. Check that lines end "
-                "where rows end.",
+                t(
+                    "line {number} has more than {longest_line:,} characters. Check that lines "
+                    "end where rows end.",
+                    number=number,
+                    longest_line=LONGEST_LINE,
+                ),
                 path,
                 number,
             )
@@ -159,7 +192,7 @@ def _encoding(path: Path, named: str | None) -> str:
         with path.open("rb") as handle:
             start = handle.read(4)
     except OSError as error:
-        _refuse(f"{error.strerror}. Check the path and the rights on it.", path)
+        _refuse(t("{reason}. Check the path and the rights on it.", reason=error.strerror), path)
     marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
     if named is None:
         return marked or "utf-8"
@@ -210,11 +243,14 @@ def _spreadsheet_rows(path: Path) -> Iterator[Line]:
         with path.open("rb") as handle:
             sheet = load_workbook(handle).get_sheet_by_index(0)
     except OSError as error:
-        _refuse(f"{error.strerror}. Check the path and the rights on it.", path)
+        _refuse(t("{reason}. Check the path and the rights on it.", reason=error.strerror), path)
     except (CalamineError, ValueError, IndexError) as error:
         _refuse(
-            f"it is no spreadsheet that can be opened ({shortened(error)}). Save it again as .xlsx "
-            "without a password, or as CSV.",
+            t(
+                "it is no spreadsheet that can be opened ({error}). Save it again as .xlsx "
+                "without a password, or as CSV.",
+                error=shortened(error),
+            ),
             path,
         )
     width = 0

@@ -221,10 +221,12 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
             ),
             code="core.user.disabled",
         )
-    return actor_of(uow, user.id, user.login, origin=origin)
+    return actor_of(uow, user.id, user.login, origin=origin, language=user.language)
 
 
-def actor_of(uow: UnitOfWork, user_id: UUID, login: str, *, origin: str) -> Actor:
+def actor_of(
+    uow: UnitOfWork, user_id: UUID, login: str, *, origin: str, language: str | None = None
+) -> Actor:
     """Return the actor that stands for a user who is known to be enabled."""
     rights: dict[str, Reach] = {}
     for row in uow.execute(
@@ -241,6 +243,7 @@ def actor_of(uow: UnitOfWork, user_id: UUID, login: str, *, origin: str) -> Acto
         rights=rights,
         team_user_ids=frozenset(mates),
         origin=origin,
+        language=language,
     )
 
 

@@ -31,6 +31,7 @@ from crm_core.entities.schedule import AlertNotice, SyncAlert
 from crm_core.entities.sync import SYNC_VIEW, DeadLetter
 from crm_core.errors import InputError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.retry import claim_due
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -217,7 +218,10 @@ def send_test(database: Database, actor: Actor, server: MailServer, name: str) -
     channels = _channels(alert) if alert else []
     if alert is None or not channels:
         raise InputError(
-            f"Nobody is told of {name}: crm sync alert {name} --mail ADDRESS or --webhook URL.",
+            t(
+                "Nobody is told of {name}: crm sync alert {name} --mail ADDRESS or --webhook URL.",
+                name=name,
+            ),
             code="core.alert.none",
         )
     return [_sent(server, alert, each, content) for each in channels]
@@ -280,7 +284,7 @@ def _checked(key: str, value: Any) -> Any:
         checked_url(value)
     if key == "webhook_secret_ref" and not is_reference(value):
         raise InputError(
-            "A secret is told by where it is kept: file:PATH, env:NAME or keyring:NAME.",
+            t("A secret is told by where it is kept: file:PATH, env:NAME or keyring:NAME."),
             code="core.secret.reference",
         )
     return value
@@ -292,7 +296,9 @@ def _address(text: str) -> str:
     try:
         return validate_email(text.strip(), check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise InputError(f"{text.strip()!r} is no mail address: {error}") from None
+        raise InputError(
+            t("{text!r} is no mail address: {error}", text=text.strip(), error=error)
+        ) from None
 
 
 def _begun(url: str) -> str:

@@ -12,6 +12,7 @@ from crm_core.entities.customer import Address
 from crm_core.entities.sync import BindingState, DeadLetter
 from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
@@ -115,8 +116,11 @@ def _changed(
                     record.remote_id,
                     record.label,
                     "core.sync.twice",
-                    f"The id {record.remote_id} is told more than once, so it is not known which "
-                    "record it means. Give each its own id.",
+                    t(
+                        "The id {remote_id} is told more than once, so it is not known which "
+                        "record it means. Give each its own id.",
+                        remote_id=record.remote_id,
+                    ),
                 )
             )
             continue
@@ -259,8 +263,11 @@ def _fault(change: Change, error: Exception) -> RemoteFault:
         record.remote_id,
         record.label,
         "core.sync.record",
-        f"It could not be taken over ({type(error).__name__}: {error}). Correct it in the ERP, "
-        "or report this.",
+        t(
+            "It could not be taken over ({kind}: {error}). Correct it in the ERP, or report this.",
+            kind=type(error).__name__,
+            error=error,
+        ),
     )
 
 

@@ -211,11 +211,23 @@ def _write_pending(
 
 
 def wait(uow: UnitOfWork, backend_id: UUID, waiting: Iterable[tuple[str, Pending]]) -> None:
-    """Remember (entity, reference) of records that wait for another."""
+    """Remember (entity, reference) of records that wait for another, each once."""
     unique = {
         (entity, item.owner_remote_id, item.field, item.target_remote_id): item
         for entity, item in waiting
     }
+    key = (
+        PendingReference.entity,
+        PendingReference.owner_remote_id,
+        PendingReference.field,
+        PendingReference.target_remote_id,
+    )
+    for chunk in chunked(sorted({owner for _, owner, *_ in unique}), PARAMETERS):
+        there = select(*key).where(
+            PendingReference.backend_id == backend_id, PendingReference.owner_remote_id.in_(chunk)
+        )
+        for row in uow.execute(there):
+            unique.pop(tuple(row), None)
     rows = [
         {
             "id": new_id(),

@@ -13,6 +13,7 @@ from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.system import AuditEntry
 from crm_core.entities.user import User
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.fold import fold
@@ -218,20 +219,20 @@ def suggestion(conflict: Conflict) -> tuple[str, str]:
     ours, theirs = conflict.ours, conflict.theirs
     if not ours or not theirs:
         side = CRM if ours else ERP
-        return side, "the other side cleared it"
+        return side, t("the other side cleared it")
     if isinstance(ours, str) and isinstance(theirs, str):
         one, other = fold(ours), fold(theirs)
         if one == other:
             return default_master(conflict.entity, conflict.field.partition(".")[0]), (
-                "both say the same but for capitals or accents"
+                t("both say the same but for capitals or accents")
             )
         if one in other or other in one:
-            return (CRM if len(ours) > len(theirs) else ERP), "it says the same and more"
+            return (CRM if len(ours) > len(theirs) else ERP), t("it says the same and more")
     newer = later(
         Edited(conflict.ours_at, conflict.ours_by), Edited(conflict.theirs_at, conflict.theirs_by)
     )
     if newer is not None:
-        return newer, "it was changed last"
+        return newer, t("it was changed last")
     return default_master(conflict.entity, conflict.field.partition(".")[0]), (
-        "it is this side's field where nothing else is chosen"
+        t("it is this side's field where nothing else is chosen")
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 from crm_core.access import Actor
 from crm_core.entities.sync import BindingState
 from crm_core.errors import RetryableSyncError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.sync.protocol import RemoteBackend, RemoteFault, RemoteRecord
@@ -162,9 +163,12 @@ class Applied:
         self.refuse(
             change,
             LONELY,
-            f"Its customer (remote id {ref}) is not in the front office. It is tried again at "
-            "later runs; check that the customer is within the backend's domain and was not set "
-            "aside itself.",
+            t(
+                "Its customer (remote id {ref}) is not in the front office. It is tried again at "
+                "later runs; check that the customer is within the backend's domain and was not "
+                "set aside itself.",
+                ref=ref,
+            ),
         )
         if ref:
             self.pending.append(Pending(change.remote_id, name, "customer", ref))
@@ -243,7 +247,10 @@ class SyncContext:
         """Raise RetryableSyncError where somebody asked the run to end."""
         if self.is_stopped():
             raise RetryableSyncError(
-                f"The run of {self.backend_name} was asked to stop. All that it did is kept, and "
-                "the next run goes on where this one ended.",
+                t(
+                    "The run of {backend_name} was asked to stop. All that it did is kept, and "
+                    "the next run goes on where this one ended.",
+                    backend_name=self.backend_name,
+                ),
                 code=STOPPED,
             )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError
 
 from crm_core.entities.sync import SyncCursor
 from crm_core.errors import FatalSyncError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync import lock
 from crm_core.sync.context import SyncContext
@@ -36,14 +37,18 @@ def check_cursors(context: SyncContext, entities: Collection[str], latest: datet
             try:
                 found = uow.execute(statement).first()
             except (ValueError, DataError):
-                _refuse(context, entity, "cannot be read: it is no moment")
+                _refuse(context, entity, t("cannot be read: it is no moment"))
         for mark in (found.mark, found.sweep_mark) if found else ():
             if mark is not None and mark > latest:
                 _refuse(
                     context,
                     entity,
-                    f"stands at {mark:%Y-%m-%d %H:%M} UTC, and the clock over there at "
-                    f"{latest:%Y-%m-%d %H:%M}: one of its clocks is or was wrong",
+                    t(
+                        "stands at {mark:%Y-%m-%d %H:%M} UTC, and the clock over there at "
+                        "{latest:%Y-%m-%d %H:%M}: one of its clocks is or was wrong",
+                        mark=mark,
+                        latest=latest,
+                    ),
                 )
 
 
@@ -130,9 +135,14 @@ def _of(context: SyncContext, entity: str) -> tuple[Any, ...]:
 def _refuse(context: SyncContext, entity: str, why: str) -> NoReturn:
     name = context.backend_name
     raise FatalSyncError(
-        f"The mark up to which {entity} records of {name} were read {why}. Nothing was read or "
-        f"written. Look at both clocks, then read all of them again: crm sync run {name} --full "
-        f"--entity {entity}",
+        t(
+            "The mark up to which {entity} records of {name} were read {why}. Nothing was read or "
+            "written. Look at both clocks, then read all of them again: crm sync run {name} "
+            "--full --entity {entity}",
+            entity=entity,
+            name=name,
+            why=why,
+        ),
         code=CURSOR,
         details={"entity": entity},
     )

@@ -22,6 +22,7 @@ from crm_core.entities.sync import Backend, DeadLetter
 from crm_core.entities.system import Setting
 from crm_core.errors import CrmError, FatalSyncError, InputError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
@@ -41,8 +42,10 @@ from crm_core.sync.cursors import (
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import restore_deleted
 from crm_core.sync.merged_there import judge_suspicions
+from crm_core.sync.merging_there import merge_there
 from crm_core.sync.permit import note_reconciled
 from crm_core.sync.prefetch import prefetched
+from crm_core.sync.progress import noting_run
 from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, WritableBackend
 from crm_core.sync.push_queue import count_set_aside
 from crm_core.sync.pushing import Pushing, pushing_for
@@ -124,7 +127,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
             actor,
             token,
             dry_run=dry_run,
-            on_progress=on_progress,
+            on_progress=noting_run(database, actor, run_id, on_progress),
             is_stopped=is_stopped,
             batch_size=batch_size,
             vanish_share=vanish_share,
@@ -188,6 +191,8 @@ class _Run:
         try:
             entities = self._entities(wanted, left_out)
             self._begin(wanted, [entity.name for entity in entities])
+            if self.pushing is not None and self.pushing.permit.writes:
+                merge_there(context)
             for entity in self._unread(wanted, left_out):
                 self._guarded(self._push, entity)
             kept = entities
@@ -238,8 +243,12 @@ class _Run:
         unknown = sorted(set(wanted or ()) - set(names))
         if unknown:
             raise InputError(
-                f"{self.context.backend_name} has no entity {', '.join(unknown)}; "
-                f"it has {', '.join(names)}."
+                t(
+                    "{backend_name} has no entity {unknown}; it has {names}.",
+                    backend_name=self.context.backend_name,
+                    unknown=", ".join(unknown),
+                    names=", ".join(names),
+                )
             )
         chosen = set(names if wanted is None else wanted).difference(left_out)
         return [entity for entity in self.offered if entity.name in chosen]

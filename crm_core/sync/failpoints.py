@@ -21,6 +21,7 @@ PULL = (
     "pull.links_compared",
 )
 PUSH = (
+    "push.merged_there",
     "push.batch_read",
     "push.compared",
     "push.before_update",

@@ -14,6 +14,7 @@ from crm_core.access import Actor
 from crm_core.entities.sync import Backend, SyncLock
 from crm_core.errors import FatalSyncError, LockedError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 
@@ -42,10 +43,15 @@ def take(uow: UnitOfWork, backend_id: UUID, backend_name: str) -> UUID:
     held = uow.execute(
         select(SyncLock.holder, SyncLock.expires_at).where(SyncLock.backend_id == backend_id)
     ).first()
-    if held is not None and is_held(held.expires_at, uow.now) and not _is_gone(held.holder):
+    if held is not None and is_held(held.expires_at, uow.now) and not is_gone(held.holder):
         raise LockedError(
-            f"Another run of {backend_name} is under way ({held.holder}). Wait for it to end; "
-            f"if that process is gone, its lock ends by itself at {held.expires_at:%H:%M} UTC.",
+            t(
+                "Another run of {backend_name} is under way ({holder}). Wait for it to end; if "
+                "that process is gone, its lock ends by itself at {expires_at:%H:%M} UTC.",
+                backend_name=backend_name,
+                holder=held.holder,
+                expires_at=held.expires_at,
+            ),
             code=LOCKED,
             details={"holder": held.holder},
         )
@@ -53,7 +59,7 @@ def take(uow: UnitOfWork, backend_id: UUID, backend_name: str) -> UUID:
     uow.execute(delete(SyncLock).where(SyncLock.backend_id == backend_id))
     uow.execute(
         insert(SyncLock).values(
-            backend_id=backend_id, token=token, holder=_holder(), expires_at=uow.now + LEASE
+            backend_id=backend_id, token=token, holder=this_process(), expires_at=uow.now + LEASE
         )
     )
     return token
@@ -78,8 +84,10 @@ def renew(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
     )
     if renewed.rowcount != 1:  # type: ignore[attr-defined]
         raise FatalSyncError(
-            "Another run took over this backend while this one was held up; it stops here and "
-            "nothing is lost.",
+            t(
+                "Another run took over this backend while this one was held up; it stops here and "
+                "nothing is lost."
+            ),
             code="core.sync.lease_lost",
         )
 
@@ -100,12 +108,12 @@ def give_back(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
     )
 
 
-def _holder() -> str:
+def this_process() -> str:
     """Name this process; with its moment of start, since numbers of processes are used again."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def _is_gone(holder: str) -> bool:
+def is_gone(holder: str) -> bool:
     """Return whether the holder is a process of this host that no longer runs."""
     host, pid, started = (*holder.split(":"), "", "")[:3]
     if host != socket.gethostname() or not pid.isdigit():

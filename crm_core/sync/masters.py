@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named
 from crm_hooks.contributions import SyncableEntity
@@ -68,8 +69,15 @@ def checked_masters(texts: Iterable[str], plugins: Iterable[SyncableEntity] = ()
         if field not in known.get(entity, ()) or master not in choices:
             fields = ", ".join(f"{name}.{each}" for name, names in known.items() for each in names)
             raise InputError(
-                f"{text!r} will not do: write FIELD=MASTER, where FIELD is one of {fields}, and "
-                f"MASTER one of {', '.join(CHOICES)}; of {WHEN_DELETED} one of {', '.join(DEEDS)}.",
+                t(
+                    "{text!r} will not do: write FIELD=MASTER, where FIELD is one of {fields}, "
+                    "and MASTER one of {choices}; of {when_deleted} one of {deeds}.",
+                    text=text,
+                    fields=fields,
+                    choices=", ".join(CHOICES),
+                    when_deleted=WHEN_DELETED,
+                    deeds=", ".join(DEEDS),
+                ),
                 code="core.sync.master",
             )
         chosen[path] = master
@@ -132,7 +140,7 @@ def set_masters(
     held = sorted(chosen.keys() & (fixed or {}).keys())
     if held:
         raise InputError(
-            f"The master of {', '.join(held)} is set in crm.toml: change it there.",
+            t("The master of {held} is set in crm.toml: change it there.", held=", ".join(held)),
             code="core.sync.master_fixed",
         )
     backend.masters = {**backend.masters, **chosen}

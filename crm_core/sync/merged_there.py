@@ -19,6 +19,7 @@ from crm_core.entities.customer import Address, Customer
 from crm_core.entities.relationship import Relationship
 from crm_core.entities.sync import Binding, BindingState, PendingReference
 from crm_core.errors import CrmError
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_merge import merge_customers
@@ -78,10 +79,13 @@ def _merge_here(
     try:
         with uow.session.begin_nested():
             merge_customers(
-                uow, keep_id, bound.local_id, reason=f"merged in {context.backend_name}"
+                uow,
+                keep_id,
+                bound.local_id,
+                reason=t("merged in {backend_name}", backend_name=context.backend_name),
             )
     except CrmError as error:
-        context.warnings.append(f"customer {key}: {error.message}")
+        context.warnings.append(t("customer {key}: {error}", key=key, error=error.message))
         _ask(context, uow, bound.local_id, key, keep_id, survivor)
 
 

@@ -6,6 +6,7 @@ what the original has done since.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlalchemy import delete, select, text
 from crm_core.entities.sync import Backend, SyncCursor
 from crm_core.entities.system import Setting
 from crm_core.errors import RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.dump import RESTORED_AT
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -44,22 +46,42 @@ class Permit:
 
 def permit_of(uow: UnitOfWork, backend: Backend) -> Permit:
     """Return whether this database may write to a backend."""
+    return permits_of(uow, [backend])[backend.id]
+
+
+def permits_of(uow: UnitOfWork, backends: Iterable[Backend]) -> dict[UUID, Permit]:
+    """Return whether this database may write to these backends, by key."""
+    listed = list(backends)
+    if all(backend.plan_accepted_at is None for backend in listed):
+        return {backend.id: _permit(backend, None, "") for backend in listed}
+    restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
+    restored_at = datetime.fromisoformat(restored) if restored else None
+    here = place_of(uow.database)
+    return {backend.id: _permit(backend, restored_at, here) for backend in listed}
+
+
+def _permit(backend: Backend, restored_at: datetime | None, here: str) -> Permit:
     name = backend.name
     if backend.plan_accepted_at is None:
         return Permit(
             is_accepted=False,
-            refusal=f"Nothing is written to {name} before its plan was accepted: see crm sync plan "
-            f"{name}, then crm sync run {name} --accept-plan.",
+            refusal=t(
+                "Nothing is written to {name} before its plan was accepted: see crm sync plan "
+                "{name}, then crm sync run {name} --accept-plan.",
+                name=name,
+            ),
         )
-    restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
-    restored_at = datetime.fromisoformat(restored) if restored else None
     is_stale = restored_at and (backend.confirmed_at is None or backend.confirmed_at < restored_at)
-    if is_stale or backend.writes_from != place_of(uow.database):
+    if is_stale or backend.writes_from != here:
         what = "was restored from a backup" if is_stale else "is a copy, or was moved"
         return Permit(
             is_accepted=True,
-            refusal=f"This database {what}, so nothing is written to {name}. If it is the one that "
-            f"shall write from now on, and no other does: crm backend confirm {name}.",
+            refusal=t(
+                "This database {what}, so nothing is written to {name}. If it is the one that "
+                "shall write from now on, and no other does: crm backend confirm {name}.",
+                what=what,
+                name=name,
+            ),
             is_reconciling=True,
         )
     return Permit(is_accepted=True, refusal=None, is_reconciling=is_reconciling(backend))
@@ -90,7 +112,10 @@ def accept_plan(uow: UnitOfWork, name: str) -> None:
     backend = backend_named(uow, name)
     if backend.plan_shown_at is None:
         raise RuleViolationError(
-            f"The plan of {name} was not shown yet: see it first with crm sync plan {name}.",
+            t(
+                "The plan of {name} was not shown yet: see it first with crm sync plan {name}.",
+                name=name,
+            ),
             code="core.sync.plan_not_shown",
         )
     if backend.plan_accepted_at is None:
@@ -116,8 +141,11 @@ def confirm_backend(uow: UnitOfWork, name: str) -> None:
     backend = backend_named(uow, name)
     if backend.plan_accepted_at is None:
         raise RuleViolationError(
-            f"Nothing is written to {name} yet: see its plan (crm sync plan {name}) and accept it "
-            f"(crm sync run {name} --accept-plan).",
+            t(
+                "Nothing is written to {name} yet: see its plan (crm sync plan {name}) and accept "
+                "it (crm sync run {name} --accept-plan).",
+                name=name,
+            ),
             code="core.sync.plan_not_accepted",
         )
     _confirm(uow, backend)
@@ -145,16 +173,15 @@ def place_of(database: Database) -> str:
         path = database.path.resolve()
         return f"sqlite:{path}:{path.stat().st_ino}"
     with database.engine.connect() as connection:
-        may_ask = connection.scalar(
-            text("SELECT has_function_privilege('pg_control_system()', 'execute')")
-        )
+        may_ask, oid = connection.execute(text(_DATABASE)).one()
         cluster = connection.scalar(text(_CLUSTER if may_ask else _SERVER))
-        oid = connection.scalar(
-            text("SELECT oid FROM pg_database WHERE datname = current_database()")
-        )
     return f"postgresql:{cluster}:{oid}"
 
 
+_DATABASE = (
+    "SELECT has_function_privilege('pg_control_system()', 'execute'), oid "
+    "FROM pg_database WHERE datname = current_database()"
+)
 _CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 _SERVER = "SELECT concat(inet_server_addr(), ':', current_setting('port'))"
 """Where the cluster's number is hidden, as some hosts do."""

@@ -1,9 +1,10 @@
-"""Fetching the next page while the last one is applied."""
+"""Asking the remote in a thread of its own while something is written here."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -26,3 +27,13 @@ def prefetched(pages: Iterator[T]) -> Generator[T]:
         while (page := ahead.result()) is not done:
             ahead = worker.submit(bound.run, step)
             yield page  # type: ignore[misc]
+
+
+@contextmanager
+def meanwhile(call: Callable[[], T]) -> Iterator[Callable[[], T]]:
+    """Make a call in a thread of its own; what is yielded waits for its answer, or its error.
+
+    The call has ended when the block is left, however it is left.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync-fetch") as worker:
+        yield worker.submit(copy_context().run, call).result

@@ -296,3 +296,18 @@ class WritableBackend(RemoteBackend, Protocol):
         One that is gone over there is refused with code ``core.sync.gone`` and never made again.
         """
         ...
+
+
+@runtime_checkable
+class MergingBackend(WritableBackend, Protocol):
+    """A remote that can also be asked to merge two of its records."""
+
+    def merge(self, entity: str, keep: str, drop: str) -> None:
+        """Let record ``drop`` go into record ``keep``, with all that hangs on it.
+
+        Done already counts as done: after a lost reply the same call merges nothing twice.
+
+        Raises:
+            RecordSyncError: It refuses; the reason is for people.
+        """
+        ...

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import Address
 from crm_core.errors import RetryableSyncError
+from crm_core.messages import t
 from crm_core.persistence.bulk import chunked
 from crm_core.sync import push_queue
 from crm_core.sync.batch import STOPPING
@@ -53,7 +54,7 @@ class Push:
         for chunk in self._chunks(entity) if items is None else items:
             later += self._write(entity, chunk)
             done += len(chunk)
-            self.context.progress(f"writing {entity}", done, None)
+            self.context.progress(t("writing {entity}", entity=entity), done, None)
         while later:
             left: list[Waiting] = []
             for chunk in chunked(later, self.size):

@@ -25,6 +25,7 @@ from crm_core.sync.context import GONE, LONELY, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
 from crm_core.sync.holding import held_here, held_there
+from crm_core.sync.prefetch import meanwhile
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_counts import PushCounts
 from crm_core.sync.push_queue import Waiting
@@ -200,12 +201,20 @@ class PushBatch:
         ids = {str(self.told[key].remote_id): key for key in keys}
         page = self.remote.read(self.entity, list(ids))
         force = not self.stirred.isdisjoint(keys)
+        before = self._taken_over()
         aside = apply_page(self.context, self.entity, page, force=force)
         reach("push.compared")
         there = {record.remote_id for record in page.records} | aside.keys()
-        self._follow([remote_id for remote_id in ids if remote_id not in there])
-        self.read()
+        lost = [remote_id for remote_id in ids if remote_id not in there]
+        self._follow(lost)
+        if lost or aside or self._taken_over() > before:
+            self.read()
         self._refuse_unread(aside, ids)
+
+    def _taken_over(self) -> int:
+        """Return how many records this run has taken over so far."""
+        counts = self.context.counts[self.entity]
+        return counts["created"] + counts["updated"]
 
     def _refuse_unread(self, aside: Mapping[str, str], keys: Mapping[str, UUID]) -> None:
         """Set aside what could not be merged; one that lacks its customer there gets it by us."""
@@ -256,13 +265,15 @@ class PushBatch:
             assert bound is not None
             agreed = agreed_on(bound, values, self.pending.get(key, ()))
             rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
-        with self.context.writing() as uow:
-            lock.renew(uow, self.context.backend_id, self.context.token)
-            update_rows(uow.connection(), Binding, rows)
-            uow.commit()
-        reach("push.agreed")
         ids = [str(self.told[key].remote_id) for key in sent]
-        apply_page(self.context, self.entity, self.remote.read(self.entity, ids))
+        with meanwhile(lambda: self.remote.read(self.entity, ids)) as answer:
+            with self.context.writing() as uow:
+                lock.renew(uow, self.context.backend_id, self.context.token)
+                update_rows(uow.connection(), Binding, rows)
+                uow.commit()
+            reach("push.agreed")
+            page = answer()
+        apply_page(self.context, self.entity, page)
 
     # Making what is not there.
 
@@ -394,11 +405,13 @@ class PushBatch:
             else:
                 made[key] = (answer.remote_id, self.shaped[key])
                 self.counts.add("created", self.told[key].label)
-        self._bind(made)
-        reach("push.bound")
-        if made:
-            ids = [remote_id for remote_id, _ in made.values()]
-            apply_page(self.context, self.entity, self.remote.read(self.entity, ids))
+        ids = [remote_id for remote_id, _ in made.values()]
+        with meanwhile(lambda: self.remote.read(self.entity, ids) if ids else None) as answer:
+            self._bind(made)
+            reach("push.bound")
+            page = answer()
+        if page:
+            apply_page(self.context, self.entity, page)
 
     def _bind(self, made: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> None:
         with self.context.writing() as uow:

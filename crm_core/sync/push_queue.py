@@ -215,12 +215,17 @@ def try_again(
         chosen = chosen.where(PushItem.entity.in_(entities))
     if before is not None:
         chosen = chosen.where(PushItem.last_at < before)
-    ids = uow.scalars(chosen.order_by(PushItem.last_at).limit(limit)).all()
+    put_back(uow, backend_id, uow.scalars(chosen.order_by(PushItem.last_at).limit(limit)).all())
+
+
+def put_back(uow: UnitOfWork, backend_id: UUID, ids: Sequence[UUID]) -> None:
+    """Put these items, by key, back into a backend's queue."""
     for chunk in chunked(ids, PARAMETERS):
-        _locked(uow, PushItem.id.in_(chunk))
+        these = (PushItem.backend_id == backend_id, PushItem.id.in_(chunk))
+        _locked(uow, *these)
         uow.execute(
             update(PushItem)
-            .where(PushItem.id.in_(chunk))
+            .where(*these)
             .values(is_set_aside=False)
             .execution_options(synchronize_session=False)
         )

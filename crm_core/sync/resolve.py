@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.sync import SYNC_VIEW, Backend
 from crm_core.errors import InputError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.contact_details import add_address, change_address, main_address
@@ -30,20 +32,37 @@ TAKES = (ERP, CRM, VALUE)
 
 
 class Chosen(NamedTuple):
-    """Conflicts that are open: of one backend, of one field such as ``customer.name``.
+    """Conflicts: of one backend, of one entity, of one field such as ``customer.name``, old ones.
 
     Whether customers were merged is decided only where ``customer.merged`` is the field.
     """
 
-    backend_id: UUID
+    backend_id: UUID | None = None
     field: str | None = None
+    entity: str | None = None
+    opened_before: datetime | None = None
+
+    @property
+    def conditions(self) -> list[Any]:
+        """What the rows have to meet."""
+        entity, _, field = (self.field or "").partition(".")
+        wanted = (
+            (Conflict.backend_id, self.backend_id),
+            (Conflict.entity, entity or self.entity),
+            (Conflict.field, field or None),
+        )
+        found = [column == value for column, value in wanted if value is not None]
+        if self.opened_before is not None:
+            found.append(Conflict.opened_at < self.opened_before)
+        return found
 
 
 def list_conflicts(
     uow: UnitOfWork,
-    backend_id: UUID,
+    chosen: UUID | Chosen,
     *,
     pending: bool = True,
+    state: ConflictState | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[dict[str, Any]]:
@@ -51,17 +70,21 @@ def list_conflicts(
 
     Args:
         uow: The unit of work.
-        backend_id: Of which backend.
+        chosen: Of which backend, or which.
         pending: Only those that wait for a person or for the next run.
+        state: Only those in this state.
         limit: Items a page.
         cursor: Where the page before ended.
     """
     uow.actor.require(SYNC_VIEW)
     columns = [getattr(Conflict, name) for name in _TOLD]
-    statement: Any = select(*columns).where(
-        Conflict.backend_id == backend_id, Conflict.state != ConflictState.SUSPECTED.value
-    )
-    if pending:
+    conditions = (chosen if isinstance(chosen, Chosen) else Chosen(chosen)).conditions
+    statement: Any = select(*columns, Backend.name.label("backend"))
+    statement = statement.join(Backend, Backend.id == Conflict.backend_id)
+    statement = statement.where(*conditions, Conflict.state != ConflictState.SUSPECTED.value)
+    if state is not None:
+        statement = statement.where(Conflict.state == state.value)
+    elif pending:
         statement = statement.where(Conflict.state.in_(PENDING))
     keys = (Conflict.id,)
     return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
@@ -82,7 +105,7 @@ def show_conflict(uow: UnitOfWork, text: str) -> dict[str, Any]:
     take: str | None = None
     because: str | None = None
     if conflict.field == MERGED:
-        take, because = ERP, "its documents or contacts are the other's over there"
+        take, because = ERP, t("its documents or contacts are the other's over there")
     elif conflict.state in PENDING:
         take, because = suggestion(conflict)
     told = {name: getattr(conflict, name) for name in _TOLD}
@@ -117,7 +140,7 @@ def resolve_conflicts(
     """
     uow.actor.require(RESOLVE)
     if (take == VALUE) != (value is not None):
-        raise InputError("Give the value with --value, and only with --take value.")
+        raise InputError(t("Give the value with --value, and only with --take value."))
     found = _chosen(uow, conflicts) if isinstance(conflicts, Chosen) else _each(uow, conflicts)
     for conflict in found:
         if conflict.field == MERGED:
@@ -138,13 +161,38 @@ def count_open(uow: UnitOfWork, chosen: Chosen) -> int:
     return len(_chosen(uow, chosen))
 
 
+def open_fields(uow: UnitOfWork) -> list[dict[str, Any]]:
+    """Return how many conflicts are open, by ``backend``, ``entity`` and ``field``."""
+    uow.actor.require(SYNC_VIEW)
+    columns = (Backend.name.label("backend"), Conflict.entity, Conflict.field)
+    statement = select(*columns, func.count().label("open"))
+    statement = statement.join(Backend, Backend.id == Conflict.backend_id)
+    statement = statement.where(Conflict.state == ConflictState.OPEN.value).group_by(*columns)
+    return [dict(row._mapping) for row in uow.execute(statement.order_by(*columns))]
+
+
+def neighbours(uow: UnitOfWork, conflict_id: UUID) -> tuple[UUID | None, UUID | None]:
+    """Return the open conflicts before and after one, in the order in which they are listed."""
+    uow.actor.require(SYNC_VIEW)
+    listed = select(Conflict.id).where(Conflict.state == ConflictState.OPEN.value).limit(1)
+    newer = listed.where(Conflict.id > conflict_id).order_by(Conflict.id)
+    older = listed.where(Conflict.id < conflict_id).order_by(Conflict.id.desc())
+    return uow.scalar(newer), uow.scalar(older)
+
+
 def _each(uow: UnitOfWork, texts: Sequence[str]) -> list[Conflict]:
     found = [_named(uow, text) for text in dict.fromkeys(texts)]
     for conflict in found:
         if conflict.state not in PENDING:
             raise InputError(
-                f"The conflict {conflict.id} over {conflict.field} of {conflict.label} is "
-                f"{conflict.state} already; there is nothing to decide.",
+                t(
+                    "The conflict {conflict_id} over {field} of {label} is {state} already; there "
+                    "is nothing to decide.",
+                    conflict_id=conflict.id,
+                    field=conflict.field,
+                    label=conflict.label,
+                    state=conflict.state,
+                ),
                 code="core.conflict.decided",
             )
     return found
@@ -152,13 +200,10 @@ def _each(uow: UnitOfWork, texts: Sequence[str]) -> list[Conflict]:
 
 def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
     statement = select(Conflict).where(
-        Conflict.backend_id == chosen.backend_id, Conflict.state == ConflictState.OPEN.value
+        *chosen.conditions, Conflict.state == ConflictState.OPEN.value
     )
     if chosen.field is None:
         statement = statement.where(Conflict.field != MERGED)
-    else:
-        entity, _, field = chosen.field.partition(".")
-        statement = statement.where(Conflict.entity == entity, Conflict.field == field)
     return list(uow.scalars(statement.order_by(Conflict.id)))
 
 
@@ -169,11 +214,11 @@ def _named(uow: UnitOfWork, text: str) -> Conflict:
         found = list(uow.scalars(select(Conflict).where(condition).limit(2)))
     if not found:
         raise NotFoundError(
-            f"There is no conflict {text!r}: see crm sync conflicts list.",
+            t("There is no conflict {text!r}: see crm sync conflicts list.", text=text),
             code="core.conflict.not_found",
         )
     if len(found) > 1:
-        raise InputError(f"{text!r} fits several conflicts: give more of the id.")
+        raise InputError(t("{text!r} fits several conflicts: give more of the id.", text=text))
     conflict: Conflict = found[0]
     return conflict
 
@@ -193,7 +238,11 @@ def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
         change_address(uow, conflict.local_id, {field: value})
     else:
         raise InputError(
-            f"{conflict.entity}.{conflict.field} cannot be given as text: take erp or crm.",
+            t(
+                "{entity}.{field} cannot be given as text: take erp or crm.",
+                entity=conflict.entity,
+                field=conflict.field,
+            ),
             code="core.conflict.no_text",
         )
 
@@ -202,15 +251,18 @@ def _merge(uow: UnitOfWork, conflict: Conflict, take: str) -> None:
     """Merge two customers here that were merged over there, or leave them as they are."""
     if take == VALUE:
         raise InputError(
-            f"Whether {conflict.label} was merged is no text: take erp to merge it here too, or "
-            "crm to leave both.",
+            t(
+                "Whether {label} was merged is no text: take erp to merge it here too, or crm to "
+                "leave both.",
+                label=conflict.label,
+            ),
             code="core.conflict.no_text",
         )
     keep_id = UUID(conflict.theirs["id"])
     merged = survivors(uow, [keep_id, conflict.local_id])
     keep_id, drop_id = merged.get(keep_id, keep_id), merged.get(conflict.local_id)
     if take == ERP and drop_id is None and keep_id != conflict.local_id:
-        merge_customers(uow, keep_id, conflict.local_id, reason="merged over there")
+        merge_customers(uow, keep_id, conflict.local_id, reason=t("merged over there"))
     conflict.state, conflict.winner = ConflictState.DONE.value, take
     conflict.decided_at, conflict.decided_by = uow.now, uow.actor.login
 

@@ -46,6 +46,20 @@ class RunReport:
     pushed: dict[str, dict[str, Any]] = field(default_factory=dict)
     push_refusal: str | None = None
 
+    def told(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "id": self.run_id,
+            "state": self.state,
+            "counts": self.counts,
+            "warnings": self.warnings,
+            "pushed": self.pushed,
+            "push_refusal": self.push_refusal,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 3),
+            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+        }
+
 
 def open_run(uow: UnitOfWork, backend_id: UUID) -> UUID:
     """Write a run's record; runs that never ended are closed, since their lease is gone."""

@@ -20,6 +20,7 @@ from sqlalchemy import select
 from crm_core.entities.schedule import SyncSchedule
 from crm_core.entities.sync import SYNC_VIEW, Backend, SyncCursor, SyncRun
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named, enabled_backends
 from crm_core.services.settings import load_settings
@@ -190,8 +191,12 @@ def seconds_of(text: str) -> int | None:
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not _LEAST <= seconds <= _MOST:
         raise InputError(
-            f"{text!r} will not do: write a time from 15s to 30d, such as 90s, 5m, 1h or 1d, or "
-            f"{DEFAULT}.",
+            t(
+                "{text!r} will not do: write a time from 15s to 30d, such as 90s, 5m, 1h or 1d, "
+                "or {default}.",
+                text=text,
+                default=DEFAULT,
+            ),
             code="core.sync.schedule",
         )
     return seconds
@@ -275,14 +280,23 @@ def _entities(
         entity, _, interval = text.partition("=")
         if entity in known and not interval:
             raise InputError(
-                f"{text!r} lacks the time: write {entity}=TIME, such as {entity}=1m, or "
-                f"{entity}={DEFAULT}.",
+                t(
+                    "{text!r} lacks the time: write {entity}=TIME, such as {entity}=1m, or "
+                    "{entity}={default}.",
+                    text=text,
+                    entity=entity,
+                    default=DEFAULT,
+                ),
                 code="core.sync.schedule",
             )
         if entity not in known:
             raise InputError(
-                f"{text!r} will not do: write ENTITY=TIME, such as customer=1m, where ENTITY is "
-                f"one of {', '.join(sorted(known))}.",
+                t(
+                    "{text!r} will not do: write ENTITY=TIME, such as customer=1m, where ENTITY "
+                    "is one of {known}.",
+                    text=text,
+                    known=", ".join(sorted(known)),
+                ),
                 code="core.sync.schedule",
             )
         found[entity] = seconds_of(interval)
@@ -295,7 +309,12 @@ def _hours(text: str) -> str | None:
     match = _HOURS.fullmatch(text)
     if match is None or match.group(1, 2) == match.group(3, 4):
         raise InputError(
-            f"{text!r} will not do: write the hours for heavy work like 22:00-06:00, or {DEFAULT}.",
+            t(
+                "{text!r} will not do: write the hours for heavy work like 22:00-06:00, or "
+                "{default}.",
+                text=text,
+                default=DEFAULT,
+            ),
             code="core.sync.schedule",
         )
     return text

@@ -11,6 +11,7 @@ from sqlalchemy import Executable, Select, Text, cast, select
 from crm_core.entities.hold import HoldSide
 from crm_core.entities.sync import Binding, BindingState, DeadLetter, PendingReference
 from crm_core.errors import FatalSyncError
+from crm_core.messages import t
 from crm_core.persistence.bulk import AMONG, among, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
@@ -141,9 +142,15 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     context.counts[entity]["vanished"] += len(vanished)
     if len(vanished) > max(VANISH_COUNT, context.vanish_share * followed) and not accept:
         raise FatalSyncError(
-            f"{len(vanished)} of {followed} {entity} records of {context.backend_name} are "
-            "gone at once. If that is meant, run again with --accept-vanished; if not, look at the "
-            "ERP's rights and the backend's domain first. Nothing was removed here.",
+            t(
+                "{count} of {followed} {entity} records of {backend_name} are gone at once. If "
+                "that is meant, run again with --accept-vanished; if not, look at the ERP's "
+                "rights and the backend's domain first. Nothing was removed here.",
+                count=len(vanished),
+                followed=followed,
+                entity=entity,
+                backend_name=context.backend_name,
+            ),
             code="core.sync.too_many_vanished",
             details={"entity": entity, "vanished": len(vanished), "followed": followed},
         )

@@ -127,6 +127,7 @@ def crm_application(
             by="test",
             seconds=ENABLING_SECONDS,
         )
+    application.refresh_plugins()
     yield application
     application.close()
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from crm_core.entities.sync import BindingState
-from crm_core.errors import FatalSyncError
+from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.sync.protocol import (
     RIGHT_MISSING,
     Draft,
@@ -155,6 +155,15 @@ class Answers:
         office.commit(work)
         office.writes += len(work.changes)
         return answers
+
+    def merge(self, entity: str, keep: str, drop: str) -> None:
+        """Let one record go into another, unless that was done before."""
+        self._may_write(entity)
+        rows = self._office.rows[entity]
+        if int(keep) not in rows:
+            raise RecordSyncError(f"There is no {entity} {keep}.")
+        if int(drop) in rows:
+            self._office.merge(entity, keep, drop)
 
     def _change(
         self, changes: list[Change], entity: str, key: int, values: Mapping[str, Any]

@@ -130,3 +130,7 @@ class MemoryBackend:
         """Change records."""
         answers: Sequence[Written] = self._ask("update", entity, list(edits))
         return answers
+
+    def merge(self, entity: str, keep: str, drop: str) -> None:
+        """Let one record go into another."""
+        self._ask("merge", entity, keep, drop)

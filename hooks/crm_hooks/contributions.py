@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -227,6 +228,100 @@ class CardPanel:
     fields: tuple[tuple[str, Any], ...] = ()
     headings: tuple[str, ...] = ()
     rows: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRequest:
+    """Which entries of a customer's timeline are asked for; None and empty ask for all.
+
+    Attributes:
+        since: Only what happened from this moment on.
+        until: Only what happened until this moment, it included.
+        text: Only what holds this text, in any case of letters.
+        modules: Only entries of these modules.
+        channels: Only entries on these channels.
+        direction: Only ``inbound``, ``outbound`` or ``internal`` ones.
+        limit: The latest so many.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    modules: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+    direction: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """Something that happened with a customer, on its timeline.
+
+    Attributes:
+        module: The plugin's name, or ``<plugin>.<what>``: people filter by it.
+        id: Of the entry; unique in its module.
+        at: When it happened, aware.
+        title: One line.
+        detail: A word on what it is, such as a state; may be blank.
+        body: The rest.
+        channel: How the two were in touch, where they were.
+        direction: ``inbound``, ``outbound`` or ``internal``, where it has one.
+        who: The user it is due to.
+        entity_type: The record it is about, as references name it; empty for none.
+        entity_id: That record's id.
+    """
+
+    module: str
+    id: UUID
+    at: datetime
+    title: str
+    detail: str = ""
+    body: str | None = None
+    channel: str | None = None
+    direction: str | None = None
+    who: str | None = None
+    entity_type: str = ""
+    entity_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCard:
+    """Something that needs a user's attention today: a heading, a number and the first few.
+
+    Attributes:
+        name: ``<plugin>.<what>``: ``loyalty.expiring``.
+        title: Its heading.
+        count: How many there are, counted as far as it is cheap.
+        items: The first few, the most urgent first.
+        more: Whether there are more than ``count`` says.
+        tone: ``info``, ``warning`` or ``danger``.
+    """
+
+    name: str
+    title: str
+    count: int
+    items: tuple[HomeItem, ...] = ()
+    more: bool = False
+    tone: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class HomeItem:
+    """One line of a home card.
+
+    Attributes:
+        title: What people read.
+        entity_type: The record it leads to, as references name it: ``customer``; empty for none.
+        entity_id: That record's id.
+        detail: More on the line.
+        at: When it is or was due, aware.
+    """
+
+    title: str
+    entity_type: str = ""
+    entity_id: UUID | None = None
+    detail: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

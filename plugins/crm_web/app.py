@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from flask import Blueprint, Flask
@@ -19,8 +19,10 @@ from crm_core.errors import ConfigurationError, CrmError
 from crm_core.plugins.discovery import FAILURES, described
 from crm_hooks.contributions import WebModule
 from crm_web import assets, opening, shown
+from crm_web.api.mount import mount
 from crm_web.dispatch import PageView
 from crm_web.problems import broken, problem, refused
+from crm_web.sdk.api import Api
 from crm_web.sdk.pages import Menu, Pages, Panel
 from crm_web.security import secured
 
@@ -28,6 +30,7 @@ log = structlog.get_logger(__name__)
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FORM_BYTES = 2 * 1024 * 1024
 OWN = "web"
+P = TypeVar("P", Pages, Api)
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Web:
         panels: Parts of pages by place, in order.
         faults: Plugins whose pages are left out, with the reason.
         packages: Whose catalogues the templates speak with.
+        openapi: The document that describes the API.
     """
 
     application: Application
@@ -47,6 +51,7 @@ class Web:
     panels: dict[str, list[Panel]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    openapi: dict[str, Any] = field(default_factory=dict)
 
 
 def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:
@@ -63,7 +68,7 @@ def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:
     web = app.extensions["crm"] = Web(application)
     shown.install(app)
     static: dict[str, Path] = {}
-    for module, pages in _loaded(web):
+    for module, pages in _loaded(web, "pages", Pages):
         web.packages = tuple(dict.fromkeys((*web.packages, pages.package.partition(".")[0])))
         folder = Path(str(importlib.import_module(pages.package).__file__)).parent
         _add(app, web, pages, folder / "templates")
@@ -74,6 +79,7 @@ def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:
     for panels in web.panels.values():
         panels.sort(key=lambda panel: panel.position)
     app.register_blueprint(assets.blueprint(static))
+    mount(app, [api for _, api in _loaded(web, "api", Api)])
     app.before_request(opening.open_request)
     app.after_request(opening.write_cookies)
     app.after_request(secured)
@@ -89,33 +95,34 @@ def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:
     return app
 
 
-def _loaded(web: Web) -> Iterator[tuple[WebModule, Pages]]:
-    """Import the pages of all plugins in use; one that fails is left out with the reason."""
+def _loaded(web: Web, part: str, kind: type[P]) -> Iterator[tuple[WebModule, P]]:
+    """Import a part of all plugins in use; one that fails is left out with the reason."""
     for module in web.application.plugins.web_modules.values():
-        if not module.pages:
+        reference: str = getattr(module, part)
+        if not reference:
             continue
-        path, _, attribute = module.pages.partition(":")
+        path, _, attribute = reference.partition(":")
         try:
-            pages = getattr(importlib.import_module(path), attribute)
-            _check(module, pages)
+            found = getattr(importlib.import_module(path), attribute)
+            _check(module, found, kind)
         except FAILURES as error:
-            log.warning("pages left out", plugin=_plugin(module), exc_info=True)
+            log.warning(f"{part} left out", plugin=_plugin(module), exc_info=True)
             web.faults[_plugin(module)] = described(error)
             continue
-        yield module, pages
+        yield module, found
 
 
 def _plugin(module: WebModule) -> str:
     return module.name.partition(".")[0]
 
 
-def _check(module: WebModule, pages: Any) -> None:
-    if not isinstance(pages, Pages):
-        raise ConfigurationError(f"{module.pages} is no crm_web.sdk.Pages.")
+def _check(module: WebModule, found: Any, kind: type[P]) -> None:
+    if not isinstance(found, kind):
+        raise ConfigurationError(f"{module.name}: that is no crm_web.sdk.{kind.__name__}.")
     plugin = _plugin(module)
-    own = pages.name == plugin or pages.name.startswith(f"{plugin}_")
-    if plugin != OWN and not (own and pages.path == f"/{pages.name}"):
-        raise ConfigurationError(f"Pages of {plugin} must be called {plugin} or {plugin}_….")
+    own = found.name == plugin or found.name.startswith(f"{plugin}_")
+    if plugin != OWN and not (own and found.path == f"/{found.name}"):
+        raise ConfigurationError(f"What {plugin} adds must be called {plugin} or {plugin}_….")
 
 
 def _add(app: Flask, web: Web, pages: Pages, templates: Path) -> None:

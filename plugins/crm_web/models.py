@@ -168,9 +168,8 @@ class OidcAttempt(Keyed):
     state_hash: Mapped[bytes] = mapped_column(LargeBinary)
     browser_hash: Mapped[bytes] = mapped_column(LargeBinary)
     """Of the cookie of the browser that began: no other may finish."""
-    nonce_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    verifier: Mapped[bytes] = mapped_column(LargeBinary)
-    """Of PKCE; encrypted, for the provider needs it in clear."""
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    """The nonce and the verifier of PKCE, encrypted: the provider is sent them in clear."""
     next_path: Mapped[str | None]
     expires_at: Mapped[datetime]
 

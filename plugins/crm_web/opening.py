@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from flask import current_app, g, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from crm_core.access import system_actor
@@ -42,14 +43,18 @@ def open_request() -> None:
         viewer=_viewer(signed_in, settings, language),
         actor=signed_in.actor if signed_in else None,
         args=request.args,
-        form=request.form,
-        files=request.files,
+        form=MultiDict(),
+        files=MultiDict(),
         method=request.method,
         path=request.full_path.rstrip("?"),
         wants_json=wanted == "application/json",
     )
     g.speaking = in_language(language)
     g.speaking.__enter__()
+    # Last, for what is too much is refused here: by now there is somebody to tell, in a language.
+    if request.mimetype == "application/x-www-form-urlencoded":
+        request.max_content_length = request.max_form_memory_size
+    g.request.form, g.request.files = request.form, request.files
 
 
 def close_request(_error: BaseException | None) -> None:

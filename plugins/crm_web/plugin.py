@@ -12,6 +12,7 @@ manifest = PluginManifest(
     name="web", title="Web pages and API", version="0.1.0", table_prefix="web_"
 )
 PAGES = ("home", "find", "customers", "account")
+API = ("customers",)
 
 
 @hookimpl
@@ -22,5 +23,7 @@ def crm_register_rights() -> Sequence[Right]:
 
 @hookimpl
 def crm_register_web() -> Sequence[WebModule]:
-    """Give the pages of the core."""
-    return [WebModule(f"web.{name}", pages=f"crm_web.pages.{name}:pages") for name in PAGES]
+    """Give the pages and the resources of the core."""
+    pages = [WebModule(f"web.{name}", pages=f"crm_web.pages.{name}:pages") for name in PAGES]
+    resources = [WebModule(f"web.api_{name}", api=f"crm_web.api.v1.{name}:api") for name in API]
+    return [*pages, *resources]

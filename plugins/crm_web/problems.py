@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import structlog
 from flask import g, make_response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from crm_core.cli.failures import write_log
 from crm_core.errors import CrmError, InputError, NotFoundError
 from crm_core.messages import t
+from crm_web.api.problems import is_api, problem_response
 from crm_web.sdk.request import Request
 
 log = structlog.get_logger(__name__)
@@ -19,6 +20,8 @@ def problem(error: CrmError, status: int | None = None) -> Response:
     """Return the page, or the data, that tells of an error."""
     asked: Request | None = g.get("request")
     status = status or error.http_status
+    if is_api():
+        return problem_response(error, status)
     if asked is None or asked.wants_json:
         told = {"code": error.code, "message": str(error.message), "details": error.details}
         return make_response({"error": told}, status)
@@ -42,7 +45,10 @@ def refused(error: HTTPException) -> Response:
             t("The request cannot be understood: go back, load the page again and repeat."),
             code="web.request",
         )
-    return problem(told, status)
+    response = problem(told, status)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def broken(error: Exception) -> Response:

@@ -44,6 +44,7 @@ def install(app: Flask) -> None:
         value=value,
         label=label,
         say=say,
+        size=size,
     )
     environment.globals.update(
         asset=asset,
@@ -84,6 +85,14 @@ def ago(at: datetime | None) -> Markup | str:
     if at is None:
         return "–"
     return _time(at, place().ago(at, datetime.now(at.tzinfo)))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    units = ("B", "kB", "MB", "GB")
+    power = min((max(count, 1).bit_length() - 1) // 10, len(units) - 1)
+    amount = Decimal(count) / (1 << 10 * power)
+    return f"{place().number(round(amount, 1 if power and amount < 10 else None))} {units[power]}"
 
 
 def value(what: Any) -> Any:

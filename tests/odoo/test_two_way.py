@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from crm_core.entities import Binding, Conflict, Customer, Transaction
+from crm_core.services.customer_merge import merge_customers
+from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.sync.masters import set_masters
 from crm_core.sync.resolve import Chosen, resolve_conflicts
 from crm_core.testing.front_office import BACKEND, FrontOffice
@@ -119,6 +121,35 @@ def test_a_partner_merged_into_one_that_is_new_takes_its_customer_along(
     assert office.count(Customer, Customer.archived_at.is_(None)) == 1
     assert office.customer(customer_id).name == "Theirs"
     quiet(office)
+
+
+def test_customers_merged_here_are_merged_there_when_that_is_asked_for(
+    office: FrontOffice, admin: Any
+) -> None:
+    keep, gone = (office.create(name, kind="company") for name in ("Stay", "Go"))
+    mail = [{"kind": "email", "value": "else@x.example"}]
+    other = office.create("Else", kind="company", contact_points=mail)
+    office.run()
+    survivor, former, foreign = (office.remote_id(each) for each in (keep, gone, other))
+    order = admin.execute("sale.order", "create", {"partner_id": int(former)})
+    office.run()
+    merge_id = office.change(lambda uow: merge_customers(uow, keep, gone, there=True).id)
+    assert office.run().state == "done"
+
+    ids = [("id", "in", [int(survivor), int(former)])]
+    found = admin.search("res.partner", ids, context={"active_test": False})
+    assert found == [int(survivor)]
+    [document] = admin.rows("sale.order", [("id", "=", order)], ["partner_id"])
+    assert document["partner_id"][0] == int(survivor)
+    office.run()
+    quiet(office)
+    left = office.change(lambda uow: unmerge_customers(uow, merge_id).left)
+    assert any(former in str(each) and "cannot be undone" in str(each) for each in left)
+
+    office.change(lambda uow: merge_customers(uow, keep, other, there=True))
+    report = office.run()  # Odoo lets only its administrators merge different addresses
+    assert any("e-mail" in each or "email" in each for each in report.warnings), report.warnings
+    assert admin.search("res.partner", [("id", "=", int(foreign))]) == [int(foreign)]
 
 
 @pytest.mark.parametrize("deed", ["archive", "keep", "restore"])

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from crm_core.entities.customer import ContactPointKind
+from crm_core.messages import t
 
 _SEPARATORS = re.compile(r"[,;\n]")
 _ANGLES = re.compile(r"<([^<>]*)>")
@@ -35,7 +36,7 @@ def required_text(value: Any) -> str:
     """Return text; raises ValueError when there is none."""
     found = text(value)
     if found is None:
-        raise ValueError("it is empty")
+        raise ValueError(t("it is empty"))
     return found
 
 
@@ -125,7 +126,7 @@ def choice(table: Mapping[Any, Any]) -> Callable[[Any], Any]:
         try:
             return table[value]
         except KeyError:
-            raise ValueError(f"{value!r} is not known here") from None
+            raise ValueError(t("{value!r} is not known here", value=value)) from None
 
     return convert
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from crm_core.messages import t
 from crm_odoo.mappings.converters import archived, first_text, quantity, text, whole
 from crm_odoo.mappings.model import (
     Derived,
@@ -76,7 +77,7 @@ CURRENCY = EntityMapping(
     label=("code",),
     needs=(
         Need("res.currency", "currencies", _INTERNAL),
-        Need("res.currency.rate", "exchange rates", _INTERNAL),
+        Need("res.currency.rate", t("exchange rates"), _INTERNAL),
     ),
     requires=("code",),
     fields=(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crm_core.entities.commerce import PaymentState, TransactionKind, TransactionState
+from crm_core.messages import t
 from crm_odoo.mappings.converters import (
     choice,
     constant,
@@ -130,7 +131,7 @@ ORDER = EntityMapping(
     label=("number",),
     needs=(
         Need("sale.order", "orders", _SALES),
-        Need("sale.order.line", "lines of orders", _SALES),
+        Need("sale.order.line", t("lines of orders"), _SALES),
     ),
     fields=(
         FieldMapping("kind", "id", constant(TransactionKind.ORDER.value)),
@@ -215,9 +216,9 @@ INVOICE = EntityMapping(
     cursors=("write_date", "line_ids.write_date", "partner_id.write_date"),
     label=("number",),
     needs=(
-        Need("account.move", "invoices and credit notes", _ACCOUNTING),
-        Need("account.move.line", "lines of invoices", _ACCOUNTING),
-        Need("account.partial.reconcile", "which payment pays which invoice", _ACCOUNTING),
+        Need("account.move", t("invoices and credit notes"), _ACCOUNTING),
+        Need("account.move.line", t("lines of invoices"), _ACCOUNTING),
+        Need("account.partial.reconcile", t("which payment pays which invoice"), _ACCOUNTING),
     ),
     fields=(
         FieldMapping("kind", "move_type", choice(_MOVE_KINDS)),

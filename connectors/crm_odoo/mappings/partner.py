@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crm_core.entities.customer import AddressUse, CustomerKind
+from crm_core.messages import t
 from crm_odoo.mappings import written
 from crm_odoo.mappings.converters import (
     archived,
@@ -24,7 +25,7 @@ from crm_odoo.mappings.model import EntityMapping, FieldMapping, Need
 from crm_odoo.mappings.written import blankable, one, remote_id
 
 _INTERNAL = "Internal User (base.group_user)"
-_PARTNERS = Need("res.partner", "customers and addresses", _INTERNAL)
+_PARTNERS = Need("res.partner", t("customers and addresses"), _INTERNAL)
 
 _USES = {
     "invoice": AddressUse.INVOICE.value,
@@ -70,7 +71,7 @@ USER = EntityMapping(
     domain=(("share", "=", False),),
     cursors=("write_date", "partner_id.write_date"),
     label=("name", "login"),
-    needs=(Need("res.users", "salespeople as owners of customers", _INTERNAL),),
+    needs=(Need("res.users", t("salespeople as owners of customers"), _INTERNAL),),
     requires=("login",),
     fields=(
         FieldMapping("login", "login", text),
@@ -87,7 +88,7 @@ TAG = EntityMapping(
     domain=(),
     cursors=("write_date", "parent_id.write_date", "parent_id.parent_id.write_date"),
     label=("name",),
-    needs=(Need("res.partner.category", "tags of customers", _INTERNAL),),
+    needs=(Need("res.partner.category", t("tags of customers"), _INTERNAL),),
     # Odoo tells the whole path, such as "Industry / Food".
     fields=(FieldMapping("name", "display_name", required_text, written.TAG_NAME),),
 )

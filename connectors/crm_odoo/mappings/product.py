@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crm_core.messages import t
 from crm_odoo.mappings.converters import (
     archived,
     flag,
@@ -40,7 +41,7 @@ PRODUCT = EntityMapping(
     label=("name", "reference"),
     needs=(
         Need("product.product", "products", "Internal User (base.group_user)"),
-        Need("product.category", "product categories", "Internal User (base.group_user)"),
+        Need("product.category", t("product categories"), "Internal User (base.group_user)"),
     ),
     fields=(
         # With the variant's values, "T-shirt (S, Red)", and without the reference in brackets.

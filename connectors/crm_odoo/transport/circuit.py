@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from crm_core.errors import RetryableSyncError
+from crm_core.messages import t
 
 CIRCUIT_OPEN = "core.sync.circuit_open"
 FAILURES = 8
@@ -51,8 +52,13 @@ class Circuit:
                 return
         until = datetime.now(UTC) + timedelta(seconds=left)
         raise RetryableSyncError(
-            f"{self._url} failed {self._failed} times in a row and is left alone until "
-            f"{until:%H:%M:%S} UTC. Look whether Odoo runs; then run again.",
+            t(
+                "{url} failed {failed} times in a row and is left alone until {until:%H:%M:%S} "
+                "UTC. Look whether Odoo runs; then run again.",
+                url=self._url,
+                failed=self._failed,
+                until=until,
+            ),
             code=CIRCUIT_OPEN,
             details={"url": self._url, "until": until.isoformat(timespec="seconds")},
         )

@@ -17,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from odoorpc.error import RPCError
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import BUSY, RIGHT_MISSING
 from crm_odoo.transport.opener import NotSentError, RedirectedError
 from crm_odoo.transport.protocol import ConnectionSettings
@@ -59,9 +60,17 @@ class Faults:
         if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("{"):
             return self._network(http.client.IncompleteRead(b""))
         if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | KeyError | TypeError):
-            return self.not_odoo("Its answer is not the JSON that Odoo sends")
+            return self.not_odoo(t("Its answer is not the JSON that Odoo sends"))
         return FatalSyncError(
-            self._clean(f"{model}.{method} on {self._where} failed: {error!r}. Report this."),
+            self._clean(
+                t(
+                    "{model}.{method} on {where} failed: {error!r}. Report this.",
+                    model=model,
+                    method=method,
+                    where=self._where,
+                    error=error,
+                )
+            ),
             code="odoo.unexpected",
         )
 
@@ -69,9 +78,14 @@ class Faults:
         """Return the error for a login or password that Odoo does not take."""
         settings = self._settings
         return FatalSyncError(
-            f"Odoo at {self._where} refuses the login {settings.login!r} for database "
-            f"{settings.database!r}: the login, password or API key is wrong. Correct the secret; "
-            "it is not tried again by itself, so that the user is not locked out.",
+            t(
+                "Odoo at {where} refuses the login {login!r} for database {database!r}: the "
+                "login, password or API key is wrong. Correct the secret; it is not tried again "
+                "by itself, so that the user is not locked out.",
+                where=self._where,
+                login=settings.login,
+                database=settings.database,
+            ),
             code="core.sync.login_refused",
             details=self._details(login=settings.login, database=settings.database),
         )
@@ -80,8 +94,12 @@ class Faults:
         """Return the error for a database that the server does not have."""
         database = self._settings.database
         return FatalSyncError(
-            f"Odoo at {self._where} has no database {database!r} that can be opened. Check the "
-            "name (upper and lower case count) in Odoo's database manager or with its operator.",
+            t(
+                "Odoo at {where} has no database {database!r} that can be opened. Check the name "
+                "(upper and lower case count) in Odoo's database manager or with its operator.",
+                where=self._where,
+                database=database,
+            ),
             code="odoo.database_unknown",
             details=self._details(database=database),
         )
@@ -89,9 +107,13 @@ class Faults:
     def not_odoo(self, why: str) -> FatalSyncError:
         """Return the error for a server that is something else."""
         return FatalSyncError(
-            f"{self._where} does not answer as Odoo does. {why}. Check the address: it is the one "
-            "Odoo is opened with in a browser, without a path, and a proxy or login page before "
-            "it has to let /jsonrpc through.",
+            t(
+                "{where} does not answer as Odoo does. {why}. Check the address: it is the one "
+                "Odoo is opened with in a browser, without a path, and a proxy or login page "
+                "before it has to let /jsonrpc through.",
+                where=self._where,
+                why=why,
+            ),
             code="odoo.not_odoo",
             details=self._details(),
         )
@@ -123,20 +145,32 @@ class Faults:
         if isinstance(cause, TimeoutError):
             seconds = self._settings.read_seconds if sent else self._settings.connect_seconds
             return RetryableSyncError(
-                f"{self._where} did not answer within {seconds:g} seconds. Try again later; if "
-                "Odoo is slow, raise the backend's option timeout-seconds.",
+                t(
+                    "{where} did not answer within {seconds:g} seconds. Try again later; if Odoo "
+                    "is slow, raise the backend's option timeout-seconds.",
+                    where=self._where,
+                    seconds=seconds,
+                ),
                 code="core.sync.timeout",
                 details=details,
             )
         if isinstance(cause, ssl.SSLError):
             return RetryableSyncError(
-                f"No encrypted connection to {self._where} came about ({cause.reason or cause}). "
-                "If this port speaks plain HTTP, correct the address; else try again later.",
+                t(
+                    "No encrypted connection to {where} came about ({reason}). If this port "
+                    "speaks plain HTTP, correct the address; else try again later.",
+                    where=self._where,
+                    reason=cause.reason or cause,
+                ),
                 details=details,
             )
         return RetryableSyncError(
-            f"{self._where} cannot be reached ({_reason(cause)}). Check the address, the network "
-            "and that Odoo runs; then run again.",
+            t(
+                "{where} cannot be reached ({cause}). Check the address, the network and that "
+                "Odoo runs; then run again.",
+                where=self._where,
+                cause=_reason(cause),
+            ),
             details=details,
         )
 
@@ -153,9 +187,13 @@ class Faults:
 
     def _certificate(self, error: ssl.SSLCertVerificationError) -> FatalSyncError:
         return FatalSyncError(
-            f"The certificate of {self._where} is not trusted: {error.verify_message}. If the "
-            "company signs its own certificates, name their CA file with the option ca-file, or "
-            "install it on this machine; if not, somebody may be listening in.",
+            t(
+                "The certificate of {where} is not trusted: {reason}. If the company signs its "
+                "own certificates, name their CA file with the option ca-file, or install it on "
+                "this machine; if not, somebody may be listening in.",
+                where=self._where,
+                reason=error.verify_message,
+            ),
             code="core.sync.certificate",
             details=self._details(reason=error.verify_message),
         )
@@ -164,26 +202,38 @@ class Faults:
         error.close()
         if error.code in (401, 403, 407):
             return FatalSyncError(
-                f"{self._where} refuses us before Odoo is asked (HTTP {error.code}). A proxy or "
-                "firewall in front of Odoo has to let this machine reach /jsonrpc.",
+                t(
+                    "{where} refuses us before Odoo is asked (HTTP {status}). A proxy or firewall "
+                    "in front of Odoo has to let this machine reach /jsonrpc.",
+                    where=self._where,
+                    status=error.code,
+                ),
                 code="odoo.http_refused",
                 details=self._details(status=error.code),
             )
         if error.code < 500 and error.code not in (408, 429):
-            return self.not_odoo(f"It answers HTTP {error.code}")
+            return self.not_odoo(t("It answers HTTP {status}", status=error.code))
         pause = _pause_asked_for(error)
         details = self._details(status=error.code, retry_after=pause)
         if error.code == 429:
             when = f"in {pause:g} seconds" if pause is not None else "later"
             return RetryableSyncError(
-                f"{self._where} is called too often for its operator's limit (HTTP 429). Try again "
-                f"{when}, or lower the backend's calls-per-second.",
+                t(
+                    "{where} is called too often for its operator's limit (HTTP 429). Try again "
+                    "{when}, or lower the backend's calls-per-second.",
+                    where=self._where,
+                    when=when,
+                ),
                 code=TOO_MANY,
                 details={**details, "outcome": NOT_DONE},
             )
         return RetryableSyncError(
-            f"Odoo at {self._where} answers HTTP {error.code}: it is starting, overloaded, or "
-            "failed inside. Try again later; its log tells more.",
+            t(
+                "Odoo at {where} answers HTTP {status}: it is starting, overloaded, or failed "
+                "inside. Try again later; its log tells more.",
+                where=self._where,
+                status=error.code,
+            ),
             code="odoo.server_error",
             details={**details, "outcome": UNKNOWN},
         )
@@ -197,26 +247,47 @@ class Faults:
             return self.login_refused()
         if name == ACCESS_ERROR:
             return FatalSyncError(
-                f"The user {self._settings.login!r} may not {_deed(method)} {model} in Odoo. "
-                "Give it a group that may; crm backend test names one for each model.",
+                t(
+                    "The user {login!r} may not {method} {model} in Odoo. Give it a group that "
+                    "may; crm backend test names one for each model.",
+                    login=self._settings.login,
+                    method=_deed(method),
+                    model=model,
+                ),
                 code=RIGHT_MISSING,
                 details=details,
             )
         if name in _ROLLED_BACK:
             return RetryableSyncError(
-                f"Odoo at {self._where} was too busy with the same records ({model}). Run again.",
+                t(
+                    "Odoo at {where} was too busy with the same records ({model}). Run again.",
+                    where=self._where,
+                    model=model,
+                ),
                 code=BUSY,
                 details={**details, "outcome": NOT_DONE},
             )
         if name.startswith("psycopg2.") and name.endswith(("OperationalError", "InterfaceError")):
             return RetryableSyncError(
-                f"Odoo at {self._where} has trouble with its database ({name}). Try again later; "
-                "its log tells more.",
+                t(
+                    "Odoo at {where} has trouble with its database ({name}). Try again later; its "
+                    "log tells more.",
+                    where=self._where,
+                    name=name,
+                ),
                 code="odoo.server_error",
                 details={**details, "outcome": UNKNOWN},
             )
         return RecordSyncError(
-            self._clean(f"Odoo could not do {model}.{method}: {_first_line(error)} ({name})."),
+            self._clean(
+                t(
+                    "Odoo could not do {model}.{method}: {error} ({name}).",
+                    model=model,
+                    method=method,
+                    error=_first_line(error),
+                    name=name,
+                )
+            ),
             code="odoo.record",
             details={**details, "words": self._clean(_first_line(error))},
         )
@@ -251,7 +322,7 @@ def _first_line(error: RPCError) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, http.client.HTTPException):
-        return "the connection was closed half-way"
+        return t("the connection was closed half-way")
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

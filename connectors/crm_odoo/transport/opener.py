@@ -19,6 +19,7 @@ from urllib.request import Request
 
 import truststore
 
+from crm_core.messages import t
 from crm_odoo.transport.protocol import ConnectionSettings
 
 
@@ -26,7 +27,7 @@ class RedirectedError(OSError):
     """The server sent us elsewhere; ``location`` says where."""
 
     def __init__(self, location: str) -> None:
-        super().__init__(f"redirected to {location}")
+        super().__init__(t("redirected to {location}", location=location))
         self.location = location
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import RIGHT_MISSING
 from crm_odoo.transport import OdooTransport
 from crm_odoo.transport.faults import NOT_DONE
@@ -128,7 +129,7 @@ class Loader:
             if not any(_BUSY.search(str(message.get("message"))) for message in messages):
                 return None, messages
         raise RetryableSyncError(
-            f"Odoo stayed too busy with the same {chosen.model} records. Run again.",
+            t("Odoo stayed too busy with the same {model} records. Run again.", model=chosen.model),
             code="core.sync.busy",
             details={"model": chosen.model, "outcome": NOT_DONE},
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crm_core.messages import t
 from crm_odoo.mappings.model import EntityMapping, IfMissing, Lookup, Record, Row, Unheld
 from crm_odoo.mappings.written import as_html
 from crm_odoo.shapes import FieldsInfo, Shape, chosen
@@ -116,7 +117,14 @@ class Outgoing:
         try:
             given = write.values(value, record)
         except (ValueError, TypeError, KeyError) as error:
-            raise NotHeldError(f"{field}: {value!r} cannot be written ({error})") from error
+            raise NotHeldError(
+                t(
+                    "{field}: {value!r} cannot be written ({error})",
+                    field=field,
+                    value=value,
+                    error=error,
+                )
+            ) from error
         if isinstance(given, Unheld):
             return given
         written: dict[str, Value] = {}
@@ -133,7 +141,13 @@ class Outgoing:
             if found is None and lookup.if_missing is IfMissing.LEFT_OUT:
                 return Unheld.LEFT_OUT
             if found is None and lookup.if_missing is IfMissing.REFUSED and strict:
-                raise NotHeldError(f"{field}: Odoo has no {plain!r} yet. Create that first.")
+                raise NotHeldError(
+                    t(
+                        "{field}: Odoo has no {plain!r} yet. Create that first.",
+                        field=field,
+                        plain=plain,
+                    )
+                )
             written[name] = found[lookup.gives] if found else None
             read[remote] = found[lookup.field] if found else None
         into = self._into[field]

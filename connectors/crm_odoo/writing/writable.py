@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crm_core.errors import FatalSyncError
+from crm_core.errors import FatalSyncError, RecordSyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import RIGHT_MISSING, Draft, Edit, Match, Probe, Written
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.records import OdooRecords
@@ -18,6 +19,7 @@ from crm_odoo.writing.writer import Writer, by_depth
 TAG_MODEL = "res.partner.category"
 PARTNER_MANAGER = "Contact Creation (base.group_partner_manager)"
 BATCH = 500
+MERGER = "base.partner.merge.automatic.wizard"
 
 
 class Writing:
@@ -64,8 +66,12 @@ class Writing:
         """Raise FatalSyncError with code RIGHT_MISSING unless records may be written."""
         if not self.may(model):
             raise FatalSyncError(
-                f"The user may not create and change {model} in Odoo. Give it the group "
-                f"{PARTNER_MANAGER}.",
+                t(
+                    "The user may not create and change {model} in Odoo. Give it the group "
+                    "{partner_manager}.",
+                    model=model,
+                    partner_manager=PARTNER_MANAGER,
+                ),
                 code=RIGHT_MISSING,
                 details={"model": model},
             )
@@ -97,6 +103,20 @@ class Writing:
         if mapping.model == TAG_MODEL:
             self._tables.forget(TAG_MODEL)
         return answers
+
+    def merge(self, mapping: EntityMapping, keep: int, drop: int) -> None:
+        """Let one partner go into another; raises RecordSyncError with Odoo's own reason."""
+        self.require(mapping.model)
+        there = self._records.existing(mapping.model, [keep, drop])
+        if keep not in there:
+            raise RecordSyncError(
+                t("the one that was to stay is gone there: read it again, then merge."),
+                code="odoo.merge_gone",
+            )
+        if drop in there:  # else an answer was lost, and it was done then
+            values = {"partner_ids": [(6, 0, [keep, drop])], "dst_partner_id": keep}
+            execute = self._records.transport.execute
+            execute(MERGER, "action_merge", [execute(MERGER, "create", values)])
 
     def find(
         self, mapping: EntityMapping, finder: Finder, probes: Sequence[Probe]

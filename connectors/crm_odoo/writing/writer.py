@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from contextvars import copy_context
 from typing import Any
 
 from crm_core.errors import FatalSyncError, RecordSyncError
+from crm_core.messages import t
 from crm_core.sync.protocol import Draft, Edit, Written
 from crm_odoo.mappings.written import tag_depth
 from crm_odoo.records import OdooRecords
@@ -23,11 +23,10 @@ from crm_odoo.writing.loading import (
     words,
 )
 from crm_odoo.writing.outgoing import NotHeldError, Outgoing, Value
+from crm_odoo.writing.shares import TRIAL_WRITES, Seconds, Shares, Way
 
 GONE = "core.sync.gone"
 _MISSING_ERROR = "odoo.exceptions.MissingError"
-_TRIAL_WRITES = 5
-_TRIAL_LOAD = 20
 _PARTNER = "res.partner"
 
 Values = Mapping[str, Value]
@@ -46,7 +45,7 @@ class Writer:
         self._records = records
         self._context = context
         self._loader = Loader(records.transport)
-        self._seconds: dict[str, float] = {}
+        self._seconds: Seconds = {}
         self._others: list[Writer] | None = None
 
     def create(self, model: str, outgoing: Outgoing, drafts: Sequence[Draft]) -> list[Written]:
@@ -146,28 +145,32 @@ class Writer:
         edits: Mapping[int, Values],
     ) -> dict[int, Answer]:
         """Write records one by one, or load them all: whichever proved faster on this server."""
+        lanes = self._lanes()[: max(1, len(edits) // TRIAL_WRITES)]
+        families = (
+            self._families(model, list(edits)) if len(lanes) > 1 else [[key] for key in edits]
+        )
+        shares = Shares(families, len(lanes), self._seconds)
         answers: dict[int, Answer] = {}
-        parts = self._parted(model, list(edits))
-        while any(parts):
-            way, size = self._way(max(map(len, parts)))
-            taken = [part[:size] for part in parts]
-            parts = [part[size:] for part in parts]
-            begin = time.monotonic()
 
-            def write(lane: Writer, ids: list[int], way: str = way) -> dict[int, Answer]:
+        def work(lane: Writer) -> None:
+            def write(way: Way, ids: list[int]) -> None:
                 own = {record_id: edits[record_id] for record_id in ids}
-                return lane.write_by(way, model, outgoing, fields, own)
+                answers.update(lane.write_by(way, model, outgoing, fields, own))
 
-            for found in self._side_by_side(write, taken):
-                answers |= found
-            most = max(map(len, taken))
-            if most >= _TRIAL_WRITES:
-                self._seconds[way] = (time.monotonic() - begin) / most
+            shares.work_off(write)
+
+        if len(lanes) == 1:
+            work(self)
+            return answers
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="odoo-write") as workers:
+            under_way = [workers.submit(copy_context().run, work, lane) for lane in lanes]
+        for each in under_way:  # all have ended before an error rises
+            each.result()
         return answers
 
     def write_by(
         self,
-        way: str,
+        way: Way,
         model: str,
         outgoing: Outgoing,
         fields: tuple[str, ...],
@@ -181,22 +184,6 @@ class Writer:
             answers |= self._written(model, [record_id], values)
         return answers
 
-    def _side_by_side(
-        self,
-        write: Callable[[Writer, list[int]], dict[int, Answer]],
-        parts: Sequence[list[int]],
-    ) -> list[dict[int, Answer]]:
-        """Write parts at once, a connection for each; all end before an error rises."""
-        lanes = self._lanes()
-        wanted = [(lane, part) for lane, part in zip(lanes, parts, strict=False) if part]
-        if len(wanted) == 1:
-            return [write(*wanted[0])]
-        with ThreadPoolExecutor(len(wanted), thread_name_prefix="odoo-write") as workers:
-            under_way = [
-                workers.submit(copy_context().run, write, lane, part) for lane, part in wanted
-            ]
-        return [each.result() for each in under_way]
-
     def _lanes(self) -> list[Writer]:
         """Return a writer for each connection that may be used at once, this one first."""
         if self._others is None:
@@ -207,14 +194,11 @@ class Writer:
             ]
         return [self, *self._others]
 
-    def _parted(self, model: str, ids: list[int]) -> list[list[int]]:
-        """Split records among the connections so that no two of these write to the same row.
+    def _families(self, model: str, ids: list[int]) -> list[list[int]]:
+        """Return records in groups of which no two write to the same row.
 
         A partner's company and its other contacts are written to with it.
         """
-        count = min(len(self._lanes()), len(ids) // _TRIAL_WRITES)
-        if count < 2:
-            return [ids]
         families = {record_id: record_id for record_id in ids}
         if model == _PARTNER:
             rows = self._records.read_readable(model, ids, ["commercial_partner_id"])
@@ -222,20 +206,7 @@ class Writer:
         together: dict[int, list[int]] = defaultdict(list)
         for record_id in ids:
             together[families[record_id]].append(record_id)
-        parts: list[list[int]] = [[] for _ in range(count)]
-        for family in sorted(together.values(), key=len, reverse=True):
-            min(parts, key=len).extend(family)
-        return parts
-
-    def _way(self, count: int) -> tuple[str, int]:
-        """Return how to write the next ones, and how many: first some either way, to compare."""
-        if count < _TRIAL_WRITES:
-            return "write", count
-        if "write" not in self._seconds:
-            return "write", _TRIAL_WRITES
-        if "load" not in self._seconds:
-            return "load", _TRIAL_LOAD
-        return min(self._seconds, key=lambda way: self._seconds[way]), BATCH
+        return list(together.values())
 
     def _load_existing(
         self,
@@ -271,7 +242,12 @@ def _write_values(values: Values) -> dict[str, Any]:
 
 
 def _gone(model: str, ids: Iterable[int]) -> dict[int, Answer]:
-    return {number: Refusal(f"Odoo has no {model} {number} any more.", GONE) for number in ids}
+    return {
+        number: Refusal(
+            t("Odoo has no {model} {number} any more.", model=model, number=number), GONE
+        )
+        for number in ids
+    }
 
 
 def _told(key: str, answer: Answer) -> Written:

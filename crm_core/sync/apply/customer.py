@@ -16,6 +16,7 @@ from crm_core.entities.sync import BindingState
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.normalize import normalize_contact
 from crm_core.persistence.bulk import (
     AMONG,
@@ -150,7 +151,10 @@ class CustomerApplier:
         type_id = uow.scalar(select(RelationshipType.id).where(RelationshipType.code == CONTACT_OF))
         if type_id is None:
             raise ConfigurationError(
-                f"This database has no relationship type {CONTACT_OF}: run crm init.",
+                t(
+                    "This database has no relationship type {contact_of}: run crm init.",
+                    contact_of=CONTACT_OF,
+                ),
                 code="core.sync.no_relationship_types",
             )
         _end_ties(context, uow, type_id, moved)

@@ -23,6 +23,7 @@ from crm_core.entities.sync import Binding, BindingState
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import InputError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.bulk import (
     PARAMETERS,
     chunked,
@@ -74,7 +75,7 @@ class DocumentApplier:
         """Return the column values, but for references to other records."""
         values = change.record.values
         if not values.get("currency"):
-            raise InputError(f"{change.record.label} names no currency.")
+            raise InputError(t("{label} names no currency.", label=change.record.label))
         row = {name: values.get(name) for name in PLAIN_FIELDS}
         row.update({name: Decimal(values.get(name) or 0) for name in AMOUNTS})
         row["issued_on"] = _day(values.get("issued_on"))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm_core.entities.sync import BindingState
 from crm_core.errors import ConfigurationError, FatalSyncError, InputError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.plugins.discovery import resolve
 from crm_core.plugins.limits import PluginTimeoutError, time_limit
@@ -37,7 +38,7 @@ class PluginApplier:
         missing = [f.name for f in self.entity.fields if f.required and values.get(f.name) is None]
         if missing:
             raise InputError(
-                f"{', '.join(missing)} is empty: fill it in in the back office.",
+                t("{missing} is empty: fill it in in the back office.", missing=", ".join(missing)),
                 code="core.sync.field_missing",
             )
 
@@ -135,8 +136,12 @@ class PluginApplier:
                     applied.refuse(
                         change,
                         "core.sync.reference_missing",
-                        f"Its {field.name} {ref} is not in the front office yet. It is tried again "
-                        "at later runs.",
+                        t(
+                            "Its {field} {ref} is not in the front office yet. It is tried again "
+                            "at later runs.",
+                            field=field.name,
+                            ref=ref,
+                        ),
                     )
                     return None
         return values
@@ -148,7 +153,9 @@ class PluginApplier:
             with time_limit(BATCH_SECONDS):
                 yield
         except PluginTimeoutError as error:
-            raise self._stopped(f"it took longer than {BATCH_SECONDS:g} s") from error
+            raise self._stopped(
+                t("it took longer than {batch_seconds:g} s", batch_seconds=BATCH_SECONDS)
+            ) from error
         except ConfigurationError as error:
             raise self._stopped(error.message) from error
         except SystemExit as error:
@@ -156,13 +163,18 @@ class PluginApplier:
 
     def _stopped(self, reason: str) -> FatalSyncError:
         return FatalSyncError(
-            f"its plugin failed ({reason}), so these records are left out of this run. Repair or "
-            "upgrade the plugin, or switch it off: crm plugins disable NAME.",
+            t(
+                "its plugin failed ({reason}), so these records are left out of this run. Repair "
+                "or upgrade the plugin, or switch it off: crm plugins disable NAME.",
+                reason=reason,
+            ),
             code=PLUGIN_STOPPED,
         )
 
     def _call(self, reference: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = resolve(reference, f"The synced entity {self.entity.name}")
+        found: Callable[..., Any] = resolve(
+            reference, t("The synced entity {entity}", entity=self.entity.name)
+        )
         return found
 
 

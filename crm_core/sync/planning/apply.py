@@ -17,6 +17,7 @@ from sqlalchemy import select
 from crm_core.entities.hold import HoldReason, HoldSide
 from crm_core.entities.sync import Backend, PushItem
 from crm_core.errors import InputError, RuleViolationError
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import release
@@ -36,9 +37,9 @@ from crm_core.sync.push_queue import Waiting
 from crm_core.sync.sweep import read_waiting
 from crm_core.sync.tell import tell
 
-CHANGED_HERE, CHANGED_THERE = "it changed here since", "it changed there since"
-GONE_HERE, GONE_THERE = "it is not in use here any more", "it is not there any more"
-BOUND = "it is in step with another record by now"
+CHANGED_HERE, CHANGED_THERE = t("it changed here since"), t("it changed there since")
+GONE_HERE, GONE_THERE = t("it is not in use here any more"), t("it is not there any more")
+BOUND = t("it is in step with another record by now")
 EXAMPLES = 20
 
 
@@ -50,11 +51,13 @@ class PlanReport:
         counts: ``linked``, ``taken_over`` (made here), ``created`` (made there), ``done`` (before
             this), ``ignored``, ``undecided``, ``refused``, ``set_aside``.
         refused: Of rows that were left for a new plan, a few: name and reason.
+        left: All of them: row and reason.
         is_dry_run: Whether nothing was written.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[PlanRow, str]] = field(default_factory=list)
     is_dry_run: bool = False
 
 
@@ -71,8 +74,13 @@ def check_head(context: SyncContext, backend: Backend, head: PlanHead) -> None:
     if (head.backend_id, head.database) != (here.backend_id, here.database):
         whose = "backend" if head.backend_id != here.backend_id else "database"
         raise InputError(
-            f"The plan of {head.made_at} is of another {whose}, so it says nothing of this one: "
-            f"make one with crm sync plan {backend.name} --out PLAN.xlsx. Nothing was written.",
+            t(
+                "The plan of {made_at} is of another {whose}, so it says nothing of this one: "
+                "make one with crm sync plan {backend} --out PLAN.xlsx. Nothing was written.",
+                made_at=head.made_at,
+                whose=whose,
+                backend=backend.name,
+            ),
             code="core.sync.plan_of_another",
             details={"backend": head.backend, "made_at": head.made_at},
         )
@@ -179,7 +187,7 @@ class _Apply:
     def _read(self, remote_ids: Iterable[str]) -> Iterator[RemoteRecord]:
         ids = sorted(remote_ids)
         for number, chunk in enumerate(chunked(ids, READ_SIZE)):
-            self.context.progress("comparing", number * READ_SIZE, len(ids))
+            self.context.progress(t("comparing"), number * READ_SIZE, len(ids))
             yield from self.context.remote.read(CUSTOMER, chunk).records
 
     def _why_here(self, row: PlanRow, here: Mapping[str, tuple[str, bool]]) -> str | None:
@@ -209,6 +217,7 @@ class _Apply:
 
     def _refuse(self, row: PlanRow, why: str, keys: Iterable[tuple[HoldSide, str]]) -> None:
         self.report.counts["refused"] += 1
+        self.report.left.append((row, why))
         if len(self.report.refused) < EXAMPLES:
             self.report.refused.append((row.local_name or row.remote_name, why))
         self.moved.update(keys)
@@ -268,7 +277,7 @@ class _Apply:
         remote_ids = _ids([*links, *self.takes])[1]
         for chunk in chunked(remote_ids, READ_SIZE):
             apply_page(context, CUSTOMER, context.remote.read(CUSTOMER, chunk))
-            context.progress("taking over", len(chunk), len(remote_ids))
+            context.progress(t("taking over"), len(chunk), len(remote_ids))
         read_waiting(context, CUSTOMER)
         if can_make(context):
             self._push()

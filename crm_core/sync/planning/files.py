@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from crm_core.errors import ConfigurationError, InputError
+from crm_core.messages import t
 from crm_core.normalize import shortened
 from crm_core.services.table_files import SPREADSHEETS, read_table
 from crm_core.sync.planning.plan import (
@@ -60,7 +61,8 @@ def write_plan(plan: Plan, path: Path) -> None:
     """
     if path.suffix.lower() not in (".xlsx", ".json"):
         raise InputError(
-            f"A plan is written as .xlsx or .json, not as {path.name}.", code="core.sync.plan_file"
+            t("A plan is written as .xlsx or .json, not as {path}.", path=path.name),
+            code="core.sync.plan_file",
         )
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -71,8 +73,12 @@ def write_plan(plan: Plan, path: Path) -> None:
         draft.replace(path)
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror or error}. Check the folder, the rights on "
-            "it and the space left.",
+            t(
+                "{path} cannot be written: {reason}. Check the folder, the rights on it and the "
+                "space left.",
+                path=path,
+                reason=error.strerror or error,
+            ),
             code="core.sync.plan_file",
         ) from error
     finally:
@@ -89,7 +95,10 @@ def read_plan(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         return _read_json(path)
     if path.suffix.lower() not in SPREADSHEETS:
         raise InputError(
-            f"{path.name} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+            t(
+                "{path} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+                path=path.name,
+            ),
             code="core.sync.plan_file",
         )
     return _read_excel(path)
@@ -107,8 +116,11 @@ def _write_excel(plan: Plan, path: Path) -> None:
 
     if len(plan.rows) > EXCEL_ROWS:
         raise InputError(
-            f"Excel holds {EXCEL_ROWS:,} rows and the plan has {len(plan.rows):,}: write it as "
-            ".json.",
+            t(
+                "Excel holds {excel_rows:,} rows and the plan has {count:,}: write it as .json.",
+                excel_rows=EXCEL_ROWS,
+                count=len(plan.rows),
+            ),
             code="core.sync.plan_file",
         )
     records: Iterator[dict[str, str | None]] = (_cells(plan.head, row) for row in plan.rows)
@@ -119,7 +131,7 @@ def _write_excel(plan: Plan, path: Path) -> None:
             write_worksheet(records, handle, sheet_name=SHEET, freeze_row=1)
     except RuntimeError as error:
         raise InputError(
-            f"The plan does not fit an Excel file: {error} Write it as .json.",
+            t("The plan does not fit an Excel file: {error} Write it as .json.", error=error),
             code="core.sync.plan_file",
         ) from error
 
@@ -153,7 +165,7 @@ def _read_excel(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
     _, header = next(lines)
     missing = [name for name in COLUMNS if name not in header]
     if missing:
-        raise refused(1, missing[0], "the column is missing; make the plan anew")
+        raise refused(1, missing[0], t("the column is missing; make the plan anew"))
     places = {name: header.index(name) for name in COLUMNS}
     head: PlanHead | None = None
     rows: list[PlanRow] = []
@@ -162,14 +174,14 @@ def _read_excel(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         told = {name: cells[at] if at < len(cells) else "" for name, at in places.items()}
         of_line = _head(told["plan"], line)
         if head is not None and of_line != head:
-            raise refused(line, "plan", "the row is of another plan; take it out")
+            raise refused(line, "plan", t("the row is of another plan; take it out"))
         head = of_line
         if not any(cell for name, cell in told.items() if name != "plan"):
             continue
         line_of[len(rows)] = line
         rows.append(_row(told, head, line))
     if head is None:
-        raise refused(1, "plan", "there is no row")
+        raise refused(1, "plan", t("there is no row"))
     return _whole(head, rows), rows, line_of
 
 
@@ -179,8 +191,12 @@ def _whole(head: PlanHead, rows: Sequence[PlanRow]) -> PlanHead:
         raise refused(
             len(rows) + 1,
             "plan",
-            f"the plan has {head.rows} rows and the file {len(rows)}; write ignore instead of "
-            "taking a row out, or make the plan anew",
+            t(
+                "the plan has {rows} rows and the file {count}; write ignore instead of taking a "
+                "row out, or make the plan anew",
+                rows=head.rows,
+                count=len(rows),
+            ),
         )
     return head
 
@@ -188,7 +204,7 @@ def _whole(head: PlanHead, rows: Sequence[PlanRow]) -> PlanHead:
 def _head(mark: str, line: int) -> PlanHead:
     parts = mark.split()
     if len(parts) != 5 or not parts[2].isdecimal():
-        raise refused(line, "plan", "it does not say which plan this is; make the plan anew")
+        raise refused(line, "plan", t("it does not say which plan this is; make the plan anew"))
     backend, made_at, rows, backend_id, database = parts
     return PlanHead(backend, backend_id, database, made_at, int(rows))
 
@@ -197,7 +213,7 @@ def _row(told: dict[str, str], head: PlanHead, line: int) -> PlanRow:
     try:
         side = Side(told["side"])
     except ValueError:
-        raise refused(line, "side", "write both, here or there, as it was") from None
+        raise refused(line, "side", t("write both, here or there, as it was")) from None
     row = PlanRow(
         told["entity"],
         side,
@@ -221,8 +237,10 @@ def _decision(text: Any, line: int) -> Decision:
         raise refused(
             line,
             "decision",
-            f"{shortened(str(text))!r} is no decision; write link, create or ignore, or leave it "
-            "empty",
+            t(
+                "{text!r} is no decision; write link, create or ignore, or leave it empty",
+                text=shortened(str(text)),
+            ),
         ) from None
 
 
@@ -230,13 +248,13 @@ def _local_id(text: str, line: int) -> UUID | None:
     try:
         return UUID(text) if text else None
     except ValueError:
-        raise refused(line, "our id", "it is no id any more; make the plan anew") from None
+        raise refused(line, "our id", t("it is no id any more; make the plan anew")) from None
 
 
 def _checked(row: PlanRow, head: PlanHead, check: str, line: int) -> PlanRow:
     if check_of(head, row) != check:
         raise refused(
-            line, "check", "more than the decision was changed in this row; make the plan anew"
+            line, "check", t("more than the decision was changed in this row; make the plan anew")
         )
     return row
 
@@ -249,14 +267,21 @@ def _read_json(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         is_known = told["schema"] == SCHEMA and isinstance(items, list)
     except OSError as error:
         raise InputError(
-            f"{path.name} cannot be read: {error.strerror}. Nothing was written.",
+            t(
+                "{path} cannot be read: {reason}. Nothing was written.",
+                path=path.name,
+                reason=error.strerror,
+            ),
             code="core.sync.plan_file",
         ) from None
     except (ValueError, KeyError, TypeError):
         is_known = False
     if not is_known:
         raise InputError(
-            f"{path.name} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+            t(
+                "{path} is no plan: give the .xlsx or .json that crm sync plan --out wrote.",
+                path=path.name,
+            ),
             code="core.sync.plan_file",
         )
     rows = [_from_json(item, head, number) for number, item in enumerate(items, 1)]
@@ -272,5 +297,5 @@ def _from_json(item: Any, head: PlanHead, line: int) -> PlanRow:
         values["local_id"] = _local_id(values["local_id"] or "", line)
         row = PlanRow(**values)
     except (ValueError, KeyError, TypeError):
-        raise refused(line, "rows", "it is not as it was written; make the plan anew") from None
+        raise refused(line, "rows", t("it is not as it was written; make the plan anew")) from None
     return _checked(row, head, check, line)

@@ -11,6 +11,7 @@ from uuid import UUID
 from crm_core.entities.hold import HoldReason, HoldSide
 from crm_core.entities.sync import Backend
 from crm_core.matching import LeftOut, Matching, Pair, match, verdict
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
 from crm_core.services.settings import load_settings
@@ -27,7 +28,7 @@ from crm_core.sync.planning.sides import (
 )
 from crm_core.sync.protocol import WritableBackend
 
-NOTHING_ALIKE = "nothing like it on the other side"
+NOTHING_ALIKE = t("nothing like it on the other side")
 
 
 def make_plan(context: SyncContext, backend: Backend) -> Plan:
@@ -73,7 +74,13 @@ def can_make(context: SyncContext) -> bool:
 
 
 def _told(block: LeftOut) -> str:
-    return f"{block.rule} {block.key!r}: {block.left:,} here, {block.right:,} there"
+    return t(
+        "{rule} {key!r}: {left:,} here, {right:,} there",
+        rule=block.rule,
+        key=block.key,
+        left=block.left,
+        right=block.right,
+    )
 
 
 class _Rows:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from crm_core.entities.hold import HoldSide
 from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.sync.records import digest
 
 
@@ -185,15 +186,20 @@ def _link(
 ) -> None:
     row, line = rows[number], line_of.get(number, number + 1)
     if row.side != Side.BOTH:
-        raise refused(line, "decision", "link needs a record on both sides; write create or ignore")
+        raise refused(
+            line, "decision", t("link needs a record on both sides; write create or ignore")
+        )
     for key in row.keys:
         if key in linked:
             other = line_of.get(linked[key], linked[key] + 1)
             raise refused(
                 line,
                 "decision",
-                f"{row.local_name or row.remote_name} is linked in line {other} already; one "
-                "record has one partner",
+                t(
+                    "{local_name} is linked in line {other} already; one record has one partner",
+                    local_name=row.local_name or row.remote_name,
+                    other=other,
+                ),
             )
         linked[key] = number
 
@@ -201,7 +207,13 @@ def _link(
 def refused(line: int, column: str, what: str) -> InputError:
     """Return the error for a plan that cannot be applied as it stands."""
     return InputError(
-        f"The plan cannot be applied: line {line}, column {column}: {what}. Nothing was written.",
+        t(
+            "The plan cannot be applied: line {line}, column {column}: {what}. Nothing was "
+            "written.",
+            line=line,
+            column=column,
+            what=what,
+        ),
         code="core.sync.plan_file",
         details={"line": line, "column": column},
     )

@@ -16,6 +16,7 @@ from crm_core.entities.hold import SyncHold
 from crm_core.entities.sync import Backend, Binding, DeadLetter
 from crm_core.errors import InputError
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -27,7 +28,7 @@ from crm_core.sync.permit import permit_of
 from crm_core.sync.planning.apply import PlanReport, apply_plan, check_head
 from crm_core.sync.planning.files import read_plan
 from crm_core.sync.planning.make import make_plan
-from crm_core.sync.planning.plan import Plan, settle
+from crm_core.sync.planning.plan import Plan, PlanHead, PlanRow, settle
 from crm_core.sync.planning.sides import CUSTOMER
 from crm_core.sync.protocol import RemoteBackend
 from crm_core.sync.tell import TELLERS
@@ -53,15 +54,15 @@ def apply_plan_file(
     database: Database,
     backend: Backend,
     remote: RemoteBackend,
-    path: Path | None,
+    path: Path | Plan | None,
     *,
     dry_run: bool = False,
     masters: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
 ) -> PlanReport:
-    """Do exactly what a plan's file says, but for what moved since; see ``apply_plan``.
+    """Do exactly what a plan says, in a file or kept here, but for what moved since.
 
-    Without a file a plan is made now, and done as it proposes.
+    Without one a plan is made now, and done as it proposes; see ``apply_plan``.
 
     Callers check the rights ``core.sync.run`` and ``core.backend.manage``.
 
@@ -71,7 +72,10 @@ def apply_plan_file(
         LockedError: A run of this backend is under way.
         SyncError: The remote cannot be reached, or refused us.
     """
-    told = read_plan(path) if path else None
+    if isinstance(path, Plan):
+        told: tuple[PlanHead, list[PlanRow], dict[int, int]] | None = (path.head, path.rows, {})
+    else:
+        told = read_plan(path) if path else None
     settled = settle(told[1], told[2]) if told else None
     options: dict[str, Any] = {"dry_run": dry_run, "masters": masters, "on_progress": on_progress}
     with _opened(database, backend, remote, **options) as context:
@@ -96,10 +100,13 @@ def check_planned(uow: UnitOfWork, backend: Backend, entities: Collection[str] |
     if backend.plan_accepted_at is not None or not is_meant or not needs_plan(uow, backend):
         return
     raise InputError(
-        f"There are customers here, and {backend.name} was never in step with them: taking its own "
-        f"over now could double them. See what is the same on both sides with crm sync plan "
-        f"{backend.name} --out PLAN.xlsx, then crm sync apply PLAN.xlsx; to go on without: "
-        f"crm sync run {backend.name} --without-plan.",
+        t(
+            "There are customers here, and {backend} was never in step with them: taking its own "
+            "over now could double them. See what is the same on both sides with crm sync plan "
+            "{backend} --out PLAN.xlsx, then crm sync apply PLAN.xlsx; to go on without: crm sync "
+            "run {backend} --without-plan.",
+            backend=backend.name,
+        ),
         code="core.sync.plan_first",
         details={"backend": backend.name},
     )

@@ -12,6 +12,7 @@ from crm_core.entities.customer import Customer
 from crm_core.entities.sync import Binding
 from crm_core.matching import Features, features_of
 from crm_core.matching.names import name_words
+from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.sync.context import SyncContext
 from crm_core.sync.planning.plan import state_of
@@ -72,10 +73,12 @@ def our_side(context: SyncContext, external_ids: dict[UUID, str]) -> Party:
                 )
             )
             party.states[key] = state_of(record.values)
-        context.progress("reading here", len(party.records), len(ids))
+        context.progress(t("reading here"), len(party.records), len(ids))
     names = {record.key: record.name for record in party.records}
     for key, (other, by) in _twins(party.records).items():
-        party.twins[key] = f"same {by} as {names[other]} here: merge the two first"
+        party.twins[key] = t(
+            "same {by} as {names} here: merge the two first", by=by, names=names[other]
+        )
     return party
 
 
@@ -149,7 +152,7 @@ def their_side(context: SyncContext, external_ids: dict[str, str]) -> Party:
             party.states[record.remote_id] = state_of(record.values)
         party.faults += [fault.label for fault in page.faults]
         done += len(page.records)
-        context.progress("reading there", done, page.total)
+        context.progress(t("reading there"), done, page.total)
     for number, parent in parents.items():
         if name := companies.get(parent):
             words = name_words(name, "company")

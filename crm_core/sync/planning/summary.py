@@ -8,6 +8,8 @@ from typing import Any
 from crm_core.entities.hold import HoldSide
 from crm_core.matching import verdict
 from crm_core.sync.planning.plan import Decision, Plan, PlanRow, settle
+from crm_core.sync.planning.sides import CUSTOMER
+from crm_core.sync.run_record import RunReport
 
 EXAMPLES = 5
 
@@ -50,6 +52,31 @@ def summary_of(plan: Plan) -> dict[str, Any]:
         "left_out": plan.left_out[:EXAMPLES],
         "left_out_count": len(plan.left_out),
     }
+
+
+def put_into(report: RunReport, plan: Plan) -> dict[str, Any]:
+    """Put what a plan comes to into a dry run's report, in the place of its guess at customers.
+
+    Returns:
+        The plan's summary.
+    """
+    summary = summary_of(plan)
+    counts, examples = summary["counts"], summary["examples"]
+    read = report.counts.setdefault(CUSTOMER, {})
+    read["created"], read["linked"] = counts["created_here"], counts["linked"]
+    written = {"linked": counts["linked"], "created": counts["created_there"]}
+    names = {what: [each["ours"] for each in examples[at]] for what, at in _WRITTEN.items()}
+    before = report.pushed.pop(CUSTOMER, {})
+    kept: dict[str, Any] = {what: before[what] for what in _KEPT if what in before}
+    shown = {what: before["examples"][what] for what in kept if what in before["examples"]}
+    if any((*written.values(), *kept.values())) and not counts["only_here"]:
+        told = {what: names[what] for what in written if written[what]}
+        report.pushed[CUSTOMER] = {**kept, **written, "examples": {**shown, **told}}
+    return summary
+
+
+_KEPT = ("updated", "gone")
+_WRITTEN = {"linked": "linked", "created": "created_there"}
 
 
 def _some(rows: list[PlanRow]) -> list[dict[str, Any]]:

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_hooks.contributions import CardPanel, ListColumn, NewCustomer, Objection
+from crm_hooks.contributions import (
+    CardPanel,
+    HomeCard,
+    ListColumn,
+    NewCustomer,
+    Objection,
+    TimelineEntry,
+    TimelineRequest,
+)
 from crm_hooks.markers import hookspec
 
 
@@ -71,6 +79,79 @@ def crm_collect_card_panels(uow: Any, customer_id: UUID) -> Sequence[CardPanel]:
         ...     return [CardPanel("Letters", fields=(("Sent", 3),))]
         >>> crm_collect_card_panels(None, None)[0].title
         'Letters'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def crm_collect_timeline(
+    uow: Any, customer_id: UUID, wanted: TimelineRequest
+) -> Sequence[TimelineEntry]:
+    """Put what happened in this plugin onto a customer's timeline.
+
+    Called for each page of a timeline, within the reading transaction of whoever looks at it, for a
+    customer that this actor may see.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``); to be read only.
+        customer_id: Whose timeline.
+        wanted: Which entries. What does not fit is left out by the core, but then a page may be
+            short.
+
+    Returns:
+        The latest ``wanted.limit`` entries that fit, in any order; empty or None for none.
+
+    Raises:
+        Anything raised is logged, and the timeline is shown without this plugin's entries.
+
+    Ordering: of no effect; entries are merged by their moment, the latest first.
+
+    Since: 1.0
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from uuid import UUID
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import TimelineEntry, TimelineRequest
+        >>> @hookimpl
+        ... def crm_collect_timeline(uow, customer_id, wanted):
+        ...     at = datetime(2026, 3, 31, tzinfo=UTC)
+        ...     return [TimelineEntry("paper", UUID(int=1), at, "Letter sent")]
+        >>> crm_collect_timeline(None, None, TimelineRequest())[0].title
+        'Letter sent'
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def crm_collect_home_cards(uow: Any) -> Sequence[HomeCard]:
+    """Tell a user what of this plugin needs them today.
+
+    Called each time the first page is shown, within the reading transaction of whoever looks at it;
+    it should answer within some ten milliseconds.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``); to be read only.
+
+    Returns:
+        A sequence of ``HomeCard``; empty or None for nothing to tell.
+
+    Raises:
+        Anything raised is logged, and the page is shown without this plugin's cards.
+
+    Ordering: cards stand after the core's own, by the position of their implementation, then by
+    plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import HomeCard
+        >>> @hookimpl
+        ... def crm_collect_home_cards(uow):
+        ...     return [HomeCard("paper.unanswered", "Letters to answer", 3, tone="warning")]
+        >>> crm_collect_home_cards(None)[0].count
+        3
     """
     raise NotImplementedError
 

@@ -17,8 +17,25 @@ A page of ``get`` only reads, one of ``post`` writes and is committed when it an
 400. Errors of the core become pages, or stand above the form that they came from.
 """
 
+from crm_web.sdk.api import Api, Call, Moment, PageQuery, Result, Said, Strict
 from crm_web.sdk.forms import Form, FormField
 from crm_web.sdk.pages import Menu, Pages, Panel, Route
 from crm_web.sdk.request import Request, Viewer
 
-__all__ = ["Form", "FormField", "Menu", "Pages", "Panel", "Request", "Route", "Viewer"]
+__all__ = [
+    "Api",
+    "Call",
+    "Form",
+    "FormField",
+    "Menu",
+    "Moment",
+    "PageQuery",
+    "Pages",
+    "Panel",
+    "Request",
+    "Result",
+    "Route",
+    "Said",
+    "Strict",
+    "Viewer",
+]

@@ -12,6 +12,7 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import MultiDict
 
 from crm_core.errors import CrmError
+from crm_core.messages import say
 
 Choices = Sequence[tuple[str, str]]
 _KINDS: tuple[tuple[type[fields.Field[Any]], str], ...] = (
@@ -76,7 +77,7 @@ class Form:
     @property
     def message(self) -> str:
         """What stands above the form, or empty."""
-        return str(self.error.message) if self.error else ""
+        return say(self.error.message) if self.error else ""
 
     def __iter__(self) -> Iterator[FormField]:
         return (self[name] for name in self.schema.fields)
@@ -89,13 +90,13 @@ class Form:
         length = next((v for v in field.validators if isinstance(v, validate.Length)), None)
         return FormField(
             name=name,
-            label=str(told.get("title") or name.replace("_", " ").capitalize()),
+            label=say(told.get("title") or name.replace("_", " ").capitalize()),
             kind=_kind(field, choices),
             value=self._text(name),
             is_required=field.required,
             choices=choices,
-            help=str(told.get("help", "")),
-            error=str(errors.get(name, "")),
+            help=say(told.get("help", "")),
+            error=say(errors.get(name, "")),
             longest=length.max if length else None,
             autocomplete=str(told.get("autocomplete", "off")),
         )

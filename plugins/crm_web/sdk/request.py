@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.wrappers import Response
 
 from crm_core.errors import InputError
+from crm_core.messages import t
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -134,7 +135,7 @@ class Request:
         except ValidationError as error:
             told: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
             raise InputError(
-                "Some fields cannot be taken as they are: see what stands beside them.",
+                t("Some fields cannot be taken as they are: see what stands beside them."),
                 code="web.form",
                 details={"fields": {name: _first(told[name]) for name in told}},
             ) from None

@@ -12,10 +12,10 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import update
 
 from crm_core.entities.user import User
-from crm_core.errors import PermissionDeniedError
+from crm_core.messages import n, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.users import user_named
-from crm_web.errors import WeakPasswordError, WrongCredentialsError
+from crm_web.errors import WeakPasswordError
 from crm_web.models import Credential
 from crm_web.permissions import MANAGE_ACCESS
 from crm_web.services.sessions import close_sessions_of
@@ -52,17 +52,25 @@ def check_new_password(password: str, user: User) -> str:
     own |= {each.replace(" ", "") for each in own}
     if len(kept) < LEAST:
         raise WeakPasswordError(
-            f"The password has {len(kept)} characters: use at least {LEAST}. Some words in a row "
-            "are easy to remember.",
+            n(
+                "The password has {count} character: use at least {least}. Some words in a row are "
+                "easy to remember.",
+                "The password has {count} characters: use at least {least}. Some words in a row "
+                "are easy to remember.",
+                len(kept),
+                least=LEAST,
+            ),
             details={"least": LEAST},
         )
     if len(kept) > MOST:
-        raise WeakPasswordError(f"The password is longer than {MOST} characters: shorten it.")
+        raise WeakPasswordError(
+            t("The password is longer than {most} characters: shorten it.", most=MOST)
+        )
     if plain in own:
-        raise WeakPasswordError("The password is the user's own name: choose another.")
+        raise WeakPasswordError(t("The password is the user's own name: choose another."))
     if plain in _COMMONEST or len(set(plain)) < 4:
         raise WeakPasswordError(
-            "This password is among the first that anyone would guess: choose another."
+            t("This password is among the first that anyone would guess: choose another.")
         )
     return kept
 
@@ -82,45 +90,25 @@ def set_password(uow: UnitOfWork, login: str, password: str, *, must_change: boo
     """
     uow.actor.require(MANAGE_ACCESS)
     user = user_named(uow, login)
-    store_password(uow, user, password, must_change=must_change)
+    store_password(uow, user.id, hash_new_password(password, user), must_change=must_change)
     close_sessions_of(uow, user.id)
     note(uow, uow.actor, "password_set", user.id, must_change=must_change)
     uow.flush()
 
 
-def change_password(uow: UnitOfWork, old: str, new: str, *, session_id: UUID | None = None) -> None:
-    """Change one's own password, and end one's other sessions.
-
-    Args:
-        uow: A writing unit of work of the user.
-        old: The password until now; anything where there is none.
-        new: The one from now on.
-        session_id: The session to leave open, which is the one this is done in.
-
-    Raises:
-        WrongCredentialsError: The old one is wrong.
-        WeakPasswordError: The new one would soon be guessed, or is the old one.
-    """
-    user = _oneself(uow)
-    held = uow.find(Credential, user.id)
-    if held is not None and not matches(held.password_hash, old):
-        raise WrongCredentialsError("The present password is wrong: type it again.")
-    if held is not None and _normal(old) == _normal(new):
-        raise WeakPasswordError("The new password is the old one: choose another.")
-    store_password(uow, user, new, must_change=False)
-    close_sessions_of(uow, user.id, except_=session_id)
-    note(uow, uow.actor, "password_changed", user.id)
-    uow.flush()
+def hash_new_password(password: str, user: User) -> str:
+    """Return the hash of a password that will do; raises WeakPasswordError."""
+    return _hash(check_new_password(password, user))
 
 
-def store_password(uow: UnitOfWork, user: User, password: str, *, must_change: bool) -> None:
-    """Keep a password that was checked to be its user's own choice or an administrator's."""
-    new_hash = _hash(check_new_password(password, user))
-    held = uow.find(Credential, user.id)
+def store_password(
+    uow: UnitOfWork, user_id: UUID, password_hash: str, *, must_change: bool
+) -> None:
+    """Keep the hash of a new password, one's own or, with the right for it, another's."""
+    held = uow.find(Credential, user_id)
     if held is None:
-        held = Credential(user_id=user.id)
-        uow.add(held)
-    held.password_hash, held.must_change, held.changed_at = new_hash, must_change, uow.now
+        held = uow.add(Credential(user_id=user_id))
+    held.password_hash, held.must_change, held.changed_at = password_hash, must_change, uow.now
 
 
 def matches(password_hash: str | None, password: str) -> bool:
@@ -128,7 +116,9 @@ def matches(password_hash: str | None, password: str) -> bool:
     known = password_hash is not None and len(password) <= MOST
     with _gate:
         try:
-            _hasher.verify(password_hash if known and password_hash else _nobodys(), _normal(password[:MOST]))
+            _hasher.verify(
+                password_hash if known and password_hash else _nobodys(), _normal(password[:MOST])
+            )
         except (VerificationError, InvalidHashError):
             return False
     return known
@@ -143,12 +133,6 @@ def renew_hash(uow: UnitOfWork, user_id: UUID, password_hash: str, password: str
             .where(Credential.user_id == user_id, Credential.password_hash == password_hash)
             .values(password_hash=_hash(_normal(password)))
         )
-
-
-def _oneself(uow: UnitOfWork) -> User:
-    if uow.actor.user_id is None:
-        raise PermissionDeniedError("The system has no password: sign in as a user.")
-    return uow.get(User, uow.actor.user_id)
 
 
 def _hash(password: str) -> str:

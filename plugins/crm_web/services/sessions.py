@@ -16,20 +16,27 @@ from uuid import UUID
 from sqlalchemy import delete, select, update
 
 from crm_core.access import Actor
-from crm_core.entities.user import User
+from crm_core.entities.user import RoleRight, User, UserRole
 from crm_core.errors import NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.plugin_settings import values_of
+from crm_core.services.roles import EVERY_RIGHT
 from crm_core.services.users import actor_of
+from crm_web import settings
+from crm_web.errors import SessionEndedError
 from crm_web.models import Credential, SecondFactor, WebSession
 from crm_web.permissions import MANAGE_ACCESS
 from crm_web.services.tokens import hashed, new_token
 from crm_web.services.trail import ORIGIN, note, themselves
 
-IDLE, LONGEST = timedelta(hours=12), timedelta(days=7)
+LONGEST = timedelta(days=90)
+"""The most that can be set: for the browser's cookie."""
 SEEN_EVERY = timedelta(minutes=1)
 MOST_AGENT = 200
-SECOND_FACTOR, PASSWORD, ENROL = "second_factor", "password", "enrol"
+SECOND_FACTOR_STEP, PASSWORD_STEP, ENROL_STEP = "second_factor", "password", "enrol"
 """What may have to be done before anything else."""
+OIDC = "oidc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,13 @@ def open_session(
     """
     uow.actor.require(MANAGE_ACCESS)
     token, now = new_token(), uow.now
-    idle, longest = IDLE, LONGEST
+    idle, longest = _lifetimes(uow)
     uow.add(
         WebSession(
             user_id=user.id,
             token_hash=hashed(token),
             method=method,
-            step=next_step(uow, user.id, second_factor_done=False),
+            step=next_step(uow, user.id, method, second_factor_done=False),
             created_at=now,
             last_seen_at=now,
             expires_at=now + min(idle, longest),
@@ -144,27 +151,32 @@ def mark_seen(uow: UnitOfWork, session_id: UUID) -> None:
         uow.execute(
             update(WebSession)
             .where(WebSession.id == session_id)
-            .values(last_seen_at=now, expires_at=min(now + IDLE, ends_at))
+            .values(last_seen_at=now, expires_at=min(now + _lifetimes(uow)[0], ends_at))
         )
 
 
-def advance_session(uow: UnitOfWork, session_id: UUID, *, second_factor_done: bool) -> str:
+def advance_session(uow: UnitOfWork, session_id: UUID, *, second_factor_done: bool = False) -> str:
     """Go on to what has to be done next, under a new token, which is returned.
 
     Raises:
-        NotFoundError: The session has ended.
+        SessionEndedError: The session has ended.
     """
-    session = uow.get(WebSession, session_id)
+    session = uow.find(WebSession, session_id)
+    if session is None:
+        raise SessionEndedError(t("Your session has ended: sign in again."))
     token = new_token()
-    session.second_factor_done = session.second_factor_done or second_factor_done
-    session.step = next_step(uow, session.user_id, second_factor_done=session.second_factor_done)
+    done = session.second_factor_done or second_factor_done
+    session.second_factor_done = done
+    session.step = next_step(uow, session.user_id, session.method, second_factor_done=done)
     session.token_hash = hashed(token)
     uow.flush()
     return token
 
 
-def next_step(uow: UnitOfWork, user_id: UUID, *, second_factor_done: bool) -> str | None:
-    """Return what a user has to do before anything else."""
+def next_step(
+    uow: UnitOfWork, user_id: UUID, method: str, *, second_factor_done: bool
+) -> str | None:
+    """Return what a user has to do before anything else; of a provider's users it asks itself."""
     statement = (
         select(Credential.must_change, SecondFactor.confirmed_at)
         .select_from(User)
@@ -173,11 +185,35 @@ def next_step(uow: UnitOfWork, user_id: UUID, *, second_factor_done: bool) -> st
         .where(User.id == user_id)
     )
     row = uow.execute(statement).one()
+    if method == OIDC:
+        return None
     if row.confirmed_at is not None and not second_factor_done:
-        return SECOND_FACTOR
+        return SECOND_FACTOR_STEP
     if row.must_change:
-        return PASSWORD
+        return PASSWORD_STEP
+    if row.confirmed_at is None and _has_to_enrol(uow, user_id):
+        return ENROL_STEP
     return None
+
+
+def _has_to_enrol(uow: UnitOfWork, user_id: UUID) -> bool:
+    who = settings.value_of(uow, settings.SECOND_FACTOR)
+    if who != settings.ADMINS:
+        return bool(who == settings.ALL)
+    statement = (
+        select(UserRole.user_id)
+        .join(RoleRight, RoleRight.role_id == UserRole.role_id)
+        .where(UserRole.user_id == user_id, RoleRight.right == EVERY_RIGHT)
+        .limit(1)
+    )
+    return uow.scalar(statement) is not None
+
+
+def _lifetimes(uow: UnitOfWork) -> tuple[timedelta, timedelta]:
+    """Return how long a session lasts unused, and how long at most."""
+    idle, longest = settings.IDLE_HOURS, settings.LONGEST_DAYS
+    found = values_of(uow, [idle, longest])
+    return timedelta(hours=found[idle.name]), timedelta(days=found[longest.name])
 
 
 def close_session(uow: UnitOfWork, token: str) -> None:
@@ -218,7 +254,10 @@ def end_session(uow: UnitOfWork, session_id: UUID) -> None:
     session = uow.find(WebSession, session_id)
     if session is None:
         raise NotFoundError(
-            f"There is no session {session_id}: it has ended already. See crm web sessions list.",
+            t(
+                "There is no session {id}: it has ended already. See crm web sessions list.",
+                id=session_id,
+            ),
             code="web.session.not_found",
         )
     note(uow, uow.actor, "session_ended", session.user_id, address=session.address)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from crm_core.messages import n
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_web.errors import TooManyAttemptsError
 from crm_web.models import Throttle
@@ -80,7 +81,11 @@ def count_attempt(uow: UnitOfWork, *counted: Counted) -> None:
         # What waits is not counted, or whoever keeps on would shut the user out for good.
         seconds = ceil(wait.total_seconds())
         raise TooManyAttemptsError(
-            f"There were too many attempts: try again in {seconds} seconds.",
+            n(
+                "There were too many attempts: try again in {count} second.",
+                "There were too many attempts: try again in {count} seconds.",
+                seconds,
+            ),
             details={"seconds": seconds},
         )
     for row in rows:

@@ -18,6 +18,7 @@ from crm_core.entities import Binding, Customer, PushItem, SyncRun
 from crm_core.entities.customer import ContactPoint, CustomerTag, Tag
 from crm_core.persistence.database import Database
 from crm_core.services.audit import seal, verify
+from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customers import create_customer, edit_customer
 from crm_core.services.tags import tag_customer
 from crm_core.sync import failpoints
@@ -57,6 +58,8 @@ def scene(tmp_path_factory: Any, crm_sqlite_template: Path) -> tuple[Path, Memor
             edit_customer(uow, ids[f"Known {n}"], {"job_title": f"edited here {n}"})
         for n in range(300, 310):
             tag_customer(uow, ids[f"Known {n}"], ["From our side"])
+        for n in range(400, 403):
+            merge_customers(uow, ids[f"Known {n}"], ids[f"Known {n + 10}"], there=True)
 
     front.change(edit)
     office.make("customer", _row("Ours 7") | {"reference": "O-7"})  # known to both already

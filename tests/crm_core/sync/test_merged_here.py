@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from crm_core.entities import Binding, ContactPoint, Customer, Transaction
+from crm_core.entities import Binding, ContactPoint, Customer, MergeThere, Transaction
+from crm_core.errors import RetryableSyncError, RuleViolationError
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.lookup import resolve_customer_id
@@ -53,6 +54,11 @@ def merged(front: FrontOffice, **options: Any) -> tuple[UUID, UUID, UUID]:
     keep, drop = ids(front)
     merge = front.change(lambda uow: merge_customers(uow, keep, drop, **options).id)
     return merge, keep, drop
+
+
+def asked(front: FrontOffice) -> MergeThere:
+    [[found]] = front.all(select(MergeThere))
+    return found
 
 
 def owners(front: FrontOffice) -> list[UUID]:
@@ -144,3 +150,58 @@ def test_partners_merged_over_there_too_leave_one(front, office):
     assert front.customer(keep).archived_at is None
     assert owners(front) == [keep, keep]
     assert front.count(Customer) == 2
+
+
+def test_when_it_is_asked_for_they_are_merged_there_too(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    front.run()
+    merge_id, *_ = merged(front, there=True)
+    survivor = asked(front).keep_remote_id
+    front.run()
+    assert list(office.rows["customer"]) == [int(survivor)]
+    assert {row.values["customer_ref"] for row in office.rows["order"].values()} == {survivor}
+    report = front.run()
+    assert (report.state, report.pushed) == ("done", {})
+    assert asked(front).state == "done"
+    left = front.change(lambda uow: unmerge_customers(uow, merge_id).left)
+    assert "cannot be undone from here" in str(left[-1])
+
+
+def test_a_merge_undone_before_the_next_run_is_not_asked_for(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    front.run()
+    merge_id, *_ = merged(front, there=True)
+    front.change(lambda uow: unmerge_customers(uow, merge_id))
+    front.run()
+    assert len(office.rows["customer"]) == 2
+    assert asked(front).state == "taken_back"
+
+
+def test_a_lost_reply_merges_nothing_twice(front: FrontOffice, office: MemoryOffice) -> None:
+    front.run()
+    merged(front, there=True)
+    office.fail("merge", is_lost=True)
+    with pytest.raises(RetryableSyncError):
+        front.run()
+    assert front.run().state == "done"
+    assert list(office.rows["customer"]) == [int(asked(front).keep_remote_id)]
+
+
+def test_what_a_back_office_refuses_is_told(front: FrontOffice, office: MemoryOffice) -> None:
+    front.run()
+    merged(front, there=True)
+    office.delete("customer", asked(front).keep_remote_id)
+    report = front.run()
+    assert any("was not merged" in each for each in report.warnings)
+    assert (asked(front).state, bool(asked(front).reason)) == ("refused", True)
+
+
+def test_where_only_one_of_them_is_known_there_is_nothing_to_ask_for(front: FrontOffice) -> None:
+    front.run()
+    keep, _ = ids(front)
+    new = front.create("Acme again", kind="company")
+    with pytest.raises(RuleViolationError, match="nothing to merge there"):
+        front.change(lambda uow: merge_customers(uow, keep, new, there=True))
+    assert front.customer(new).merged_into_id is None

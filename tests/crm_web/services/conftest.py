@@ -21,9 +21,10 @@ LINE = MigrationLine("web", "web_", Path(crm_web.models.__file__).with_name("mig
 
 
 @pytest.fixture
-def office(database: Database) -> Database:
+def office(database: Database, tmp_path: Path) -> Database:
     """``eleni`` is an employee with a password, ``anna`` an administrator with one."""
     upgrade(database, [LINE])
+    database.key_file = tmp_path / "secrets" / "crm.key"
     with unit_of_work(database, actor=system_actor("test"), write=True) as uow:
         seed_roles(uow)
         for login, role in (("eleni", "employee"), ("anna", "admin")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,10 +14,16 @@ from crm_core.access import system_actor
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import NotFoundError
 from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.services.users import disable_user, enable_user, grant_role, revoke_role
+from crm_core.services.users import (
+    disable_user,
+    enable_user,
+    grant_role,
+    revoke_role,
+    user_named,
+)
 from crm_web.errors import TooManyAttemptsError, WeakPasswordError, WrongCredentialsError
 from crm_web.models import Credential, WebSession
-from crm_web.services import passwords, sessions
+from crm_web.services import passwords
 from crm_web.services.sessions import (
     close_session,
     close_sessions_of,
@@ -27,7 +34,7 @@ from crm_web.services.sessions import (
     mark_seen,
     session_for,
 )
-from crm_web.sign_in import sign_in
+from crm_web.sign_in import change_password, sign_in
 
 PASSWORD = "seventeen blue herons"
 SYSTEM = system_actor("test")
@@ -96,25 +103,45 @@ def test_a_new_password_ends_all_other_sessions(office, acting):
     here, there = (sign_in(office, "eleni", PASSWORD) for _ in range(2))
     kept = _signed_in(office, here).session_id
     new = "eighteen green herons"
-    _write(
-        office,
-        lambda uow: passwords.change_password(uow, PASSWORD, new, session_id=kept),
-        acting("eleni"),
-    )
-    assert _signed_in(office, here) is not None
+    again = change_password(office, acting("eleni"), PASSWORD, new, session_id=kept)
+    assert _signed_in(office, again).session_id == kept
+    assert _signed_in(office, here) is None
     assert _signed_in(office, there) is None
     with pytest.raises(WrongCredentialsError):
         sign_in(office, "eleni", PASSWORD)
     assert sign_in(office, "eleni", new)
 
 
-def test_a_password_is_changed_only_with_the_old_one(office, acting):
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("wrong", "something else", WrongCredentialsError),
+        (PASSWORD, PASSWORD, WeakPasswordError),
+        (PASSWORD, "short", WeakPasswordError),
+    ],
+)
+def test_a_password_is_changed_only_with_the_old_one(office, acting, old, new, error):
+    here = _signed_in(office, sign_in(office, "eleni", PASSWORD)).session_id
+    with pytest.raises(error):
+        change_password(office, acting("eleni"), old, new, session_id=here)
+    assert sign_in(office, "eleni", PASSWORD)
+
+
+def test_the_old_password_cannot_be_guessed_from_within(office, acting):
+    here = _signed_in(office, sign_in(office, "eleni", PASSWORD)).session_id
+    with pytest.raises(TooManyAttemptsError):
+        for _ in range(7):
+            with suppress(WrongCredentialsError):
+                change_password(office, acting("eleni"), "wrong", "new one!!!", session_id=here)
+
+
+def test_one_may_sign_in_with_an_address_that_nobody_else_has(office):
+    assert sign_in(office, "Eleni@Example.com", PASSWORD)
+    with unit_of_work(office, actor=SYSTEM, write=True) as uow:
+        user_named(uow, "anna").email = "eleni@example.com"
+        uow.commit()
     with pytest.raises(WrongCredentialsError):
-        _write(
-            office,
-            lambda uow: passwords.change_password(uow, "wrong", "something else"),
-            acting("eleni"),
-        )
+        sign_in(office, "eleni@example.com", PASSWORD)
 
 
 def test_a_password_set_by_others_has_to_be_changed_first(office):
@@ -294,4 +321,3 @@ def test_hashes_are_renewed_when_hashing_became_stronger(office, monkeypatch):
         assert uow.scalar(select(func.count()).select_from(WebSession)) == 1
     assert len(renewed) == 1
     assert sign_in(office, "eleni", PASSWORD)
-    assert sessions.IDLE < sessions.LONGEST

@@ -240,6 +240,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_core_user_login")),
     )
     op.create_table(
+        "core_worker_sign",
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("seen_at", types.UtcDateTime(), nullable=False),
+        sa.Column("doing", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pk_core_worker_sign")),
+    )
+    op.create_table(
         "core_alert_notice",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("backend_id", types.Key(), nullable=False),
@@ -605,6 +612,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("role_id", "right", name=op.f("pk_core_role_right")),
     )
     op.create_table(
+        "core_saved_view",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("list_name", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("owner_id", types.Key(), nullable=False),
+        sa.Column("sharing", sa.Text(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["owner_id"],
+            ["core_user.id"],
+            name=op.f("fk_core_saved_view_owner_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_saved_view")),
+        sa.UniqueConstraint(
+            "owner_id", "list_name", "name", name=op.f("uq_core_saved_view_owner_id_list_name_name")
+        ),
+    )
+    op.create_table(
         "core_sync_alert",
         sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("mail_to", sa.Text(), nullable=True),
@@ -677,6 +707,59 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_sync_lock")),
+    )
+    op.create_table(
+        "core_sync_plan",
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("head", types.JsonValue, nullable=False),
+        sa.Column("summary", types.JsonValue, nullable=False),
+        sa.Column("made_at", types.UtcDateTime(), nullable=False),
+        sa.Column("applied_at", types.UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_sync_plan_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_sync_plan")),
+    )
+    op.create_table(
+        "core_sync_request",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("options", types.JsonValue, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("asked_at", types.UtcDateTime(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("began_at", types.UtcDateTime(), nullable=True),
+        sa.Column("seen_at", types.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("progress", types.JsonValue, nullable=True),
+        sa.Column("result", types.JsonValue, nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_sync_request_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_sync_request")),
+    )
+    op.create_index(
+        op.f("ix_core_sync_request_backend_id_id"),
+        "core_sync_request",
+        ["backend_id", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "uq_core_sync_request_waiting",
+        "core_sync_request",
+        ["backend_id", "kind"],
+        unique=True,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "core_sync_run",
@@ -1129,6 +1212,37 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "core_sync_plan_row",
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("entity", sa.Text(), nullable=False),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("proposal", sa.Text(), nullable=False),
+        sa.Column("decision", sa.Text(), nullable=False),
+        sa.Column("local_id", types.Key(), nullable=True),
+        sa.Column("local_name", sa.Text(), nullable=False),
+        sa.Column("remote_id", sa.Text(), nullable=True),
+        sa.Column("remote_name", sa.Text(), nullable=False),
+        sa.Column("score", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("local_state", sa.Text(), nullable=False),
+        sa.Column("remote_state", sa.Text(), nullable=False),
+        sa.Column("refusal", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_sync_plan.backend_id"],
+            name=op.f("fk_core_sync_plan_row_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("backend_id", "position", name=op.f("pk_core_sync_plan_row")),
+    )
+    op.create_index(
+        op.f("ix_core_sync_plan_row_backend_id_proposal_side_position"),
+        "core_sync_plan_row",
+        ["backend_id", "proposal", "side", "position"],
+        unique=False,
+    )
+    op.create_table(
         "core_transaction",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -1209,6 +1323,38 @@ def upgrade() -> None:
         "core_merge_change",
         ["merge_id", "id"],
         unique=False,
+    )
+    op.create_table(
+        "core_merge_there",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("merge_id", types.Key(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=False),
+        sa.Column("keep_remote_id", sa.Text(), nullable=False),
+        sa.Column("drop_remote_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_core_merge_there_backend_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["merge_id"],
+            ["core_customer_merge.id"],
+            name=op.f("fk_core_merge_there_merge_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_merge_there")),
+    )
+    op.create_index(
+        op.f("ix_core_merge_there_backend_id_state"),
+        "core_merge_there",
+        ["backend_id", "state"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_core_merge_there_merge_id"), "core_merge_there", ["merge_id"], unique=False
     )
     op.create_table(
         "core_transaction_line",
@@ -1309,6 +1455,9 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_core_transaction_line_product_id"), table_name="core_transaction_line")
     op.drop_table("core_transaction_line")
+    op.drop_index(op.f("ix_core_merge_there_merge_id"), table_name="core_merge_there")
+    op.drop_index(op.f("ix_core_merge_there_backend_id_state"), table_name="core_merge_there")
+    op.drop_table("core_merge_there")
     op.drop_index(op.f("ix_core_merge_change_merge_id_id"), table_name="core_merge_change")
     op.drop_table("core_merge_change")
     op.drop_index(op.f("ix_core_transaction_number"), table_name="core_transaction")
@@ -1319,6 +1468,11 @@ def downgrade() -> None:
         op.f("ix_core_transaction_customer_id_is_open_due_on"), table_name="core_transaction"
     )
     op.drop_table("core_transaction")
+    op.drop_index(
+        op.f("ix_core_sync_plan_row_backend_id_proposal_side_position"),
+        table_name="core_sync_plan_row",
+    )
+    op.drop_table("core_sync_plan_row")
     op.drop_index(
         op.f("ix_core_relationship_to_customer_id_type_id"), table_name="core_relationship"
     )
@@ -1360,10 +1514,20 @@ def downgrade() -> None:
     op.drop_table("core_sync_schedule")
     op.drop_index(op.f("ix_core_sync_run_backend_id_started_at"), table_name="core_sync_run")
     op.drop_table("core_sync_run")
+    op.drop_index(
+        "uq_core_sync_request_waiting",
+        table_name="core_sync_request",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.drop_index(op.f("ix_core_sync_request_backend_id_id"), table_name="core_sync_request")
+    op.drop_table("core_sync_request")
+    op.drop_table("core_sync_plan")
     op.drop_table("core_sync_lock")
     op.drop_table("core_sync_hold")
     op.drop_table("core_sync_cursor")
     op.drop_table("core_sync_alert")
+    op.drop_table("core_saved_view")
     op.drop_table("core_role_right")
     op.drop_index(
         op.f("ix_core_push_item_backend_id_is_set_aside_entity_id"), table_name="core_push_item"
@@ -1424,6 +1588,7 @@ def downgrade() -> None:
     op.drop_table("core_binding")
     op.drop_index(op.f("ix_core_alert_notice_next_at"), table_name="core_alert_notice")
     op.drop_table("core_alert_notice")
+    op.drop_table("core_worker_sign")
     op.drop_table("core_user")
     op.drop_table("core_team")
     op.drop_table("core_tag")

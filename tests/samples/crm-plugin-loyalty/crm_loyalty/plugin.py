@@ -10,6 +10,7 @@ from crm_hooks import PluginManifest, hookimpl
 from crm_hooks.contributions import (
     CardPanel,
     EventHandler,
+    HomeCard,
     Job,
     ListColumn,
     NewCustomer,
@@ -17,6 +18,8 @@ from crm_hooks.contributions import (
     Right,
     SyncableEntity,
     SyncField,
+    TimelineEntry,
+    TimelineRequest,
 )
 
 from crm_loyalty.permissions import RIGHTS, VIEW
@@ -106,6 +109,24 @@ def crm_collect_card_panels(uow: Any, customer_id: UUID) -> Sequence[CardPanel]:
         return []
     cards = list_cards(uow, customer_id=customer_id, limit=1).items
     return [_panel(card, list_entries(uow, card["id"], limit=5).items) for card in cards]
+
+
+@hookimpl
+def crm_collect_timeline(
+    uow: Any, customer_id: UUID, wanted: TimelineRequest
+) -> Sequence[TimelineEntry]:
+    """Tell when points came onto a customer's cards and left them."""
+    from crm_loyalty.services.lists import entries_on_timeline
+
+    return entries_on_timeline(uow, customer_id, wanted) if uow.actor.may(VIEW) else []
+
+
+@hookimpl
+def crm_collect_home_cards(uow: Any) -> Sequence[HomeCard]:
+    """Name the cards with points of one's customers that expire soon."""
+    from crm_loyalty.services.lists import expiring_soon
+
+    return expiring_soon(uow) if uow.actor.may(VIEW) else []
 
 
 @hookimpl

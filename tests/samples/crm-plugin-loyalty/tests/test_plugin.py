@@ -21,9 +21,12 @@ from crm_core.services.customer_list_query import parse_list_query
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.customers import create_customer
-from crm_core.testing.factories import make_company, make_customer, make_user
+from crm_core.services.home import my_day
+from crm_core.services.interactions import log_interaction
+from crm_core.services.timeline import customer_timeline
+from crm_core.testing.factories import make_actor, make_company, make_customer, make_user
 from crm_core.testing.plugin_suite import PluginSuite
-from crm_hooks.contributions import IncomingRecord, NewCustomer
+from crm_hooks.contributions import IncomingRecord, NewCustomer, TimelineRequest
 from crm_hooks.events import EventMessage
 from sqlalchemy import func, select
 
@@ -312,6 +315,54 @@ def test_tier_and_points_stand_in_the_list_of_customers(writing, crm_actor, cust
             listed("loyalty.tier=tin")
     with writing(crm_actor("core.customer.view")) as uow, pytest.raises(InputError):
         list_page(uow, parse_list_query(columns))
+
+
+def test_points_stand_on_the_timeline(writing, crm_actor, customer_id, card_id):
+    with writing() as uow:
+        redeem_points(uow, card_id, 30, reason="A kettle")
+        log_interaction(uow, customer_id, channel="phone", direction="inbound", subject="Thanks")
+        uow.commit()
+    with writing() as uow:
+
+        def told(**wanted):
+            page = customer_timeline(uow, customer_id, TimelineRequest(**wanted), limit=1)
+            found = list(page.items)
+            while page.next_cursor:
+                page = customer_timeline(
+                    uow,
+                    customer_id,
+                    TimelineRequest(**wanted),
+                    limit=1,
+                    cursor=page.next_cursor,
+                )
+                found += page.items
+            return [(entry.title, entry.detail) for entry in found]
+
+        points = [("A kettle", "-30"), ("First order", "+100")]
+        assert told() == [("Thanks", ""), *points]
+        assert told(modules=frozenset({"loyalty"})) == points
+        assert told(text="KETTLE") == points[:1]
+        assert told(channels=frozenset({"phone"})) == [("Thanks", "")]
+        assert told(until=uow.now - timedelta(days=1)) == []
+    with writing(crm_actor("core.customer.view")) as uow:
+        assert len(customer_timeline(uow, customer_id).items) == 1
+
+
+def test_cards_that_expire_soon_are_told_on_the_first_page(writing):
+    with writing() as uow:
+        user = make_user(uow)
+        mine = make_customer(uow, "Mine", owner=user.login)
+        today = uow.now.date()
+        for customer, days in ((mine, 3), (make_customer(uow, "Not mine"), 3)):
+            card = issue_card(uow, customer.id, expires_on=today + timedelta(days=days))
+            credit_points(uow, card.id, 5)
+        uow.commit()
+    with writing(make_actor(VIEW, "core.customer.view", user=user)) as uow:
+        (card,) = [card for card in my_day(uow).cards if card.name == "loyalty.expiring"]
+        assert card.count == 1
+        assert (card.items[0].title, card.items[0].entity_id) == ("Mine", mine.id)
+    with writing(make_actor("core.customer.view", user=user)) as uow:
+        assert "loyalty.expiring" not in {card.name for card in my_day(uow).cards}
 
 
 def test_a_batch_with_one_number_twice_is_refused(writing):

@@ -1,0 +1,106 @@
+"""Arguments and bodies, checked by their schemas; what a schema does not know is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import flask
+import orjson
+from marshmallow import RAISE, Schema, ValidationError
+from webargs import core
+from webargs.flaskparser import FlaskParser
+
+from crm_core.messages import t
+from crm_web.errors import MediaTypeError, RequestError
+
+JSON, FORM = "json", "files"
+
+
+class StrictParser(FlaskParser):
+    """Reads requests strictly: nothing unknown, nothing twice, no NUL, JSON as JSON is."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(("query", JSON, FORM, "form"), RAISE)
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def _raw_load_json(self, req: flask.Request) -> Any:
+        raw = req.get_data(cache=True)
+        if not raw:
+            return {}
+        if not core.is_json(req.mimetype):
+            raise MediaTypeError(
+                t("Send it as {media}.", media="application/json"),
+                details={"media_type": "application/json"},
+            )
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise RequestError(
+                t("The body is no JSON: {reason}", reason=str(error)), code="web.api.json"
+            ) from None
+        _refuse_nul(value)
+        return value
+
+    def load_files(self, req: flask.Request, schema: Schema) -> Any:
+        """Return what a form sent: files and fields alike."""
+        if req.mimetype != "multipart/form-data":
+            raise MediaTypeError(
+                t("Send it as {media}.", media="multipart/form-data"),
+                details={"media_type": "multipart/form-data"},
+            )
+        sent = {**req.form.to_dict(), **req.files.to_dict()}
+        _refuse_nul(sent)
+        return sent
+
+    def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
+        """Return the arguments; none may be there twice."""
+        given = req.args.to_dict(flat=False)
+        twice = [name for name, values in given.items() if len(values) > 1]
+        if twice:
+            raise RequestError(
+                t("{name} is given more than once.", name=", ".join(twice)),
+                details={
+                    "faults": [{"field": name, "message": t("is there twice.")} for name in twice]
+                },
+            )
+        flat = {name: values[0] for name, values in given.items()}
+        _refuse_nul(flat)
+        return flat
+
+    def handle_error(
+        self, error: ValidationError, req: Any, schema: Any, **_options: Any
+    ) -> NoReturn:
+        """Say what is wrong with each field."""
+        faults = [
+            {"field": ".".join(path), "message": text}
+            for location, messages in error.normalized_messages().items()  # type: ignore[no-untyped-call]
+            for path, text in _flattened(messages, ())
+            if location
+        ]
+        raise RequestError(
+            t("Some of what was sent cannot be read: see errors."), details={"faults": faults}
+        ) from None
+
+
+def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            yield from _flattened(inner, path if key == "_schema" else (*path, str(key)))
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from _flattened(inner, path)
+    else:
+        yield path, messages if isinstance(messages, str) else str(messages)
+
+
+def _refuse_nul(value: Any) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise RequestError(t("A text holds a NUL character; remove it."), code="web.api.nul")
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            _refuse_nul(name)
+            _refuse_nul(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_nul(inner)

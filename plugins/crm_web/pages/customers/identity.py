@@ -1,0 +1,189 @@
+"""Who a customer is: adding one, changing one in place, archiving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from marshmallow import Schema, fields, validate
+from werkzeug.wrappers import Response
+
+from crm_core.entities.customer import Customer, CustomerKind, CustomerStage
+from crm_core.entities.interaction import Channel
+from crm_core.errors import CrmError, StaleVersionError
+from crm_core.messages import t
+from crm_core.services import customers
+from crm_core.services.customers import PLAIN_FIELDS
+from crm_core.services.lookup import permitted_customer
+from crm_web.labels import LABELS
+from crm_web.pages.customers.area import chosen_from, pages, tidy
+from crm_web.pages.customers.forms import TELLABLE, beside_fields
+from crm_web.sdk.forms import Form
+from crm_web.sdk.request import Request
+
+EDIT_PAGE, MEANWHILE_PAGE = "web/customers/edit.html", "web/customers/meanwhile.html"
+WAS = "was_"
+"""Begins the names of hidden fields that hold what stood there when the form was opened."""
+
+
+class IdentitySchema(Schema):
+    """The plain fields of a customer."""
+
+    name = fields.String(
+        required=True, validate=validate.Length(max=250), metadata={"title": t("Name")}
+    )
+    kind = fields.String(
+        required=True, validate=chosen_from("kind", CustomerKind), metadata={"title": t("Kind")}
+    )
+    stage = fields.String(
+        required=True, validate=chosen_from("stage", CustomerStage), metadata={"title": t("Stage")}
+    )
+    reference = fields.String(
+        allow_none=True, validate=validate.Length(max=64), metadata={"title": t("Reference")}
+    )
+    vat = fields.String(
+        allow_none=True, validate=validate.Length(max=64), metadata={"title": t("VAT number")}
+    )
+    job_title = fields.String(
+        allow_none=True, validate=validate.Length(max=250), metadata={"title": t("Job title")}
+    )
+    language = fields.String(
+        allow_none=True,
+        validate=validate.Length(max=64),
+        metadata={"title": t("Language"), "help": t("Its code, such as el or pl.")},
+    )
+    preferred_channel = fields.String(
+        allow_none=True,
+        validate=chosen_from("channel", Channel),
+        metadata={"title": t("Preferred channel")},
+    )
+    note = fields.String(
+        allow_none=True,
+        validate=validate.Length(max=100_000),
+        metadata={"title": t("Note"), "rows": 4},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that two people changed, each in their own way.
+
+    Attributes:
+        was: What stood there when the form was opened.
+        theirs: What stands there now.
+        ours: What was typed.
+    """
+
+    name: str
+    was: str
+    theirs: str
+    ours: str
+
+
+def plain(customer: Customer) -> dict[str, Any]:
+    """Return the plain fields of a customer."""
+    return {name: getattr(customer, name) for name in PLAIN_FIELDS}
+
+
+@pages.get("/<uuid:customer_id>/edit", right=customers.EDIT)
+def edit(request: Request, customer_id: UUID) -> str:
+    """Show the form to change who a customer is."""
+    customer = permitted_customer(request.uow, customer_id, customers.EDIT)
+    values = plain(customer)
+    return _form(request, customer, values, was=values, version=customer.version)
+
+
+@pages.post("/<uuid:customer_id>/edit", right=customers.EDIT)
+def send_edit(request: Request, customer_id: UUID) -> Response:
+    """Change who a customer is; what somebody else changed meanwhile is kept or shown."""
+    customer = permitted_customer(request.uow, customer_id, customers.EDIT)
+    before, version = plain(customer), customer.version
+    was = {name: request.form.get(WAS + name, "") for name in PLAIN_FIELDS}
+    try:
+        given = tidy(request.read(IdentitySchema()))
+        is_stale = request.form.get("version", "") != str(version)
+        if is_stale:
+            given, differing = _merged(was, before, given)
+            if differing:
+                return _meanwhile(request, customer, given, differing)
+        customers.edit_customer(request.uow, customer_id, given, expected_version=version)
+        request.uow.flush()
+    except StaleVersionError:  # saved in the same moment: it is shown on the next attempt
+        raise
+    except TELLABLE as error:
+        beside_fields(error)
+        page = _form(request, customer, request.form, was, request.form.get("version"), error)
+        return Response(page, error.http_status, mimetype="text/html")
+    message = t("Saved, together with what was changed meanwhile.") if is_stale else t("Saved.")
+    return request.back(message, otherwise="customers.card", customer_id=customer_id)
+
+
+def _form(
+    request: Request,
+    customer: Customer,
+    values: Mapping[str, Any],
+    was: Mapping[str, Any],
+    version: int | str | None,
+    error: CrmError | None = None,
+) -> str:
+    return request.render(
+        EDIT_PAGE,
+        customer=customer,
+        form=Form(IdentitySchema(), values, error=error),
+        was={WAS + name: value or "" for name, value in was.items()},
+        version=version,
+    )
+
+
+def _merged(
+    was: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Difference]]:
+    """Lay what was typed over what others saved: field by field, whoever changed it counts.
+
+    Returns:
+        All fields, and those that both changed, each in their own way.
+    """
+    merged, differing = {}, []
+    for name in PLAIN_FIELDS:
+        base, now, typed = (_text(each.get(name)) for each in (was, theirs, ours))
+        merged[name] = theirs.get(name) if typed == base else ours.get(name)
+        if typed not in (base, now) and now != base:
+            differing.append(Difference(name, base, now, typed))
+    return merged, differing
+
+
+def _text(value: Any) -> str:
+    return str(value or "").replace("\r\n", "\n").strip()
+
+
+def _meanwhile(
+    request: Request, customer: Customer, merged: Mapping[str, Any], differing: list[Difference]
+) -> Response:
+    names = {each.name for each in differing}
+    return request.refuse(
+        MEANWHILE_PAGE,
+        412,
+        customer=customer,
+        differing=differing,
+        settled={name: value or "" for name, value in merged.items() if name not in names},
+        was={WAS + name: value or "" for name, value in plain(customer).items()},
+        titles=LABELS["field"],
+    )
+
+
+@pages.post("/<uuid:customer_id>/archive", right=customers.ARCHIVE)
+def archive(request: Request, customer_id: UUID) -> Response:
+    """Take a customer out of daily lists."""
+    customer = customers.archive_customer(request.uow, customer_id)
+    message = t("{customer} is archived; nothing was deleted.", customer=customer.name)
+    return request.done(message, to="customers.card", customer_id=customer_id)
+
+
+@pages.post("/<uuid:customer_id>/restore", right=customers.ARCHIVE)
+def restore(request: Request, customer_id: UUID) -> Response:
+    """Bring an archived customer back."""
+    customer = customers.restore_customer(request.uow, customer_id)
+    message = t("{customer} is back in daily lists.", customer=customer.name)
+    return request.done(message, to="customers.card", customer_id=customer_id)

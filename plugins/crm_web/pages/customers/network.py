@@ -1,0 +1,70 @@
+"""A small picture of whom a customer is tied to, drawn here: no script, no image file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+WIDTH, HEIGHT = 340, 230
+MOST, LETTERS = 8, 17
+_ACROSS, _DOWN = 112, 78
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One customer in the picture.
+
+    Attributes:
+        name: In full; ``short`` fits below its circle.
+        relation: How it is tied to the one in the middle.
+    """
+
+    customer_id: UUID
+    name: str
+    short: str
+    kind: str
+    relation: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is drawn; ``more`` counts those for whom there is no room."""
+
+    nodes: Sequence[Node]
+    more: int
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def middle(self) -> tuple[int, int]:
+        """Where the customer itself stands."""
+        return self.width // 2, self.height // 2 - 8
+
+
+def picture(ties: Sequence[Mapping[str, Any]]) -> Picture:
+    """Place those that a customer is tied to around it; ended ties are left out."""
+    present = {tie["other_id"]: tie for tie in ties if tie["ended_on"] is None}
+    drawn = list(present.values())[:MOST]
+    empty = Picture([], len(present) - len(drawn))
+    x, y = empty.middle
+    nodes = []
+    for index, tie in enumerate(drawn):
+        angle = 2 * math.pi * index / len(drawn) - math.pi / 2 + (math.pi / 4 if len(drawn) == 2 else 0)
+        name = tie["other_name"]
+        nodes.append(
+            Node(
+                tie["other_id"],
+                name,
+                name if len(name) <= LETTERS else f"{name[: LETTERS - 1].rstrip()}…",
+                tie["other_kind"],
+                tie["label"],
+                round(x + _ACROSS * math.cos(angle)),
+                round(y + _DOWN * math.sin(angle)),
+            )
+        )
+    return Picture(nodes, empty.more)

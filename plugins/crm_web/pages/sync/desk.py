@@ -1,0 +1,152 @@
+"""How each back office stands, at one look, and what people ask of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import make_response
+from werkzeug.wrappers import Response
+
+from crm_core.entities.sync import SYNC_VIEW, Backend
+from crm_core.entities.sync_request import RequestKind
+from crm_core.messages import Message, t
+from crm_core.services.backend_options import switch_backend
+from crm_core.services.backends import backend_named
+from crm_core.services.sync_status import (
+    STANDING,
+    cursor_ages,
+    latest_runs,
+    list_entities,
+    list_standing,
+    standing_counts,
+)
+from crm_core.services.workers import last_sign
+from crm_core.sync.permit import confirm_backend, permit_of, permits_of
+from crm_core.sync.requests import ask, list_requests, open_requests, withdraw
+from crm_web.pages.sync.declared import MANAGE, RUN, pages
+from crm_web.sdk.pages import Menu
+from crm_web.sdk.request import Request
+
+CHARTED = 30
+FLAGS = ("full", "accept_vanished", "without_plan")
+ASKED: dict[RequestKind, Message] = {
+    RequestKind.RUN: t("Asked for a run of {name}."),
+    RequestKind.DRY_RUN: t("Asked what a run of {name} would change."),
+    RequestKind.CHECK: t("Asked to try the connection of {name}."),
+}
+
+
+@pages.get("/", right=SYNC_VIEW, menu=Menu(t("Sync"), icon="sync", position=60))
+def desk(request: Request) -> str:
+    """Show how every back office stands."""
+    uow = request.uow
+    usual = timedelta(minutes=request.application.config.sync_minutes)
+    counts: dict[UUID, dict[str, int]] = {}
+    for (backend_id, _), each in standing_counts(uow).items():
+        total = counts.setdefault(backend_id, dict.fromkeys(STANDING, 0))
+        for what, number in each.items():
+            total[what] += number
+    backends = list_standing(uow, usual)
+    runs, ages = latest_runs(uow, CHARTED), cursor_ages(uow)
+    asked, permits = open_requests(uow), permits_of(uow, _records(uow))
+    for item in backends:
+        key = item["id"]
+        item["counts"] = counts.get(key, dict.fromkeys(STANDING, 0))
+        item["runs"], item["ages"] = runs.get(key, []), ages.get(key, {})
+        item["asked"], item["permit"] = asked.get(key, []), permits[key]
+        item["marker"] = _marker(item["runs"], item["asked"])
+    return request.render("web/sync/desk.html", backends=backends, sign=last_sign(uow))
+
+
+@pages.get("/progress", right=SYNC_VIEW)
+def progress(request: Request) -> Response:
+    """Tell a script how far everything is; ``marker`` moves when a page is out of date."""
+    runs, asked = latest_runs(request.uow, 1), open_requests(request.uow)
+    told = {}
+    for key in {*runs, *asked}:
+        newest, waiting = runs.get(key, []), asked.get(key, [])
+        told[str(key)] = {"marker": _marker(newest, waiting), **_how_far(newest, waiting)}
+    return make_response(told)
+
+
+@pages.get("/of/<name>", right=SYNC_VIEW)
+def backend(request: Request, name: str) -> str:
+    """Show one back office: entities, runs, what was asked for."""
+    uow = request.uow
+    found = backend_named(uow, name)
+    usual = timedelta(minutes=request.application.config.sync_minutes)
+    (item,) = (each for each in list_standing(uow, usual) if each["id"] == found.id)
+    runs = latest_runs(uow, CHARTED).get(found.id, [])
+    asked = list_requests(uow, found.id)
+    open_ = [each for each in reversed(asked) if each["ended_at"] is None]
+    kind = request.application.plugins.backend_types.get(found.type)
+    return request.render(
+        "web/sync/backend.html",
+        item={**item, "runs": runs, "asked": open_, "marker": _marker(runs, open_)},
+        kind=kind.title if kind else found.type,
+        entities=list_entities(uow, found.id),
+        asked=asked,
+        permit=permit_of(uow, found),
+        is_planned=found.plan_accepted_at is not None,
+        sign=last_sign(uow),
+    )
+
+
+@pages.post("/of/<name>/ask/<kind>", right=SYNC_VIEW)
+def ask_for(request: Request, name: str, kind: str) -> Response:
+    """Ask the worker for a run, for what one would change, or to try the connection."""
+    wanted = next((each for each in ASKED if each.value == kind), RequestKind.RUN)
+    options = {flag: True for flag in FLAGS if request.form.get(flag)}
+    if wanted == RequestKind.DRY_RUN:
+        options.pop("without_plan", None)
+    request_id = ask(request.uow, name, wanted, **({} if wanted == RequestKind.CHECK else options))
+    if wanted == RequestKind.RUN:
+        return request.back(
+            str(t("Asked for a run of {name}.", name=name)), otherwise="sync.backend", name=name
+        )
+    return request.to("sync.asked", request_id=request_id)
+
+
+@pages.post("/asked/<uuid:request_id>/withdraw", right=RUN)
+def take_back(request: Request, request_id: UUID) -> Response:
+    """Take back what the worker has not begun."""
+    withdraw(request.uow, request_id)
+    return request.back(str(t("Taken back.")), otherwise="sync.desk")
+
+
+@pages.post("/of/<name>/switch", right=MANAGE)
+def switch(request: Request, name: str) -> Response:
+    """Let a back office be synced, or leave it alone."""
+    on = request.form.get("on") == "true"
+    switch_backend(request.uow, name, on=on)
+    said = t("{name} is switched on.", name=name) if on else t("{name} is off.", name=name)
+    return request.back(said, otherwise="sync.backend", name=name)
+
+
+@pages.post("/of/<name>/confirm", right=MANAGE)
+def confirm(request: Request, name: str) -> Response:
+    """Say that this database is the one that writes to it."""
+    confirm_backend(request.uow, name)
+    said = t("This database writes to {name}.", name=name)
+    return request.done(said, to="sync.backend", name=name)
+
+
+def _records(uow: Any) -> list[Backend]:
+    from sqlalchemy import select
+
+    return list(uow.scalars(select(Backend)))
+
+
+def _marker(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str:
+    run = f"{runs[-1]['id']} {runs[-1]['state']}" if runs else ""
+    return " ".join([run, *(f"{each['id']} {each['state']}" for each in asked)])
+
+
+def _how_far(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``stage``, ``done`` and ``total`` of what goes on; empty when nothing does."""
+    if runs and runs[-1]["state"] == "running":
+        return runs[-1]["counts"].get("progress", {})
+    under_way = (each["progress"] for each in asked if each["progress"])
+    return next(under_way, {})

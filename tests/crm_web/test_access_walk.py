@@ -1,0 +1,164 @@
+"""Every route as every role, as another team and signed out: nothing foreign shows or changes.
+
+Everything of a customer carries a mark (``web_office.MARKS``), so that it is found in any wording.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from crm_core.services.interactions import log_interaction
+from crm_core.services.ownership import assign_owner
+from crm_core.testing.factories import make_customer, make_invoice
+from web_office import MARKS, ROLES
+from web_walk import BODIES, FORMS, NOBODYS_ID, examples, lacks, reaches, steps, walked
+
+SEES_ALL = ("admin", "manager", "employee", "readonly")
+FOREIGN = [mark for owner, mark in MARKS.items() if owner != "outsider"]
+
+
+def taken(browser, step, path, known, owner):
+    """Send what a route takes, and return what it answers."""
+    if not step.is_api:
+        if step.method == "GET":
+            return browser.get(path)
+        return browser.post(path, FORMS[step.endpoint](known, owner))
+    body = BODIES[step.endpoint](known, owner) if step.endpoint in BODIES else None
+    return browser.call(step.method, path, body)
+
+
+def foreign_in(text: str) -> list[str]:
+    return [mark for mark in FOREIGN if mark.lower() in text.lower()]
+
+
+def still(html: str) -> str:
+    """Return a page without what differs each time."""
+    html = re.sub(r"[0-9a-f]{16}\.[0-9a-f]{64}", "TOKEN", html)
+    return re.sub(r"<time [^>]*>[^<]*</time>", "TIME", html)
+
+
+def test_every_route_has_its_examples(office):
+    missing = {step.endpoint: lacks(step, office.known) for step in steps(office.app)}
+    missing = {endpoint: what for endpoint, what in missing.items() if what}
+    assert not missing, f"tell tests/services/web_walk.py of these: {missing}"
+
+
+def test_without_a_user_nothing_opens(office, web):
+    before, known = office.rows(), examples(office.known, "employee")
+    for step in walked(office.app, office.known):
+        stranger = web()
+        path = step.path(office.app, known)
+        page = taken(stranger, step, path, office.known, "employee")
+        if step.method == "GET" and not step.is_api:
+            assert page.location.startswith("/account/sign-in"), path
+        else:
+            assert page.status == 401, path
+        assert not foreign_in(page.html), path
+    assert office.rows() == before
+
+
+@pytest.mark.parametrize("login", ROLES)
+def test_a_role_opens_what_its_rights_say_and_nothing_else(office, web, login):
+    actor, browser = office.actor(login), web(login)
+    before = office.rows()
+    for step in walked(office.app, office.known):
+        path = step.path(office.app, examples(office.known, login if login in MARKS else "manager"))
+        if step.method == "GET":
+            page = taken(browser, step, path, office.known, login)
+            opens = page.status in (200, 302, 303)
+            assert opens == (not step.right or actor.may(step.right)), (step, page.status, page.words[:300])
+            if opens:
+                assert len(page.queries) <= 15, (path, len(page.queries))
+        elif step.right and not actor.may(step.right):
+            page = taken(browser, step, path, office.known, login)
+            assert page.status == 403, (step, page.status)
+            assert not foreign_in(page.html), step
+    assert office.rows() == before
+
+
+@pytest.mark.parametrize("login", ROLES)
+def test_the_menu_shows_what_opens(office, web, login):
+    page = web(login).get("/")
+    (menu,) = page.all("nav[@id='menu']")
+    links = [link.get("href") for link in menu.iter("a")]
+    assert links
+    for link in links:
+        assert web(login).get(link).status == 200, link
+
+
+def test_another_team_reads_nothing_foreign(office, web):
+    """Not in bodies, and what is foreign answers word for word as what is not there at all."""
+    browser = web("outsider")
+    for step in walked(office.app, office.known):
+        if step.method != "GET":
+            continue
+        for owner in MARKS:
+            if owner == "outsider":
+                continue
+            known = examples(office.known, owner)
+            path = step.path(office.app, known)
+            page = taken(browser, step, path, office.known, owner)
+            assert not foreign_in(page.html), (path, foreign_in(page.html))
+            if step.of_customer:
+                nowhere = {**known, **dict.fromkeys(step.arguments, NOBODYS_ID)}
+                empty = step.path(office.app, nowhere)
+                other = taken(browser, step, empty, office.known, owner)
+                assert page.status == other.status == 404 or page.status == 403, path
+                told = still(page.html)
+                for name in step.arguments:
+                    told = told.replace(str(known[name]), NOBODYS_ID)
+                assert told == still(other.html), path
+
+
+def test_another_teams_pages_stay_the_same_whatever_others_do(office, web):
+    """No total, count, suggestion or chart moves with what is not theirs."""
+    browser = web("outsider")
+    own = examples(office.known, "outsider")
+    paths = [
+        step.path(office.app, own)
+        for step in walked(office.app, office.known)
+        if step.method == "GET"
+    ]
+    paths += ["/find?q=quux", "/find/suggest?q=quux", "/find?q=Παπαδόπουλος"]
+    before = {path: browser.get(path) for path in paths}
+
+    def happens(uow):
+        for owner in ("employee", "manager", None):
+            customer = make_customer(uow, f"Northquux more {owner}", kind="company")
+            assign_owner(uow, customer.id, office.known.users.get(owner))
+            make_invoice(uow, customer.id, total="9999.00", number=f"INV-Northquux-{owner}")
+            log_interaction(
+                uow,
+                customer.id,
+                channel="phone",
+                direction="inbound",
+                subject="Northquux again",
+            )
+
+    office.write(happens)
+    for path, page in before.items():
+        after = browser.get(path)
+        assert after.status == page.status, path
+        assert still(after.html) == still(page.html), path
+
+
+@pytest.mark.parametrize("login", ["employee", "readonly", "outsider"])
+def test_what_is_out_of_reach_is_neither_changed_nor_noted(office, web, login):
+    actor, browser = office.actor(login), web(login)
+    before = office.rows()
+    for step in walked(office.app, office.known):
+        if step.method == "GET" or not step.of_customer:
+            continue
+        for owner in MARKS:
+            if reaches(actor, step.right, owner, office.known):
+                continue
+            path = step.path(office.app, examples(office.known, owner))
+            page = taken(browser, step, path, office.known, owner)
+            assert page.status in (403, 404), (step, owner, page.status, page.words[:300])
+            if login == "outsider":
+                assert not foreign_in(page.html), step
+    after = office.rows()
+    changed = [name for name in after if after[name] != before[name]]
+    assert not changed
