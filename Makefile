@@ -30,7 +30,8 @@ help:  ## Show this list
 install: .venv/installed  ## Create .venv with everything a developer needs
 
 demo: .venv/installed  ## Build a trading company in a database of its own and show one customer whole
-	$(BIN)/crm demo --path demo
+	@$(BIN)/crm demo --path demo
+	@echo "To look at it in the browser: make demo-serve"
 
 demo-serve: .venv/installed  ## Open it in the browser: says the address and who can sign in
 	$(BIN)/crm serve --demo --path demo

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crm_core.sync.planning.plan import Plan
     from crm_core.sync.protocol import RemoteBackend
     from crm_core.sync.run_record import RunReport
-    from crm_hooks.contributions import BackendType, EventHandler, ListColumn, PluginSetting
+    from crm_hooks.contributions import BackendType, EventHandler, ListColumn, PluginSetting, Right
 
 RELAY_SECONDS = 60.0
 """How long a sync may be kept waiting by events that others still have to hear of."""
@@ -367,6 +367,11 @@ class LazyHooks:
     def list_columns(self) -> Mapping[str, ListColumn]:
         """See ``crm_core.hook_calls.HookCalls``."""
         return self._application.plugins.list_columns
+
+    @property
+    def rights(self) -> Mapping[str, Right]:
+        """See ``crm_core.hook_calls.HookCalls``."""
+        return self._application.plugins.rights
 
     @property
     def settings(self) -> Mapping[str, PluginSetting]:

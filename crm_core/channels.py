@@ -211,7 +211,11 @@ def _deadline() -> Iterator[Watch]:
     except FAILURES:
         if over.is_set():
             raise NotDeliveredError(
-                t("It took longer than {seconds} seconds.", seconds=f"{WHOLE_SECONDS:g}")
+                n(
+                    "It took longer than {count:g} second.",
+                    "It took longer than {count:g} seconds.",
+                    WHOLE_SECONDS,
+                )
             ) from None
         raise
     finally:

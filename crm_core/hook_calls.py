@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from crm_hooks.contributions import ListColumn, PluginSetting
+from crm_hooks.contributions import ListColumn, PluginSetting, Right
 
 
 class HookCalls(Protocol):
@@ -14,6 +14,11 @@ class HookCalls(Protocol):
     @property
     def list_columns(self) -> Mapping[str, ListColumn]:
         """What plugins add to the list of customers, by name."""
+        ...
+
+    @property
+    def rights(self) -> Mapping[str, Right]:
+        """Rights that plugins' services ask for, by code."""
         ...
 
     @property
@@ -50,6 +55,7 @@ class NoHooks:
     """No plugin is in use."""
 
     list_columns: Mapping[str, ListColumn] = {}
+    rights: Mapping[str, Right] = {}
     settings: Mapping[str, PluginSetting] = {}
 
     def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:

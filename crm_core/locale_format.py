@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -44,18 +45,18 @@ class Place:
 
     def number(self, value: float | Decimal) -> str:
         """Return a number with all its decimals, its thousands grouped."""
-        return self._figures(format_decimal(value, locale=self.locale, decimal_quantization=False))
+        return self._figures(format_decimal(value, decimal_quantization=False, **self._way))
 
     def percent(self, share: float | Decimal) -> str:
         """Return a share of one as a percentage without decimals."""
-        shown = self._figures(format_percent(share, locale=self.locale))
+        shown = self._figures(format_percent(share, **self._way))
         return shown.replace("%", "٪") if self.locale.language == "fa" else shown
 
     def money(self, amount: Decimal | None, currency_code: str) -> str | None:
         """Return an amount with its currency."""
         if amount is None:
             return None
-        return self._figures(format_currency(amount, currency_code, locale=self.locale))
+        return self._figures(format_currency(amount, currency_code, **self._way))
 
     def day(self, on: date | None) -> str | None:
         """Return a day."""
@@ -135,6 +136,10 @@ class Place:
 
     def _noon(self, on: date) -> datetime:
         return datetime.combine(on, time(12), self.zone)
+
+    @property
+    def _way(self) -> dict[str, Any]:
+        return {"locale": self.locale, "numbering_system": "default"}
 
     def _figures(self, text: str) -> str:
         digits = FIGURES.get(self.locale.language)

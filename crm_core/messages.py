@@ -28,6 +28,7 @@ from datetime import date, time
 from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
+from math import ceil
 from pathlib import Path
 from string import Formatter
 from typing import Any, Self
@@ -141,16 +142,16 @@ def t(template: str, /, **params: Any) -> Message:
     return Message(template, params, package=_caller())
 
 
-def n(one: str, many: str, count: int, /, **params: Any) -> Message:
+def n(one: str, many: str, count: float, /, **params: Any) -> Message:
     """Return a message about so many things; ``{count}`` stands for the number.
 
     Args:
         one: The English text for one.
         many: The English text for any other number.
-        count: How many.
+        count: How many; a part of one counts as a whole.
         **params: The values of further placeholders.
     """
-    return Message(one, {"count": count, **params}, many, count, package=_caller())
+    return Message(one, {"count": count, **params}, many, ceil(count), package=_caller())
 
 
 def p(context: str, template: str, /, **params: Any) -> Message:
@@ -302,5 +303,6 @@ def _marks(language: str) -> dict[int, int | str]:
     """Return what a number's English marks and digits become."""
     from babel.numbers import get_decimal_symbol, get_group_symbol
 
-    group, point = get_group_symbol(language), get_decimal_symbol(language)
+    group = get_group_symbol(language, numbering_system="default")
+    point = get_decimal_symbol(language, numbering_system="default")
     return {ord(","): group, ord("."): point, **FIGURES.get(language, {})}

@@ -28,7 +28,12 @@ def connection(
             "version",
             major >= OLDEST,
             f"Odoo {version}"
-            + ("" if major >= OLDEST else f"; it takes {OLDEST} or later: upgrade Odoo"),
+            if major >= OLDEST
+            else t(
+                "Odoo {version}; it takes {oldest} or later: upgrade Odoo",
+                version=version,
+                oldest=OLDEST,
+            ),
         ),
         _clock(clock),
     ]
@@ -37,10 +42,13 @@ def connection(
         CheckResult(
             "language",
             bool(installed),
-            f"names come in {records.language}"
+            t("names come in {language}", language=records.language)
             if installed
-            else f"the language {records.language} is not installed in Odoo: install it there, or "
-            "set the option language to one that is",
+            else t(
+                "the language {language} is not installed in Odoo: install it there, or set the "
+                "option language to one that is",
+                language=records.language,
+            ),
         )
     )
     return results
@@ -52,16 +60,18 @@ def _clock(theirs: datetime) -> CheckResult:
         return CheckResult(
             "clock", True, t("differs from ours by {seconds:.0f} s", seconds=abs(seconds))
         )
-    way = "ahead of" if seconds > 0 else "behind"
-    return CheckResult(
-        "clock",
-        False,
+    message = (
         t(
-            "Odoo's clock is {seconds:.0f} s {way} ours: have both set theirs by a time server",
-            seconds=abs(seconds),
-            way=way,
-        ),
+            "Odoo's clock is {seconds:.0f} s ahead of ours: have both set theirs by a time server",
+            seconds=seconds,
+        )
+        if seconds > 0
+        else t(
+            "Odoo's clock is {seconds:.0f} s behind ours: have both set theirs by a time server",
+            seconds=-seconds,
+        )
     )
+    return CheckResult("clock", False, message)
 
 
 def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[CheckResult]:
@@ -85,10 +95,15 @@ def entity(mapping: EntityMapping, present: bool, records: OdooRecords) -> list[
             CheckResult(
                 t("right {model}", model=need.model),
                 ok,
-                f"{need.purpose} can be read"
+                t("{purpose} can be read", purpose=need.purpose)
                 if ok
-                else f"the user may not read {need.model}, so {need.purpose} are left out; the "
-                f"group {need.group} grants it",
+                else t(
+                    "the user may not read {model}, so {purpose} are left out; the group {group} "
+                    "grants it",
+                    model=need.model,
+                    purpose=need.purpose,
+                    group=need.group,
+                ),
             )
         )
     return results
@@ -105,10 +120,13 @@ def fields(mapping: EntityMapping, warnings: Sequence[str]) -> list[CheckResult]
 def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
     """Return whether an entity may be written; nothing is wrong with an Odoo that is only read."""
     message = (
-        f"{mapping.model} records can be created and changed"
+        t("{model} records can be created and changed", model=mapping.model)
         if allowed
-        else f"{mapping.name} records are only read: to write them too, give the user the group "
-        "Contact Creation (base.group_partner_manager)"
+        else t(
+            "{entity} records are only read: to write them too, give the user the group Contact "
+            "Creation (base.group_partner_manager)",
+            entity=mapping.name,
+        )
     )
     return [CheckResult(t("writing {mapping}", mapping=mapping.name), True, message)]
 

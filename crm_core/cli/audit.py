@@ -6,7 +6,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
-from crm_core.messages import t
+from crm_core.messages import n, t
 
 
 @click.group(cls=CrmGroup)
@@ -38,7 +38,13 @@ def verify(context: Context) -> None:
 
     def draw() -> None:
         if broken is None:
-            out.line(t("The chain of {sealed} entries is whole.", sealed=report.sealed))
+            out.line(
+                n(
+                    "The chain of {count} entry is whole.",
+                    "The chain of {count} entries is whole.",
+                    report.sealed,
+                )
+            )
         else:
             out.line(
                 t(

@@ -42,6 +42,12 @@ class Context:
         for opened in ("config", "application", "actor", "output"):
             self.__dict__.pop(opened, None)
 
+    def use(self, config: Config) -> None:
+        """Act with other settings from now on, such as those of the demo's own database."""
+        for opened in ("application", "actor"):
+            self.__dict__.pop(opened, None)
+        self.config = config
+
     @cached_property
     def config(self) -> Config:
         """The settings in force."""

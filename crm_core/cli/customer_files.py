@@ -9,7 +9,7 @@ import click
 
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
-from crm_core.messages import joined, t
+from crm_core.messages import joined, n, t
 
 if TYPE_CHECKING:
     from crm_core.cli.output import Output
@@ -62,10 +62,21 @@ def import_(
     if report.fault_count > SHOWN_FAULTS:
         count = report.fault_count
         if errors:
-            out.warn(t("{count} faults in all in {file}.", count=count, file=errors))
+            out.warn(
+                n(
+                    "{count} fault in all in {file}.",
+                    "{count} faults in all in {file}.",
+                    count,
+                    file=errors,
+                )
+            )
         else:
             out.warn(
-                t("{count} faults in all: write them to a file with --errors FILE.", count=count)
+                n(
+                    "{count} fault in all: write it to a file with --errors FILE.",
+                    "{count} faults in all: write them to a file with --errors FILE.",
+                    count,
+                )
             )
     if report.fault_count:
         context.exit(EXIT_PARTLY)
@@ -121,5 +132,7 @@ def export(
     out.data(
         "customer.export/1",
         data,
-        lambda: out.line(t("{count} customers in {path}.", count=count, path=path)),
+        lambda: out.line(
+            n("{count} customer in {path}.", "{count} customers in {path}.", count, path=path)
+        ),
     )

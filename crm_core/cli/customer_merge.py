@@ -9,7 +9,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +49,10 @@ def duplicates(context: Context, id_: str | None, min_score: int, limit: int) ->
         found = all_found.suggestions
         if all_found.crowded:
             out.note(
-                t(
-                    "{crowded} values, such as a number that very many share, were not compared "
-                    "by.",
-                    crowded=all_found.crowded,
+                n(
+                    "{count} value, such as a number that very many share, was not compared by.",
+                    "{count} values, such as a number that very many share, were not compared by.",
+                    all_found.crowded,
                 )
             )
     columns = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm_core.cli.output import Output
 from crm_core.locale_format import Place
-from crm_core.messages import joined, t
+from crm_core.messages import joined, n, t
 from crm_core.services.card import Balance, CustomerCard
 
 SHOWN_PRODUCTS = 10
@@ -196,7 +196,9 @@ def _products(out: Output, card: CustomerCard, place: Place) -> None:
             ],
         )
         if len(card.products) > SHOWN_PRODUCTS:
-            out.line(t("… and {count} more", count=len(card.products) - SHOWN_PRODUCTS))
+            out.line(
+                n("… and {count} more", "… and {count} more", len(card.products) - SHOWN_PRODUCTS)
+            )
 
 
 def _panels(out: Output, card: CustomerCard, place: Place) -> None:

@@ -7,7 +7,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmGroup
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 
 STATES = ("pending", "done", "dead", "dropped")
 
@@ -69,7 +69,7 @@ def retry(context: Context, ids: tuple[int, ...], dead: bool, handler: str | Non
         count = retry_dead(uow, handler=handler) if dead else len(ids)
         uow.commit()
     context.application.database.has_recorded = True  # so that they have their turn at once
-    text = t("{count} deliveries are tried again.", count=count)
+    text = n("{count} delivery is tried again.", "{count} deliveries are tried again.", count)
     context.output.data("delivery.retry/1", {"retried": count}, lambda: context.output.line(text))
 
 
@@ -90,5 +90,5 @@ def drop(context: Context, ids: tuple[int, ...], handler: str | None, yes: bool)
             drop_delivery(uow, id_)
         count = drop_handler(uow, handler) if handler else len(ids)
         uow.commit()
-    text = t("{count} deliveries are dropped.", count=count)
+    text = n("{count} delivery is dropped.", "{count} deliveries are dropped.", count)
     context.output.data("delivery.drop/1", {"dropped": count}, lambda: context.output.line(text))

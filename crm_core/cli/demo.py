@@ -50,6 +50,28 @@ def demo(context: Context, folder: Path, customers: int, today: datetime | None)
     """
     folder = folder.absolute()
     day = today.date() if today else datetime.now(UTC).date()
+    state, told = build_demo(context, folder, customers, day)
+    _show(context, folder, state, day, told)
+
+
+def build_demo(
+    context: Context, folder: Path, customers: int = CUSTOMERS, today: date | None = None
+) -> tuple[str, list[str]]:
+    """Make the demo, or sync it again where it is there; the command acts on it from then on.
+
+    Args:
+        context: The command's.
+        folder: Where it is.
+        customers: How many a new one has.
+        today: The last day of its story; today when None.
+
+    Returns:
+        How the sync ended, and what the plugins that are part of it say of themselves.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
+    day = today or datetime.now(UTC).date()
     config = _demo_config(folder)
     fresh = not Path(config.database_url.removeprefix("sqlite:///")).exists()
     if fresh and folder.exists() and any(folder.iterdir()):
@@ -60,7 +82,7 @@ def demo(context: Context, folder: Path, customers: int, today: datetime | None)
             ),
             code="core.demo.folder",
         )
-    context.config = config
+    context.use(config)
     application = context.application
     if fresh:
         _set_up(application, folder, customers, day)
@@ -73,7 +95,31 @@ def demo(context: Context, folder: Path, customers: int, today: datetime | None)
         from crm_core.cli.demo_story import tell_story
 
         tell_story(application, context.actor, SEED, day)
-    _show(context, folder, report.state, day)
+    return report.state, _prepare_plugins(context)
+
+
+def _prepare_plugins(context: Context) -> list[str]:
+    """Let plugins that are part of the demo take part, and return what they say of themselves."""
+    from crm_core.plugins.activation import enable_plugin
+    from crm_core.plugins.discovery import resolve
+
+    application = context.application
+    parts = {
+        name: loaded.manifest.demo
+        for name, loaded in application.installed_plugins.plugins.items()
+        if loaded.manifest.demo
+    }
+    for name in parts:
+        if name not in application.plugins.plugins:
+            installed, seconds = application.installed_plugins, application.config.plugin_seconds
+            enable_plugin(
+                application.database, installed, name, by=context.actor.login, seconds=seconds
+            )
+    context.use(application.config)  # with what was enabled just now
+    told: list[str] = []
+    for name, reference in parts.items():
+        told.extend(resolve(reference, t("The plugin {name}", name=name))(context.application))
+    return told
 
 
 def _demo_config(folder: Path) -> Config:
@@ -118,13 +164,19 @@ def _builder(application: Application) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _show(context: Context, folder: Path, state: str, today: date) -> None:
+def _show(context: Context, folder: Path, state: str, today: date, told: list[str]) -> None:
     from crm_core.cli.demo_picks import picks
 
     with context.unit_of_work() as uow:
         found = picks(uow, today)
     best = found[0]["id"] if found else None
-    data = {"folder": str(folder), "state": state, "customer_id": best, "items": found}
+    data = {
+        "folder": str(folder),
+        "state": state,
+        "customer_id": best,
+        "items": found,
+        "told": told,
+    }
     out = context.output
 
     def draw() -> None:
@@ -151,5 +203,7 @@ def _show(context: Context, folder: Path, state: str, today: date) -> None:
             "doctor",
         ):
             out.line(t("crm {line}", line=line))
+        for line in told:
+            out.line(line)
 
     out.data("demo/1", data, draw)

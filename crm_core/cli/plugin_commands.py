@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
@@ -32,7 +33,7 @@ def load_command(context: Context, name: str) -> click.Command:
     points = sorted(entry_points(group=COMMAND_GROUP, name=name), key=lambda point: point.value)
     in_use = [
         point for point in points if owners.get(package_of(point)) in application.plugins.plugins
-    ]
+    ] or [point for point in points if _runs_anywhere(context, point, owners)]
     if not in_use:
         raise _out_of_use(context, name, owners.get(package_of(points[0])))
     plugin = owners[package_of(in_use[0])]
@@ -58,6 +59,11 @@ def load_command(context: Context, name: str) -> click.Command:
             )
         )
     return command
+
+
+def _runs_anywhere(context: Context, point: EntryPoint, owners: Mapping[str, str]) -> bool:
+    loaded = context.application.installed_plugins.plugins.get(owners.get(package_of(point), ""))
+    return loaded is not None and point.name in loaded.manifest.commands_anywhere
 
 
 def _out_of_use(context: Context, name: str, plugin: str | None) -> ConfigurationError:

@@ -10,7 +10,7 @@ import click
 from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 
 
 @click.command(cls=CrmCommand)
@@ -149,7 +149,13 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
         # Asked before anything is held: others go on meanwhile.
         if found:
             context.confirm(
-                t("Decide {found} conflicts of {name}?", found=found, name=name), yes=options["yes"]
+                n(
+                    "Decide {count} conflict of {name}?",
+                    "Decide {count} conflicts of {name}?",
+                    found,
+                    name=name,
+                ),
+                yes=options["yes"],
             )
     with context.unit_of_work(write=True) as uow:
         chosen = _chosen(uow, name, options["field"]) if name else list(which)
@@ -161,9 +167,13 @@ def resolve(context: Context, /, which: tuple[str, ...], **options: Any) -> None
         "sync.conflicts.resolve/1",
         data,
         lambda: context.output.line(
-            t("{count} would be decided", count=len(ids))
+            n("{count} would be decided", "{count} would be decided", len(ids))
             if options["dry_run"]
-            else t("{count} decided; the next run carries it out", count=len(ids))
+            else n(
+                "{count} decided; the next run carries it out",
+                "{count} decided; the next run carries it out",
+                len(ids),
+            )
         ),
     )
 

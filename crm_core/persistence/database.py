@@ -139,8 +139,8 @@ def _parsed(url: str | URL) -> URL:
     if parsed.get_backend_name() != "sqlite":
         raise ConfigurationError(
             t(
-                "{get_backend_name} is not supported; use SQLite or PostgreSQL.",
-                get_backend_name=parsed.get_backend_name(),
+                "{backend} is not supported; use SQLite or PostgreSQL.",
+                backend=parsed.get_backend_name(),
             ),
             code="core.database.kind",
         )

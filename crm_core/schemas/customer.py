@@ -16,7 +16,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from crm_core.entities.customer import AddressUse, ContactPointKind, CustomerKind, CustomerStage
 from crm_core.entities.interaction import Channel
 from crm_core.errors import InputError
-from crm_core.messages import Message, t
+from crm_core.messages import Message, n, t
 from crm_core.normalize import (
     checked_contact,
     checked_email,
@@ -45,11 +45,15 @@ _MESSAGES: dict[str, Any] = {
 
 
 def _one_to(length: int) -> str:
-    return t("needs 1 to {length} characters.", length=length)
+    return n("needs 1 to {count} character.", "needs 1 to {count} characters.", length)
 
 
 def _no_more_than(length: int) -> str:
-    return t("has more than {length} characters; shorten it.", length=length)
+    return n(
+        "has more than {count} character; shorten it.",
+        "has more than {count} characters; shorten it.",
+        length,
+    )
 
 
 def _text(length: int, *, required: bool = False) -> Any:
@@ -83,7 +87,12 @@ _LIST: dict[str, Any] = {
 
 def _few() -> Any:
     return validate.Length(
-        max=ITEMS, error=t("holds more than {count} items; leave some out.", count=ITEMS)
+        max=ITEMS,
+        error=n(
+            "holds more than {count} item; leave some out.",
+            "holds more than {count} items; leave some out.",
+            ITEMS,
+        ),
     )
 
 

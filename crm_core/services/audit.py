@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Text, cast, func, select
 
 from crm_core.entities.system import AUDIT_VIEW, AuditEntry
+from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.persistence.audit_chain import (
     AuditBreak,
     AuditReport,
@@ -19,9 +25,70 @@ from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
 
-__all__ = ["AuditBreak", "AuditReport", "erase_values", "list_audit", "seal", "verify"]
+__all__ = [
+    "AuditBreak",
+    "AuditFilter",
+    "AuditReport",
+    "erase_values",
+    "list_audit",
+    "seal",
+    "verify",
+]
 
 ERASE_RIGHT = "core.database.manage"
+_FIELD = re.compile(r"[A-Za-z0-9_.:]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries of the audit are asked for; None asks for all.
+
+    Attributes:
+        login: Only by who bears this login.
+        action: Only of this kind: ``create``, ``update``, ``delete`` or a verb of a service.
+        origin: Only from where: ``cli``, ``web``, ``import``, ``sync:NAME``.
+        field: Only those that changed this field.
+        text: Only those in whose values this text stands, as it is written there.
+        since: Only from this moment on.
+        until: Only until this moment, it left out.
+        is_sealed: Only sealed ones, or only those that are not yet.
+    """
+
+    login: str | None = None
+    action: str | None = None
+    origin: str | None = None
+    field: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_sealed: bool | None = None
+
+    def conditions(self, *, is_sqlite: bool) -> Iterator[ColumnElement[bool]]:
+        """Yield the SQL of what is asked; raises InputError for a field's name that is none."""
+        entry = AuditEntry
+        if self.login is not None:
+            yield entry.actor_login == self.login
+        if self.action is not None:
+            yield entry.action == self.action
+        if self.origin is not None:
+            yield entry.origin == self.origin
+        if self.since is not None:
+            yield entry.at >= self.since
+        if self.until is not None:
+            yield entry.at < self.until
+        if self.is_sealed is not None:
+            is_open = entry.position.is_(None)
+            yield ~is_open if self.is_sealed else is_open
+        if self.field is not None:
+            if not _FIELD.fullmatch(self.field):
+                raise InputError(
+                    t("{field!r} is no field's name.", field=self.field[:80]),
+                    code="core.audit.field",
+                )
+            kept = func.json_type(entry.changes, f'$."{self.field}"').is_not(None)
+            yield kept if is_sqlite else func.jsonb_exists(entry.changes, self.field)
+        if self.text is not None:
+            yield cast(entry.changes, Text).contains(self.text, autoescape=True)
 
 
 def list_audit(
@@ -30,6 +97,7 @@ def list_audit(
     entity_type: str | None = None,
     entity_id: str | None = None,
     customer_id: UUID | None = None,
+    wanted: AuditFilter | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[dict[str, Any]]:
@@ -40,11 +108,18 @@ def list_audit(
         entity_type: Only on records of this kind, such as ``customer``.
         entity_id: Only on the record with this key.
         customer_id: Only on this customer and what hangs on it.
+        wanted: Further filters.
         limit: Entries a page.
         cursor: ``next_cursor`` of the page before.
 
+    Returns:
+        Dicts of ``id, at, actor_login, origin, action, entity_type, entity_id, customer_id,
+        changes, position``. ``position`` is the entry's place in the chain, None until it is
+        sealed; ``changes`` is None once a person's values were erased.
+
     Raises:
         PermissionDeniedError: The actor lacks ``core.audit.view``.
+        InputError: A field's name is none.
     """
     uow.actor.require(AUDIT_VIEW)
     shown = ("id", "at", "actor_login", "origin", "action", "entity_type", "entity_id")
@@ -61,6 +136,8 @@ def list_audit(
     ):
         if value is not None:
             statement = statement.where(column == value)
+    asked = wanted or AuditFilter()
+    statement = statement.where(*asked.conditions(is_sqlite=uow.database.is_sqlite))
     return page_of(
         uow, statement, keys=[AuditEntry.id], limit=limit, cursor=cursor, descending=True
     )

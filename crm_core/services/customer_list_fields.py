@@ -124,9 +124,10 @@ class ListField:
         positive = OPPOSITES.get(operator, operator)
         if self.condition is not None:
             found = self.condition(asking, positive, values)
-        else:
-            assert self.expression is not None
-            found = holds(self.kind, self.expression(asking), positive, values)
+            return found if positive is operator else not_(found)
+        assert self.expression is not None
+        found = holds(self.kind, self.expression(asking), positive, values)
+        # What is unknown of a value that is not there does not hold.
         return found if positive is operator else not_(func.coalesce(found, false()))
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import ContactPoint, Customer
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.normalize import PHONE_KINDS
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -130,9 +130,10 @@ class Matcher:
             if len(fitting) > 1:
                 raise RowError(
                     key,
-                    t(
+                    n(
+                        "fits {count} customer. Give the reference of the one you mean.",
                         "fits {count} customers. Give the reference of the one you mean.",
-                        count=len(fitting),
+                        len(fitting),
                     ),
                 )
             if fitting:
@@ -164,9 +165,10 @@ class Matcher:
         if len(twins) > 1:
             raise RowError(
                 t("name"),
-                t(
+                n(
+                    "fits {count} customer. Give the reference of the one you mean.",
                     "fits {count} customers. Give the reference of the one you mean.",
-                    count=len(twins),
+                    len(twins),
                 ),
             )
         return twins[0] if twins else None

@@ -13,7 +13,7 @@ from crm_core.access import Actor
 from crm_core.entities.consent import ProfileAttribute
 from crm_core.entities.user import User
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.normalize import shortened
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
@@ -137,10 +137,12 @@ class RowCheck:
     def row(self, line: int, cells: list[str], spool: ImportSpool, set_aside: SetAside) -> None:
         """Check one row."""
         if len(cells) < len(self.columns):
-            message: str = t(
-                "has {count} values where the header has {expected}. Fill the row up, or check "
+            message: str = n(
+                "has {count} value where the header has {expected}. Fill the row up, or check "
                 "whether the file was cut off.",
-                count=len(cells),
+                "has {count} values where the header has {expected}. Fill the row up, or "
+                "check whether the file was cut off.",
+                len(cells),
                 expected=len(self.columns),
             )
             set_aside(ImportFault(line, "", shortened(cells[-1]), message))

@@ -14,7 +14,7 @@ from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.system import AuditEntry
 from crm_core.errors import ConfigurationError
 from crm_core.ids import new_id
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, table_of
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -96,8 +96,10 @@ def _objection(customer_id: UUID, kind: str, found: list[UUID], ties: Ties) -> s
     if not found:
         return t("is no company here. Import it first, or name it by its reference or exact name.")
     if len(found) > 1:
-        return t(
-            "fits {count} companies. Give the reference of the one you mean.", count=len(found)
+        return n(
+            "fits {count} company. Give the reference of the one you mean.",
+            "fits {count} companies. Give the reference of the one you mean.",
+            len(found),
         )
     if kind != CustomerKind.PERSON:
         return t("can be given for a person only; this row is a company.")

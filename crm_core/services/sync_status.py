@@ -83,13 +83,13 @@ def standing_counts(uow: UnitOfWork) -> dict[tuple[UUID, str], dict[str, int]]:
     return found
 
 
-def cursor_ages(uow: UnitOfWork) -> dict[UUID, dict[str, float | None]]:
-    """Return by backend and entity how many seconds ago it was last read to the end."""
+def last_read(uow: UnitOfWork) -> dict[UUID, dict[str, datetime | None]]:
+    """Return by backend and entity when it was last read to the end."""
     uow.actor.require(SYNC_VIEW)
     columns = (SyncCursor.backend_id, SyncCursor.entity, SyncCursor.refreshed_at)
-    found: dict[UUID, dict[str, float | None]] = defaultdict(dict)
+    found: dict[UUID, dict[str, datetime | None]] = defaultdict(dict)
     for row in uow.execute(select(*columns).order_by(SyncCursor.entity)):
-        found[row.backend_id][row.entity] = _seconds(row.refreshed_at, uow.now)
+        found[row.backend_id][row.entity] = row.refreshed_at
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.normalize import shortened
 
 SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
@@ -59,11 +59,13 @@ def read_table(
     for line, cells in rows:
         if count and len(cells) > width:
             _refuse(
-                t(
-                    "line {line} has {count} values where the header has {width}. Put values that "
-                    "hold the separator in quotes, or check --delimiter.",
+                n(
+                    "line {line} has {count} value where the header has {width}. Put values "
+                    "that hold the separator in quotes, or check --delimiter.",
+                    "line {line} has {count} values where the header has {width}. Put values "
+                    "that hold the separator in quotes, or check --delimiter.",
+                    len(cells),
                     line=line,
-                    count=len(cells),
                     width=width,
                 ),
                 path,

@@ -134,6 +134,18 @@ def require_enabled(user: User) -> None:
         )
 
 
+def set_own_preferences(uow: UnitOfWork, *, language: str | None, time_zone: str | None) -> User:
+    """Choose one's own language and time zone; None for the company's.
+
+    Raises:
+        InputError: There is no such language or zone.
+    """
+    user = uow.get(User, uow.actor.user_id)
+    told = _checked(None, language, time_zone)
+    user.language, user.time_zone, user.updated_at = told["language"], told["time_zone"], uow.now
+    return user
+
+
 def disable_user(uow: UnitOfWork, login: str) -> User:
     """Stop a user from acting; what they own stays theirs until it is assigned to others.
 

@@ -49,9 +49,9 @@ def permit_of(uow: UnitOfWork, backend: Backend) -> Permit:
     return permits_of(uow, [backend])[backend.id]
 
 
-def permits_of(uow: UnitOfWork, backends: Iterable[Backend]) -> dict[UUID, Permit]:
-    """Return whether this database may write to these backends, by key."""
-    listed = list(backends)
+def permits_of(uow: UnitOfWork, backends: Iterable[Backend] | None = None) -> dict[UUID, Permit]:
+    """Return whether this database may write to these backends, or to all, by key."""
+    listed = list(uow.scalars(select(Backend)) if backends is None else backends)
     if all(backend.plan_accepted_at is None for backend in listed):
         return {backend.id: _permit(backend, None, "") for backend in listed}
     restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
@@ -73,17 +73,22 @@ def _permit(backend: Backend, restored_at: datetime | None, here: str) -> Permit
         )
     is_stale = restored_at and (backend.confirmed_at is None or backend.confirmed_at < restored_at)
     if is_stale or backend.writes_from != here:
-        what = "was restored from a backup" if is_stale else "is a copy, or was moved"
-        return Permit(
-            is_accepted=True,
-            refusal=t(
-                "This database {what}, so nothing is written to {name}. If it is the one that "
-                "shall write from now on, and no other does: crm backend confirm {name}.",
-                what=what,
+        refusal = (
+            t(
+                "This database was restored from a backup, so nothing is written to {name}. If it "
+                "is the one that shall write from now on, and no other does: crm backend confirm "
+                "{name}.",
                 name=name,
-            ),
-            is_reconciling=True,
+            )
+            if is_stale
+            else t(
+                "This database is a copy, or was moved, so nothing is written to {name}. If it is "
+                "the one that shall write from now on, and no other does: crm backend confirm "
+                "{name}.",
+                name=name,
+            )
         )
+        return Permit(is_accepted=True, refusal=refusal, is_reconciling=True)
     return Permit(is_accepted=True, refusal=None, is_reconciling=is_reconciling(backend))
 
 

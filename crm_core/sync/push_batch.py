@@ -5,7 +5,8 @@ The steps and the reasons for their order stand in docs/sync.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from crm_core.entities.customer import Address
 from crm_core.entities.sync import Binding
 from crm_core.errors import CrmError
 from crm_core.persistence.bulk import chunked, update_rows
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock, push_queue
 from crm_core.sync.batch import apply_page
 from crm_core.sync.bindings import bind
@@ -34,11 +36,12 @@ from crm_core.sync.push_reasons import (
     GONE_CODE,
     NOT_THERE,
     NOT_THERE_TOLD,
-    SEVERAL_TOLD,
-    TAKEN_TOLD,
     UNREAD,
     UNREAD_TOLD,
     UNWRITTEN,
+    several_told,
+    taken_told,
+    unwritten_told,
 )
 from crm_core.sync.records import UNTOLD_CUSTOMER
 from crm_core.sync.tell import Told, tell
@@ -265,15 +268,9 @@ class PushBatch:
             assert bound is not None
             agreed = agreed_on(bound, values, self.pending.get(key, ()))
             rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
-        ids = [str(self.told[key].remote_id) for key in sent]
-        with meanwhile(lambda: self.remote.read(self.entity, ids)) as answer:
-            with self.context.writing() as uow:
-                lock.renew(uow, self.context.backend_id, self.context.token)
-                update_rows(uow.connection(), Binding, rows)
-                uow.commit()
+        with self._read_back([str(self.told[key].remote_id) for key in sent]):
+            self._keep(lambda uow: update_rows(uow.connection(), Binding, rows))
             reach("push.agreed")
-            page = answer()
-        apply_page(self.context, self.entity, page)
 
     # Making what is not there.
 
@@ -305,9 +302,9 @@ class PushBatch:
             label = self.told[key].label
             if len(found) > 1:
                 names = ", ".join(f"{match.label} ({match.remote_id})" for match in found[:3])
-                self._set_aside(key, AMBIGUOUS, SEVERAL_TOLD.format(by=found[0].by, names=names))
+                self._set_aside(key, AMBIGUOUS, several_told(by=found[0].by, names=names))
             elif found and found[0].remote_id in taken:
-                told = TAKEN_TOLD.format(by=found[0].by, name=found[0].label)
+                told = taken_told(by=found[0].by, name=found[0].label)
                 self._set_aside(key, AMBIGUOUS, told)
             elif found:
                 linked[key] = found[0]
@@ -318,7 +315,7 @@ class PushBatch:
         by_likeness = [key for key in new if key not in self.context.apart]
         alike = twins_within({key: self.told[key].values for key in by_likeness})
         for key, (other, by) in alike.items():
-            self._set_aside(key, AMBIGUOUS, TAKEN_TOLD.format(by=by, name=self.told[other].label))
+            self._set_aside(key, AMBIGUOUS, taken_told(by=by, name=self.told[other].label))
         new = [key for key in new if key not in alike]
         if self.context.dry_run:
             for key in new:
@@ -386,10 +383,8 @@ class PushBatch:
     def _create(self, keys: Sequence[UUID]) -> None:
         if not keys:
             return
-        with self.context.writing() as uow:
-            lock.renew(uow, self.context.backend_id, self.context.token)
-            push_queue.mark_sent(uow, self.context.backend_id, self.entity, keys)
-            uow.commit()
+        backend_id = self.context.backend_id
+        self._keep(lambda uow: push_queue.mark_sent(uow, backend_id, self.entity, keys))
         reach("push.marked_sent")
         drafts = [
             Draft(str(key), self._external_id(key), self.told[key].label, self.shaped[key])
@@ -405,21 +400,32 @@ class PushBatch:
             else:
                 made[key] = (answer.remote_id, self.shaped[key])
                 self.counts.add("created", self.told[key].label)
-        ids = [remote_id for remote_id, _ in made.values()]
-        with meanwhile(lambda: self.remote.read(self.entity, ids) if ids else None) as answer:
-            self._bind(made)
-            reach("push.bound")
+        if made:
+            with self._read_back([remote_id for remote_id, _ in made.values()]):
+                self._bind(made)
+                reach("push.bound")
+
+    @contextmanager
+    def _read_back(self, remote_ids: Sequence[str]) -> Iterator[None]:
+        """Take over what the backend made of records, read while it is kept that they are there."""
+        with meanwhile(lambda: self.remote.read(self.entity, remote_ids)) as answer:
+            yield
             page = answer()
-        if page:
-            apply_page(self.context, self.entity, page)
+        apply_page(self.context, self.entity, page)
 
     def _bind(self, made: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> None:
-        with self.context.writing() as uow:
-            lock.renew(uow, self.context.backend_id, self.context.token)
+        def write(uow: UnitOfWork) -> None:
             pairs = ((key, *each) for key, each in made.items())
             bind(uow, self.context.backend_id, self.entity, pairs)
             if self.entity == "tag":
                 push_queue.enqueue_carriers(uow, self.context.backend_id, list(made))
+
+        self._keep(write)
+
+    def _keep(self, write: Callable[[UnitOfWork], None]) -> None:
+        with self.context.writing() as uow:
+            lock.renew(uow, self.context.backend_id, self.context.token)
+            write(uow)
             uow.commit()
 
     def _external_id(self, key: UUID) -> str:
@@ -444,9 +450,11 @@ class PushBatch:
         known = error if isinstance(error, CrmError) else None  # it says itself what is wrong
         log.warning("record not written", entity=self.entity, exc_info=known is None)
         label = self.told[key].label if key in self.told else f"{self.entity} {key}"
-        reason = f"It could not be written ({type(error).__name__}: {error}). Correct it, or report"
-        told = (known.code, known.message) if known else (UNWRITTEN, f"{reason} this.")
-        self.failed[key] = (label, *told)
+        self.failed[key] = (
+            (label, known.code, known.message)
+            if known
+            else (label, UNWRITTEN, unwritten_told(error))
+        )
         self.counts = PushCounts()
         self.counts.add("set_aside", label)
 

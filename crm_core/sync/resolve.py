@@ -223,28 +223,33 @@ def _named(uow: UnitOfWork, text: str) -> Conflict:
     return conflict
 
 
+def takes_text(entity: str, path: str) -> bool:
+    """Return whether another value than either side's can be given for a field."""
+    field, _, part = path.partition(".")
+    if entity == "customer":
+        return field in PLAIN_FIELDS or (field == "address" and bool(part))
+    return entity == "address" and field in ADDRESS_FIELDS
+
+
 def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
     """Set the field here, as whoever decides."""
     field, _, part = conflict.field.partition(".")
-    if conflict.entity == "customer" and field in PLAIN_FIELDS:
-        edit_customer(uow, conflict.local_id, {field: value})
-    elif conflict.entity == "customer" and field == "address" and part:
-        address_id = main_address(uow, conflict.local_id)
-        if address_id is None:
-            add_address(uow, conflict.local_id, {part: value})
-        else:
-            change_address(uow, address_id, {part: value})
-    elif conflict.entity == "address" and field in ADDRESS_FIELDS:
-        change_address(uow, conflict.local_id, {field: value})
-    else:
+    if not takes_text(conflict.entity, conflict.field):
         raise InputError(
-            t(
-                "{entity}.{field} cannot be given as text: take erp or crm.",
-                entity=conflict.entity,
-                field=conflict.field,
-            ),
+            f"{conflict.entity}.{conflict.field} cannot be given as text: take erp or crm.",
             code="core.conflict.no_text",
         )
+    if conflict.entity == "address":
+        change_address(uow, conflict.local_id, {field: value})
+        return
+    if field in PLAIN_FIELDS:
+        edit_customer(uow, conflict.local_id, {field: value})
+        return
+    address_id = main_address(uow, conflict.local_id)
+    if address_id is None:
+        add_address(uow, conflict.local_id, {part: value})
+    else:
+        change_address(uow, address_id, {part: value})
 
 
 def _merge(uow: UnitOfWork, conflict: Conflict, take: str) -> None:

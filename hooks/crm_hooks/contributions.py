@@ -338,7 +338,7 @@ class EventHandler:
 
     Attributes:
         name: ``<plugin>.<what>``, unique: ``loyalty.welcome``.
-        events: Names of the events it hears of.
+        events: Names of the events it hears of; ``*`` for all.
         handler: ``"module:attribute"`` of ``handle(uow, message) -> None``: called as the system
             with an ``EventMessage``, in a writing unit of work that is committed together with the
             mark that the event was handled.

@@ -21,6 +21,11 @@ class PluginManifest:
             without tables only, such as connectors.
         rebuild: ``"module:attribute"`` of ``rebuild(uow) -> None``, called when it is enabled: it
             makes up for what happened while the plugin was off. Empty for nothing.
+        demo: ``"module:attribute"`` of ``prepare(application) -> list[str]``, by which it is part
+            of the demo company (``crm demo``): enabled there, filled, and told of in these lines;
+            called again on a demo that is there already. Empty for a plugin that is no part of it.
+        commands_anywhere: Those of its commands that run also where it is off or there is no
+            database yet, and check by themselves what they need.
     """
 
     name: str
@@ -31,3 +36,5 @@ class PluginManifest:
     table_prefix: str = ""
     on_by_default: bool = False
     rebuild: str = ""
+    demo: str = ""
+    commands_anywhere: tuple[str, ...] = ()

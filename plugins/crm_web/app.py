@@ -20,6 +20,7 @@ from crm_core.plugins.discovery import FAILURES, described
 from crm_hooks.contributions import WebModule
 from crm_web import assets, opening, shown
 from crm_web.api.mount import mount
+from crm_web.compression import compressed
 from crm_web.dispatch import PageView
 from crm_web.problems import broken, problem, refused
 from crm_web.sdk.api import Api
@@ -83,6 +84,7 @@ def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:
     app.before_request(opening.open_request)
     app.after_request(opening.write_cookies)
     app.after_request(secured)
+    app.after_request(compressed)
     app.teardown_request(opening.close_request)
     app.register_error_handler(CrmError, problem)
     app.register_error_handler(HTTPException, refused)

@@ -45,7 +45,7 @@ def answer(route: Route, arguments: dict[str, Any]) -> Response:
         return sign_in_first(asked)
     if g.signed_in is not None and g.signed_in.step and not (route.before_all or route.is_public):
         return asked.to(f"account.{g.signed_in.step}")
-    if route.is_public:  # it opens what it needs itself, for whom it finds out
+    if route.is_public or route.before_all:  # it opens what it needs itself
         return make_response(route.view(asked, **arguments))
     assert asked.actor is not None
     if route.right:
@@ -66,7 +66,7 @@ def sign_in_first(asked: Request) -> Response:
         raise PermissionDeniedError(
             t("Your session has ended: sign in again."), code="web.session_ended"
         )
-    if asked.method == "GET":
+    if asked.method != "POST":
         return asked.to("account.sign_in", next=None if asked.path == "/" else asked.path)
     kept = [
         (name, value)

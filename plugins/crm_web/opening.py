@@ -24,6 +24,8 @@ from crm_web.services.tokens import new_token
 log = structlog.get_logger(__name__)
 COOKIE, NOTICES = "crm_session", "crm_notices"
 MOST_NOTICES = 2_000
+THEMES = ("auto", "light", "dark")
+THEME_COOKIE = "crm_theme"
 
 
 def open_request() -> None:
@@ -92,6 +94,12 @@ def form_token() -> str:
         g.cookie_token = g.new_token = new_token()
     once = secrets.token_hex(8)
     return f"{once}.{csrf_token(g.cookie_token, once)}"
+
+
+def present_token() -> str:
+    """Return what the browser is known by."""
+    token: str = g.cookie_token
+    return token
 
 
 def sign_in_with(token: str) -> None:

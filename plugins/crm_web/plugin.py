@@ -9,10 +9,24 @@ from crm_hooks.contributions import Right, WebModule
 from crm_web.permissions import RIGHTS
 
 manifest = PluginManifest(
-    name="web", title="Web pages and API", version="0.1.0", table_prefix="web_"
+    name="web",
+    title="Web pages and API",
+    version="0.1.0",
+    table_prefix="web_",
+    demo="crm_web.demo:prepare",
+    commands_anywhere=("serve",),
 )
-PAGES = ("home", "find", "customers", "account")
-API = ("customers",)
+PAGES = ("home", "find", "customers", "sync", "account")
+API = (
+    "customers",
+    "parts",
+    "history",
+    "lists",
+    "merging",
+    "people",
+    "company",
+    "sync",
+)
 
 
 @hookimpl

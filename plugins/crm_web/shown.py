@@ -14,12 +14,10 @@ from crm_core.messages import LANGUAGES, RIGHT_TO_LEFT, say, spoken_language, tr
 from crm_web.assets import asset
 from crm_web.dispatch import panels_at
 from crm_web.labels import label
-from crm_web.opening import form_token, take_notices
+from crm_web.opening import THEME_COOKIE, THEMES, form_token, take_notices
 from crm_web.sdk.pages import Menu
 
 CORE = "crm_core"
-THEMES = ("auto", "light", "dark")
-THEME_COOKIE = "crm_theme"
 
 
 def install(app: Flask) -> None:

@@ -17,7 +17,7 @@ from urllib.error import HTTPError, URLError
 from odoorpc.error import RPCError
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.sync.protocol import BUSY, RIGHT_MISSING
 from crm_odoo.transport.opener import NotSentError, RedirectedError
 from crm_odoo.transport.protocol import ConnectionSettings
@@ -62,14 +62,12 @@ class Faults:
         if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | KeyError | TypeError):
             return self.not_odoo(t("Its answer is not the JSON that Odoo sends"))
         return FatalSyncError(
-            self._clean(
-                t(
-                    "{model}.{method} on {where} failed: {error!r}. Report this.",
-                    model=model,
-                    method=method,
-                    where=self._where,
-                    error=error,
-                )
+            t(
+                "{model}.{method} on {where} failed: {error}. Report this.",
+                model=model,
+                method=method,
+                where=self._where,
+                error=self._clean(repr(error)),
             ),
             code="odoo.unexpected",
         )
@@ -145,11 +143,13 @@ class Faults:
         if isinstance(cause, TimeoutError):
             seconds = self._settings.read_seconds if sent else self._settings.connect_seconds
             return RetryableSyncError(
-                t(
-                    "{where} did not answer within {seconds:g} seconds. Try again later; if Odoo "
+                n(
+                    "{where} did not answer within {count:g} second. Try again later; if Odoo "
                     "is slow, raise the backend's option timeout-seconds.",
+                    "{where} did not answer within {count:g} seconds. Try again later; if "
+                    "Odoo is slow, raise the backend's option timeout-seconds.",
+                    seconds,
                     where=self._where,
-                    seconds=seconds,
                 ),
                 code="core.sync.timeout",
                 details=details,
@@ -177,10 +177,13 @@ class Faults:
     def _redirected(self, location: str) -> FatalSyncError:
         target = location.partition("?")[0]
         return FatalSyncError(
-            f"{self._where} redirects to {target or 'another address'}, and passwords do not "
-            "follow redirects. Remove the backend and add it with the address Odoo really has"
-            + (" (https://)" if target.startswith("https:") else "")
-            + ".",
+            t(
+                "{where} redirects to {target}, and passwords do not follow redirects. Remove the "
+                "backend and add it with the address Odoo really has{scheme}.",
+                where=self._where,
+                target=target or t("another address"),
+                scheme=" (https://)" if target.startswith("https:") else "",
+            ),
             code="core.sync.redirected",
             details=self._details(location=target),
         )
@@ -216,7 +219,11 @@ class Faults:
         pause = _pause_asked_for(error)
         details = self._details(status=error.code, retry_after=pause)
         if error.code == 429:
-            when = f"in {pause:g} seconds" if pause is not None else "later"
+            when = (
+                n("in {count:g} second", "in {count:g} seconds", pause)
+                if pause is not None
+                else t("later")
+            )
             return RetryableSyncError(
                 t(
                     "{where} is called too often for its operator's limit (HTTP 429). Try again "
@@ -238,6 +245,20 @@ class Faults:
             details={**details, "outcome": UNKNOWN},
         )
 
+    def _forbidden(self, model: str, method: str) -> str:
+        told = {"login": self._settings.login, "model": model}
+        if method in ("create", "write", "load", "unlink"):
+            return t(
+                "The user {login!r} may not change {model} in Odoo. Give it a group that may; crm "
+                "backend test names one for each model.",
+                **told,
+            )
+        return t(
+            "The user {login!r} may not read {model} in Odoo. Give it a group that may; crm "
+            "backend test names one for each model.",
+            **told,
+        )
+
     def _odoo(self, error: RPCError, model: str, method: str) -> SyncError:
         name = error_name(error)
         if name is None:
@@ -247,15 +268,7 @@ class Faults:
             return self.login_refused()
         if name == ACCESS_ERROR:
             return FatalSyncError(
-                t(
-                    "The user {login!r} may not {method} {model} in Odoo. Give it a group that "
-                    "may; crm backend test names one for each model.",
-                    login=self._settings.login,
-                    method=_deed(method),
-                    model=model,
-                ),
-                code=RIGHT_MISSING,
-                details=details,
+                self._forbidden(model, method), code=RIGHT_MISSING, details=details
             )
         if name in _ROLLED_BACK:
             return RetryableSyncError(
@@ -278,18 +291,17 @@ class Faults:
                 code="odoo.server_error",
                 details={**details, "outcome": UNKNOWN},
             )
+        words = self._clean(_first_line(error))
         return RecordSyncError(
-            self._clean(
-                t(
-                    "Odoo could not do {model}.{method}: {error} ({name}).",
-                    model=model,
-                    method=method,
-                    error=_first_line(error),
-                    name=name,
-                )
+            t(
+                "Odoo could not do {model}.{method}: {words} ({name}).",
+                model=model,
+                method=method,
+                words=words,
+                name=name,
             ),
             code="odoo.record",
-            details={**details, "words": self._clean(_first_line(error))},
+            details={**details, "words": words},
         )
 
 
@@ -311,13 +323,9 @@ def _pause_asked_for(error: HTTPError) -> float | None:
         return None
 
 
-def _deed(method: str) -> str:
-    return "change" if method in ("create", "write", "load", "unlink") else "read"
-
-
 def _first_line(error: RPCError) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:300].rstrip(".") if lines else "it gave no reason"
+    return lines[0][:300].rstrip(".") if lines else t("it gave no reason")
 
 
 def _reason(error: Exception) -> str:

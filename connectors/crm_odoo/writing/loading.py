@@ -161,4 +161,4 @@ def _words(messages: Sequence[Mapping[str, Any]]) -> str:
     errors = [message for message in messages if message.get("type") == "error"] or messages
     text = str(errors[0].get("message", "")) if errors else ""
     lines = _CLASS.sub("", text).strip().splitlines()
-    return lines[0][:300] if lines else "Odoo gave no reason"
+    return lines[0][:300] if lines else t("Odoo gave no reason")

@@ -212,7 +212,8 @@ class _Apply:
         if why is None:
             rows.append(row)
         else:
-            gone = {GONE_HERE: HoldSide.LOCAL, GONE_THERE: HoldSide.REMOTE}.get(why)
+            sides: dict[str, HoldSide] = {GONE_HERE: HoldSide.LOCAL, GONE_THERE: HoldSide.REMOTE}
+            gone = sides.get(why)
             self._refuse(row, why, [key for key in keys if key[0] != gone])
 
     def _refuse(self, row: PlanRow, why: str, keys: Iterable[tuple[HoldSide, str]]) -> None:

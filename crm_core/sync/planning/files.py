@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from crm_core.errors import ConfigurationError, InputError
-from crm_core.messages import t
+from crm_core.messages import n, t
 from crm_core.normalize import shortened
 from crm_core.services.table_files import SPREADSHEETS, read_table
 from crm_core.sync.planning.plan import (
@@ -191,11 +191,13 @@ def _whole(head: PlanHead, rows: Sequence[PlanRow]) -> PlanHead:
         raise refused(
             len(rows) + 1,
             "plan",
-            t(
-                "the plan has {rows} rows and the file {count}; write ignore instead of taking a "
-                "row out, or make the plan anew",
-                rows=head.rows,
-                count=len(rows),
+            n(
+                "the plan has {count} row and the file {found}; write ignore instead of "
+                "taking a row out, or make the plan anew",
+                "the plan has {count} rows and the file {found}; write ignore instead of "
+                "taking a row out, or make the plan anew",
+                head.rows,
+                found=len(rows),
             ),
         )
     return head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import flask_smorest
@@ -24,6 +25,8 @@ PREFIX = "/api/v1"
 class _Smorest(flask_smorest.Api):
     """Flask-smorest for what it does best: errors are the application's own."""
 
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
     def _register_error_handlers(self) -> None:
         pass
 
@@ -42,7 +45,7 @@ def mount(app: Flask, apis: Iterable[Api]) -> None:
     for api in apis:
         blueprint = _Blueprint(f"api-{api.name}", __name__, description=api.title)
         for operation in api.operations:
-            view = ApiView(operation, _answer(blueprint, operation))
+            view = ApiView(operation, _answer(blueprint, operation, described.converter))
             blueprint.add_url_rule(
                 operation.rule.rstrip("/"),
                 operation.name,
@@ -55,7 +58,9 @@ def mount(app: Flask, apis: Iterable[Api]) -> None:
     document.install(app, smorest.spec, titles)
 
 
-def _answer(blueprint: _Blueprint, operation: Operation) -> Callable[..., Response]:
+def _answer(
+    blueprint: _Blueprint, operation: Operation, converter: Any
+) -> Callable[..., Response]:
     """Return what checks what was sent and runs the operation, with what documents it."""
     options = operation.options
     sources: list[tuple[str, Any, str]] = [("query", _query(operation), "query")]
@@ -71,25 +76,18 @@ def _answer(blueprint: _Blueprint, operation: Operation) -> Callable[..., Respon
     answer.__doc__ = operation.view.__doc__
     answered: Any = answer
     for _, schema, location in reversed(sources):
-        answered = blueprint.arguments(_own(schema), location=location)(answered)
+        answered = blueprint.arguments(schema, location=location)(answered)
     answered = blueprint.response(
-        operation.status, _given(operation), content_type=options.get("media")
+        operation.status, _given(operation, converter), content_type=options.get("media")
     )(answered)
     described: Callable[..., Response] = blueprint.doc(**document.described(operation))(answered)
     return described
 
 
-def _own(schema: type[Schema] | Schema) -> Schema:
-    """Return an instance of this application's own: once used, one cannot be copied."""
-    if isinstance(schema, type):
-        return schema()
-    return type(schema)(only=schema.only, partial=schema.partial)
-
-
 def _query(operation: Operation) -> type[Schema]:
     base = operation.options.get("query", Strict)
     schema = operation.schema
-    if operation.writes or schema is None or FIELDS in base._declared_fields:
+    if operation.writes or schema is None or FIELDS in base().fields:
         return base
     names = sorted(schema().fields)
     several = DelimitedList(
@@ -100,13 +98,20 @@ def _query(operation: Operation) -> type[Schema]:
     return type(f"{base.__name__}OfFields", (base,), {FIELDS: several})
 
 
-def _given(operation: Operation) -> type[Schema] | dict[str, str] | None:
+def _given(operation: Operation, converter: Any) -> dict[str, Any] | None:
+    """Return what the document refers to; smorest would copy schemas over and over."""
     schema = operation.schema
     if schema is None:
         media = operation.options.get("media")
         return {"type": "string", "format": "binary"} if media else None
-    if "page" not in operation.options:
-        return schema
+    if "page" in operation.options:
+        schema = _page_of(schema)
+    described: dict[str, Any] = converter.resolve_nested_schema(schema)
+    return described
+
+
+@cache
+def _page_of(schema: type[Schema]) -> type[Schema]:
     name = schema.__name__.removesuffix("Schema").removesuffix("Result") + "Page"
     return Result.from_dict(
         {

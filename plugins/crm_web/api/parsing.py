@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NoReturn
 
 import flask
@@ -22,6 +23,9 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(("query", JSON, FORM, "form"), RAISE)
     DEFAULT_VALIDATION_STATUS = 400
+
+    def _get_schema(self, argmap: Any, req: flask.Request) -> Schema:
+        return _instance(argmap) if isinstance(argmap, type) else super()._get_schema(argmap, req)
 
     def _raw_load_json(self, req: flask.Request) -> Any:
         raw = req.get_data(cache=True)
@@ -80,6 +84,11 @@ class StrictParser(FlaskParser):
         raise RequestError(
             t("Some of what was sent cannot be read: see errors."), details={"faults": faults}
         ) from None
+
+
+@cache
+def _instance(schema: type[Schema]) -> Schema:
+    return schema()
 
 
 def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -41,7 +41,8 @@ class Route:
         right: What it takes to open it; empty for every user.
         is_public: Whether it opens without signing in; it is given no unit of work.
         menu: Its entry, or None.
-        before_all: Whether it opens while the user still has to finish signing in.
+        before_all: Whether it opens while the user still has to finish signing in; it is given no
+            unit of work.
     """
 
     name: str

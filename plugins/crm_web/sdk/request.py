@@ -95,7 +95,7 @@ class Request:
         """Return a page that says why nothing was saved; nothing is committed."""
         return make_response(self.render(template, **context), status)
 
-    def to(self, name: str, **arguments: Any) -> Response:
+    def to(self, name: str, /, **arguments: Any) -> Response:
         """Send the browser on to another page, such as ``loyalty.cards``."""
         return redirect(url_for(name, **arguments), 303)
 

@@ -134,7 +134,7 @@ def test_an_address_nobody_understands(bare_crm, paper, monkeypatch):
 
 def test_a_folder_that_cannot_be_written(crm, paper, monkeypatch):
     # The tests may run as root, who may write anywhere.
-    monkeypatch.setattr("crm_core.diagnosis.os.access", lambda place, _mode: place != crm.folder)
+    monkeypatch.setattr("crm_core.diagnosis.database.os.access", lambda place, _mode: place != crm.folder)
     found = findings(crm, code=1)
     assert str(crm.folder) in told(found["database file"])
 
@@ -147,7 +147,7 @@ def test_little_room_on_the_disk(crm, paper, monkeypatch, free, state, code):
 
 
 def test_a_file_that_had_better_be_postgresql(crm, paper, monkeypatch):
-    monkeypatch.setattr("crm_core.diagnosis.MOVE_SIZE", 1000)
+    monkeypatch.setattr("crm_core.diagnosis.database.MOVE_SIZE", 1000)
     assert "PostgreSQL" in told(findings(crm, code=0)["database size"])
 
 

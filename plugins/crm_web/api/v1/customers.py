@@ -7,17 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from marshmallow import INCLUDE, ValidationError, fields, validate, validates_schema
-from webargs.fields import DelimitedList
-
 from sqlalchemy import select
+from webargs.fields import DelimitedList
 
 from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.persistence.paging import Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.schemas.customer import ADDRESS_FIELDS, CustomerSchema
-from crm_core.services import customers as service
 from crm_core.services import customer_list_compare as kinds
+from crm_core.services import customers as service
 from crm_core.services.card import CustomerCard, customer_card
 from crm_core.services.customer_list import (
     CustomerPage,
@@ -30,7 +29,7 @@ from crm_core.services.customer_list import (
 from crm_core.services.customer_list_fields import CORE_FIELDS
 from crm_core.services.customer_list_query import MOST_LETTERS, ListQuery, list_query
 from crm_core.services.search import CustomerHit, search_customers
-from crm_web.api.v1.shapes import CardResult, CustomerResult
+from crm_web.api.v1.shapes import CardResult, CustomerResult, OwnFieldsResult
 from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
 
 api = Api("customers", title="Customers", prefix="/customers")
@@ -282,9 +281,7 @@ def whole(uow: UnitOfWork, customer: Customer) -> Mapping[str, Any]:
     }
 
 
-_OWN = tuple(
-    name for name in CustomerResult().fields if name not in ("contact_points", "addresses", "tags")
-)
+_OWN = tuple(OwnFieldsResult().fields)
 _POINT = (
     ContactPoint.id,
     ContactPoint.kind,
@@ -294,5 +291,5 @@ _POINT = (
 )
 
 
-def _rows(uow: UnitOfWork, statement: Any) -> list[Mapping[str, Any]]:
-    return [row._mapping for row in uow.execute(statement)]
+def _rows(uow: UnitOfWork, statement: Any) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in uow.execute(statement)]

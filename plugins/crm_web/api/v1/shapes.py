@@ -35,8 +35,8 @@ class AddressResult(Result):
     note = fields.String()
 
 
-class CustomerResult(Result):
-    """A customer with its contact points, addresses and tags."""
+class OwnFieldsResult(Result):
+    """A customer's own fields."""
 
     id = fields.UUID(required=True)
     kind = fields.String()
@@ -54,6 +54,11 @@ class CustomerResult(Result):
     created_at = fields.DateTime()
     updated_at = fields.DateTime()
     version = fields.Integer()
+
+
+class CustomerResult(OwnFieldsResult):
+    """A customer with its contact points, addresses and tags."""
+
     contact_points = fields.List(fields.Nested(ContactPointResult))
     addresses = fields.List(fields.Nested(AddressResult))
     tags = fields.List(fields.String())
@@ -247,7 +252,7 @@ class TagResult(Result):
 class CardResult(Result):
     """Everything known of one customer."""
 
-    customer = fields.Nested(CustomerResult(exclude=("contact_points", "addresses", "tags")))
+    customer = fields.Nested(OwnFieldsResult)
     contact_points = fields.List(fields.Nested(ContactPointResult))
     addresses = fields.List(fields.Nested(AddressResult))
     tags = fields.List(fields.Nested(TagResult))

@@ -20,7 +20,6 @@ from crm_core.services import (
 from crm_core.services.attachments import list_attachments
 from crm_core.services.card import customer_card
 from crm_core.services.customer_merge import MERGE
-from crm_core.services.customer_merge_report import list_merges
 from crm_web.pages.customers.area import allowed, pages
 from crm_web.pages.customers.network import picture
 from crm_web.pages.customers.profile import shown_value
@@ -52,7 +51,6 @@ def card(request: Request, customer_id: UUID) -> Response | str:
         return request.to("customers.card", customer_id=merged_into)
     may = allowed(request.uow.actor, shown.customer["owner_id"], is_merged=bool(merged_into))
     points = reached(shown.contact_points)
-    merges = list_merges(request.uow, customer_id).items if request.may(MERGE) else []
     documents = shown.documents
     return request.render(
         "web/customers/card.html",
@@ -70,6 +68,5 @@ def card(request: Request, customer_id: UUID) -> Response | str:
         overdue=[each for each in documents if each["is_overdue"]],
         refreshed_at=max((each["refreshed_at"] for each in documents), default=None),
         files=list_attachments(request.uow, customer_id),
-        merges=merges,
         shown_value=shown_value,
     )

@@ -9,7 +9,12 @@ from werkzeug.wrappers import Response
 from crm_core.messages import n, t
 from crm_core.services.customer_duplicates import duplicates_of, say_distinct
 from crm_core.services.customer_merge import DROP, KEEP, MERGE, merge_customers
-from crm_core.services.customer_merge_report import BOTH, FieldComparison, compare_customers
+from crm_core.services.customer_merge_report import (
+    BOTH,
+    FieldComparison,
+    compare_customers,
+    list_merges,
+)
 from crm_core.services.customer_merge_rows import PROFILE
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.lookup import permitted_customer
@@ -24,10 +29,13 @@ TOPICS = {"kind": "kind", "stage": "stage", "preferred_channel": "channel"}
 
 @pages.get("/<uuid:customer_id>/duplicates", right=MERGE)
 def duplicates(request: Request, customer_id: UUID) -> str:
-    """Show who may be the same customer, and why."""
+    """Show who may be the same customer, and why, and whom it was merged with."""
     customer = permitted_customer(request.uow, customer_id, MERGE)
     found = duplicates_of(request.uow, customer_id, limit=MOST)
-    return request.render("web/customers/duplicates.html", customer=customer, found=found)
+    merges = list_merges(request.uow, customer_id).items
+    return request.render(
+        "web/customers/duplicates.html", customer=customer, found=found, merges=merges
+    )
 
 
 @pages.post("/<uuid:customer_id>/distinct/<uuid:other_id>", right=MERGE)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-WIDTH, HEIGHT = 340, 230
-MOST, LETTERS = 8, 17
+WIDTH, HEIGHT, LOW = 340, 230, 84
+"""Of the picture; low, where so few stand in it that they find room beside the middle."""
+MOST, FEW, LETTERS = 8, 2, 17
 _ACROSS, _DOWN = 112, 78
 
 
@@ -37,24 +38,23 @@ class Picture:
 
     nodes: Sequence[Node]
     more: int
-    width: int = WIDTH
-    height: int = HEIGHT
-
-    @property
-    def middle(self) -> tuple[int, int]:
-        """Where the customer itself stands."""
-        return self.width // 2, self.height // 2 - 8
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 def picture(ties: Sequence[Mapping[str, Any]]) -> Picture:
     """Place those that a customer is tied to around it; ended ties are left out."""
     present = {tie["other_id"]: tie for tie in ties if tie["ended_on"] is None}
     drawn = list(present.values())[:MOST]
-    empty = Picture([], len(present) - len(drawn))
-    x, y = empty.middle
+    is_low = len(drawn) <= FEW
+    height = LOW if is_low else HEIGHT
+    x, y = WIDTH // 2, height // 2 - 8
+    start = 0.0 if is_low else -math.pi / 2
     nodes = []
     for index, tie in enumerate(drawn):
-        angle = 2 * math.pi * index / len(drawn) - math.pi / 2 + (math.pi / 4 if len(drawn) == 2 else 0)
+        angle = start + 2 * math.pi * index / len(drawn)
         name = tie["other_name"]
         nodes.append(
             Node(
@@ -67,4 +67,4 @@ def picture(ties: Sequence[Mapping[str, Any]]) -> Picture:
                 round(y + _DOWN * math.sin(angle)),
             )
         )
-    return Picture(nodes, empty.more)
+    return Picture(nodes, len(present) - len(drawn), x, y, WIDTH, height)

@@ -9,14 +9,15 @@ from uuid import UUID
 from flask import make_response
 from werkzeug.wrappers import Response
 
-from crm_core.entities.sync import SYNC_VIEW, Backend
+from crm_core.entities.sync import SYNC_VIEW
 from crm_core.entities.sync_request import RequestKind
-from crm_core.messages import Message, t
+from crm_core.errors import InputError
+from crm_core.messages import t
 from crm_core.services.backend_options import switch_backend
 from crm_core.services.backends import backend_named
 from crm_core.services.sync_status import (
     STANDING,
-    cursor_ages,
+    last_read,
     latest_runs,
     list_entities,
     list_standing,
@@ -31,11 +32,7 @@ from crm_web.sdk.request import Request
 
 CHARTED = 30
 FLAGS = ("full", "accept_vanished", "without_plan")
-ASKED: dict[RequestKind, Message] = {
-    RequestKind.RUN: t("Asked for a run of {name}."),
-    RequestKind.DRY_RUN: t("Asked what a run of {name} would change."),
-    RequestKind.CHECK: t("Asked to try the connection of {name}."),
-}
+ASKED = (RequestKind.RUN, RequestKind.DRY_RUN, RequestKind.CHECK)
 
 
 @pages.get("/", right=SYNC_VIEW, menu=Menu(t("Sync"), icon="sync", position=60))
@@ -49,12 +46,12 @@ def desk(request: Request) -> str:
         for what, number in each.items():
             total[what] += number
     backends = list_standing(uow, usual)
-    runs, ages = latest_runs(uow, CHARTED), cursor_ages(uow)
-    asked, permits = open_requests(uow), permits_of(uow, _records(uow))
+    runs, read = latest_runs(uow, CHARTED), last_read(uow)
+    asked, permits = open_requests(uow), permits_of(uow)
     for item in backends:
         key = item["id"]
         item["counts"] = counts.get(key, dict.fromkeys(STANDING, 0))
-        item["runs"], item["ages"] = runs.get(key, []), ages.get(key, {})
+        item["runs"], item["read"] = runs.get(key, []), read.get(key, {})
         item["asked"], item["permit"] = asked.get(key, []), permits[key]
         item["marker"] = _marker(item["runs"], item["asked"])
     return request.render("web/sync/desk.html", backends=backends, sign=last_sign(uow))
@@ -97,15 +94,16 @@ def backend(request: Request, name: str) -> str:
 @pages.post("/of/<name>/ask/<kind>", right=SYNC_VIEW)
 def ask_for(request: Request, name: str, kind: str) -> Response:
     """Ask the worker for a run, for what one would change, or to try the connection."""
-    wanted = next((each for each in ASKED if each.value == kind), RequestKind.RUN)
+    wanted = next((each for each in ASKED if each.value == kind), None)
+    if wanted is None:
+        raise InputError(t("That cannot be asked for."), code="web.sync.kind")
     options = {flag: True for flag in FLAGS if request.form.get(flag)}
     if wanted == RequestKind.DRY_RUN:
         options.pop("without_plan", None)
     request_id = ask(request.uow, name, wanted, **({} if wanted == RequestKind.CHECK else options))
     if wanted == RequestKind.RUN:
-        return request.back(
-            str(t("Asked for a run of {name}.", name=name)), otherwise="sync.backend", name=name
-        )
+        said = t("Asked for a run of {name}.", name=name)
+        return request.back(said, otherwise="sync.backend", name=name)
     return request.to("sync.asked", request_id=request_id)
 
 
@@ -113,7 +111,7 @@ def ask_for(request: Request, name: str, kind: str) -> Response:
 def take_back(request: Request, request_id: UUID) -> Response:
     """Take back what the worker has not begun."""
     withdraw(request.uow, request_id)
-    return request.back(str(t("Taken back.")), otherwise="sync.desk")
+    return request.back(t("Taken back."), otherwise="sync.desk")
 
 
 @pages.post("/of/<name>/switch", right=MANAGE)
@@ -133,12 +131,6 @@ def confirm(request: Request, name: str) -> Response:
     return request.done(said, to="sync.backend", name=name)
 
 
-def _records(uow: Any) -> list[Backend]:
-    from sqlalchemy import select
-
-    return list(uow.scalars(select(Backend)))
-
-
 def _marker(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str:
     run = f"{runs[-1]['id']} {runs[-1]['state']}" if runs else ""
     return " ".join([run, *(f"{each['id']} {each['state']}" for each in asked)])
@@ -147,6 +139,6 @@ def _marker(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str:
 def _how_far(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``stage``, ``done`` and ``total`` of what goes on; empty when nothing does."""
     if runs and runs[-1]["state"] == "running":
-        return runs[-1]["counts"].get("progress", {})
+        return dict(runs[-1]["counts"].get("progress", {}))
     under_way = (each["progress"] for each in asked if each["progress"])
     return next(under_way, {})

@@ -14,6 +14,7 @@ from crm_hooks.contributions import HomeCard, HomeItem, TimelineEntry, TimelineR
 from sqlalchemy import ColumnElement, select
 
 from crm_loyalty.models import LoyaltyCard, LoyaltyEntry
+from crm_loyalty.permissions import VIEW
 
 SOON = timedelta(days=14)
 FIRST_FEW = 5
@@ -22,21 +23,25 @@ COUNTED = 100
 
 def tiers(uow: UnitOfWork, customer_ids: Sequence[UUID]) -> Mapping[UUID, Any]:
     """Return the tier of each of these customers that has a card which is good."""
+    uow.actor.require(VIEW)
     return _of_cards(uow, LoyaltyCard.tier, customer_ids)
 
 
 def points(uow: UnitOfWork, customer_ids: Sequence[UUID]) -> Mapping[UUID, Any]:
     """Return the points of each of these customers that has a card which is good."""
+    uow.actor.require(VIEW)
     return _of_cards(uow, LoyaltyCard.points, customer_ids)
 
 
-def tier_of_customer(_uow: UnitOfWork) -> ColumnElement[Any]:
+def tier_of_customer(uow: UnitOfWork) -> ColumnElement[Any]:
     """Return the SQL of a customer's tier."""
+    uow.actor.require(VIEW)
     return _of_customer(LoyaltyCard.tier)
 
 
-def points_of_customer(_uow: UnitOfWork) -> ColumnElement[Any]:
+def points_of_customer(uow: UnitOfWork) -> ColumnElement[Any]:
     """Return the SQL of a customer's points."""
+    uow.actor.require(VIEW)
     return _of_customer(LoyaltyCard.points)
 
 
@@ -44,6 +49,7 @@ def entries_on_timeline(
     uow: UnitOfWork, customer_id: UUID, wanted: TimelineRequest
 ) -> Sequence[TimelineEntry]:
     """Return when points came onto a customer's cards and left them, the latest first."""
+    uow.actor.require(VIEW)
     if wanted.channels or wanted.direction or (wanted.modules and "loyalty" not in wanted.modules):
         return []
     entry, card = LoyaltyEntry, LoyaltyCard
@@ -76,6 +82,7 @@ def entries_on_timeline(
 
 def expiring_soon(uow: UnitOfWork) -> Sequence[HomeCard]:
     """Return the cards with points of the actor's own customers that expire within two weeks."""
+    uow.actor.require(VIEW)
     card, today = LoyaltyCard, uow.now.date()
     statement = (
         select(card.number, card.points, card.expires_on, card.customer_id, Customer.name)

@@ -6,49 +6,28 @@ the report, and the rest goes on.
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crm_core.bootstrap import Application, os_user
 from crm_core.config import Config, load_config
+from crm_core.diagnosis.database import database, space
+from crm_core.diagnosis.finding import FAIL, OK, WARN, Finding, clock_finding
 from crm_core.errors import CrmError
-from crm_core.messages import t
+from crm_core.messages import n, t
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
     from crm_core.plugins.host import PluginHost
 
-OK, WARN, FAIL = "ok", "warn", "fail"
-MEBIBYTE = 1 << 20
-SPACE_FAIL, SPACE_WARN = 50 * MEBIBYTE, 500 * MEBIBYTE
-QUICK_CHECK_LIMIT = 500 * MEBIBYTE
-"""Larger SQLite files are not read through: it would take minutes."""
-MOVE_SIZE = 2_048 * MEBIBYTE
-"""From this size on an SQLite file had better become a PostgreSQL database."""
-CLOCK_SLACK = timedelta(minutes=1)
 UNSEALED_AGE = timedelta(hours=1)
 OVERDUE_AGE = timedelta(hours=1)
 MISSED_RUNS = 3
 """A backend that has not run for this many intervals is late."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: what was looked at, ``ok``, ``warn`` or ``fail``, and what to do."""
-
-    name: str
-    state: str
-    message: str
-    advice: str = ""
 
 
 def diagnose(flags: Mapping[str, Any], env: Mapping[str, str], cwd: Path) -> Iterator[Finding]:
@@ -115,133 +94,6 @@ def _is_usable(application: Application) -> bool:
         return application.database is not None
     except Exception:  # noqa: BLE001  told by _database already
         return False
-
-
-def _database(application: Application) -> Iterator[Finding]:
-    database = application.unchecked_database
-    if database.path is not None:
-        yield from _sqlite_file(database.path)
-        if not database.path.exists():
-            return
-    from crm_core.persistence.migrate import check_current, status
-
-    found = status(database)
-    try:
-        check_current(database)
-    except CrmError as error:
-        yield Finding("database", FAIL, error.message)
-        return
-    where = database.shown_url
-    yield Finding(
-        "database",
-        OK,
-        t("{where} answers, at revision {current}", where=where, current=found.current),
-    )
-    if not database.is_sqlite:
-        yield from _server(application)
-
-
-def _sqlite_file(path: Path) -> Iterator[Finding]:
-    folder = path.parent
-    if not path.exists():
-        advice = t("Run crm init here, or name the right database (--database-url).")
-        yield Finding("database", FAIL, t("There is no file {path}.", path=path), advice)
-        return
-    for place in (path, folder):
-        if not os.access(place, os.W_OK):
-            advice = t("Give the account {os_user} the right to write there.", os_user=os_user())
-            yield Finding(
-                t("database file"), FAIL, t("{place} cannot be written.", place=place), advice
-            )
-    size = path.stat().st_size
-    if size > MOVE_SIZE:
-        advice = t("Move to PostgreSQL.")
-        yield Finding(
-            t("database size"),
-            WARN,
-            t("{size} MiB is much for SQLite.", size=size // MEBIBYTE),
-            advice,
-        )
-    yield from _sqlite_engine(path, size)
-
-
-def _sqlite_engine(path: Path, size: int) -> Iterator[Finding]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=2)) as connection:
-        try:
-            journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            problems = []
-            if size <= QUICK_CHECK_LIMIT:
-                problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-        except sqlite3.OperationalError as error:
-            yield Finding(
-                "sqlite",
-                WARN,
-                t("{path}: {error}", path=path, error=error),
-                t("Another process may hold it: wait."),
-            )
-            return
-        except sqlite3.DatabaseError as error:
-            advice = t("Restore the last backup: crm db restore FILE.")
-            yield Finding(
-                "sqlite", FAIL, t("{path} is damaged: {error}", path=path, error=error), advice
-            )
-            return
-    if problems not in ([], ["ok"]):
-        advice = t("Restore the last backup: crm db restore FILE.")
-        yield Finding(
-            "sqlite",
-            FAIL,
-            t("{path} is damaged: {problems}", path=path, problems="; ".join(problems)),
-            advice,
-        )
-        return
-    checked = t("sound") if problems else t("not read through, being large")
-    message = t(
-        "SQLite {version}, journal {journal}, {size} KiB, {checked}",
-        version=sqlite3.sqlite_version,
-        journal=journal,
-        size=size // 1024,
-        checked=checked,
-    )
-    yield Finding("sqlite", OK, message)
-
-
-def _server(application: Application) -> Iterator[Finding]:
-    from sqlalchemy import text
-
-    from crm_core.services.installation import check_server
-
-    check_server(application.database)
-    with application.database.engine.connect() as connection:
-        row = connection.execute(text("SELECT version() AS version, clock_timestamp() AS at")).one()
-    yield Finding("server", OK, " ".join(row.version.split()[:2]))
-    yield _clock_finding(abs(row.at - datetime.now(UTC)), t("The database server's clock"))
-
-
-def _clock_finding(gap: timedelta, what: str) -> Finding:
-    if gap > CLOCK_SLACK:
-        message = t(
-            "{what} is {seconds} s away from this machine's.",
-            what=what,
-            seconds=int(gap.total_seconds()),
-        )
-        return Finding("clock", WARN, message, t("Let both follow a time server (NTP)."))
-    return Finding("clock", OK, t("{what} agrees with this machine's.", what=what))
-
-
-def _space(application: Application) -> Iterator[Finding]:
-    path = application.unchecked_database.path
-    folder = next(p for p in ((path or Path.cwd()).absolute()).parents if p.exists())
-    free = shutil.disk_usage(folder).free
-    needed = path.stat().st_size if path is not None and path.exists() else 0
-    state = FAIL if free < SPACE_FAIL else WARN if free < max(SPACE_WARN, needed) else OK
-    advice = "" if state == OK else t("Free some space; a backup needs as much as the database.")
-    yield Finding(
-        t("disk space"),
-        state,
-        t("{free} MiB free in {folder}", free=free // MEBIBYTE, folder=folder),
-        advice,
-    )
 
 
 def _plugins(application: Application) -> Iterator[Finding]:
@@ -362,7 +214,11 @@ def _backends(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
         else:
             yield Finding(name, OK, t("Switched off."))
         if backend["set_aside"]:
-            message = t("{set_aside} records are set aside.", set_aside=backend["set_aside"])
+            message = n(
+                "{count} record is set aside.",
+                "{count} records are set aside.",
+                backend["set_aside"],
+            )
             advice = t("Reasons: crm sync status {name}", name=backend["name"])
             yield Finding(name, WARN, message, advice)
         permit = permit_of(uow, uow.get(Backend, backend["id"]))
@@ -422,7 +278,7 @@ def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     unsealed = select(func.count(), func.min(AuditEntry.at)).where(AuditEntry.position.is_(None))
     found: Any = uow.execute(unsealed).one()
     count, oldest = found
-    message = t("{count} entries are not sealed yet.", count=count)
+    message = n("{count} entry is not sealed yet.", "{count} entries are not sealed yet.", count)
     if count and uow.now - oldest > UNSEALED_AGE:
         advice = t("Have crm worker running, or seal them: crm audit verify.")
         yield Finding("audit", WARN, message, advice)
@@ -431,7 +287,7 @@ def _audit(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     latest = uow.scalar(select(func.max(AuditEntry.at)))
     if latest is not None:
         ahead = max(latest - uow.now, timedelta())
-        yield _clock_finding(ahead, t("The latest audit entry's time"))
+        yield clock_finding(ahead, t("The latest audit entry's time"))
 
 
 def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
@@ -448,23 +304,35 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
         yield Finding(
             "events",
             WARN,
-            t("{count} events were given up for {handler}.", count=count, handler=handler),
+            n(
+                "{count} event was given up for {handler}.",
+                "{count} events were given up for {handler}.",
+                count,
+                handler=handler,
+            ),
             advice,
         )
     for handler, count in sorted(overdue.items()):
-        told = t("{count} events wait, for an hour or longer.", count=count)
+        told = n(
+            "{count} event waits, for an hour or longer.",
+            "{count} events wait, for an hour or longer.",
+            count,
+        )
         advice = t("Is crm worker running? Else: crm worker --once")
         if handler:
-            told = t(
+            told = n(
+                "{count} event waits for {handler}, for an hour or longer.",
                 "{count} events wait for {handler}, for an hour or longer.",
-                count=count,
+                count,
                 handler=handler,
             )
         if handler and handler not in here:
-            told = t(
-                "{count} events wait for {handler}, whose plugin is not in use here, for an hour "
-                "or longer.",
-                count=count,
+            told = n(
+                "{count} event waits for {handler}, whose plugin is not in use here, for an "
+                "hour or longer.",
+                "{count} events wait for {handler}, whose plugin is not in use here, for an "
+                "hour or longer.",
+                count,
                 handler=handler,
             )
             advice = t(
@@ -494,8 +362,8 @@ def _jobs(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
-    ("database", _database),
-    (t("disk space"), _space),
+    ("database", database),
+    (t("disk space"), space),
     ("plugins", _plugins),
 )
 _Look = Callable[[Application, "UnitOfWork"], Iterator[Finding]]

@@ -1,0 +1,225 @@
+"""The company and its installation: settings, tags, plugins, audit, deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields as fields_of
+from typing import Any
+
+from marshmallow import fields, validate
+
+from crm_core.cli.plugins import PATIENCE
+from crm_core.entities.consent import ProfileAttribute, ProfileType
+from crm_core.persistence.paging import Page
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.plugins import activation
+from crm_core.schemas.customer import LINE, SHORT
+from crm_core.services import deliveries, profile, tags
+from crm_core.services.audit import list_audit
+from crm_core.services.plugin_settings import list_plugin_settings
+from crm_core.services.settings import EDIT, Settings, load_settings, set_setting
+from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
+
+api = Api("company", title="Company and installation", prefix="/")
+AUDIT_VIEW, DELIVERY_VIEW = "core.audit.view", "core.delivery.view"
+GREATEST = 2**63 - 1
+DELIVERY = f"/deliveries/<int(max={GREATEST}):delivery_id>"
+
+
+class SettingResult(Result):
+    """A setting of the company or of a plugin."""
+
+    name = fields.String(required=True)
+    title = Said()
+    value = fields.Raw()
+
+
+class SettingSchema(Strict):
+    """A value as a person writes it."""
+
+    value = fields.String(required=True, validate=validate.Length(max=1_000))
+
+
+class AttributeResult(Result):
+    """An attribute of customers' profiles."""
+
+    id = fields.UUID(required=True)
+    code = fields.String()
+    title = fields.String()
+    type = fields.String()
+    choices = fields.List(fields.String())
+    is_personal = fields.Boolean()
+    plugin = fields.String()
+
+
+class AttributeSchema(Strict):
+    """A new attribute."""
+
+    code = fields.String(required=True, validate=validate.Length(1, SHORT))
+    title = fields.String(required=True, validate=validate.Length(1, LINE))
+    type = fields.String(
+        required=True, validate=validate.OneOf([each.value for each in ProfileType])
+    )
+    choices = fields.List(fields.String(validate=validate.Length(1, LINE)), allow_none=True)
+    is_personal = fields.Boolean()
+
+
+class TagCountResult(Result):
+    """A tag, and how many customers carry it."""
+
+    id = fields.UUID(required=True)
+    name = fields.String()
+    customers = fields.Integer()
+
+
+class PluginResult(Result):
+    """A plugin as it stands here."""
+
+    name = fields.String(required=True)
+    title = Said()
+    version = fields.String()
+    state = fields.String()
+    requires = fields.List(fields.String())
+    reason = Said()
+    has_data = fields.Boolean()
+
+
+class AuditQuery(PageQuery):
+    """Which entries."""
+
+    entity_type = fields.String(validate=validate.Length(1, LINE))
+    entity_id = fields.String(validate=validate.Length(1, LINE))
+    customer_id = fields.UUID()
+
+
+class AuditResult(Result):
+    """Who changed what."""
+
+    id = fields.Integer(required=True)
+    at = fields.DateTime()
+    actor_login = fields.String()
+    origin = fields.String()
+    action = fields.String()
+    entity_type = fields.String()
+    entity_id = fields.String()
+    customer_id = fields.UUID()
+    changes = fields.Raw()
+    position = fields.Integer()
+
+
+class DeliveryQuery(PageQuery):
+    """Which deliveries."""
+
+    state = fields.String(validate=validate.OneOf(["pending", "done", "dead", "dropped"]))
+    handler = fields.String(validate=validate.Length(1, LINE))
+
+
+class DeliveryResult(Result):
+    """An event that was handed, or is to be handed, to a handler."""
+
+    id = fields.Integer(required=True)
+    handler = fields.String()
+    state = fields.String()
+    attempts = fields.Integer()
+    next_at = fields.DateTime()
+    done_at = fields.DateTime()
+    error = fields.String()
+    event = fields.String()
+    at = fields.DateTime()
+    entity_type = fields.String()
+    entity_id = fields.String()
+    actor_login = fields.String()
+    origin = fields.String()
+
+
+@api.get("/settings", page=SettingResult, right=EDIT)
+def settings(call: Call) -> Sequence[Mapping[str, Any]]:
+    """List the settings of the company and of plugins."""
+    values = load_settings(call.uow)
+    own = [{"name": each.name, "value": getattr(values, each.name)} for each in fields_of(Settings)]
+    plugins = [
+        {"name": declared.name, "title": declared.title, "value": value}
+        for declared, value in list_plugin_settings(call.uow)
+    ]
+    return [*own, *plugins]
+
+
+@api.put("/settings/<name>", body=SettingSchema, result=SettingResult, right=EDIT)
+def change_setting(call: Call, name: str) -> Mapping[str, Any]:
+    """Set a setting."""
+    return {"name": name, "value": set_setting(call.uow, name, call.body["value"])}
+
+
+@api.get("/profile-attributes", page=AttributeResult, right=CUSTOMER_VIEW)
+def attributes(call: Call) -> Sequence[Mapping[str, Any]]:
+    """List the attributes of customers' profiles."""
+    return profile.list_attributes(call.uow)
+
+
+@api.post(
+    "/profile-attributes",
+    body=AttributeSchema,
+    result=AttributeResult,
+    status=201,
+    right=profile.DESIGN,
+)
+def define_attribute(call: Call) -> ProfileAttribute:
+    """Define an attribute of customers' profiles."""
+    body = dict(call.body)
+    return profile.define_attribute(call.uow, body.pop("code"), **body)
+
+
+@api.get("/tags", page=TagCountResult, right=CUSTOMER_VIEW)
+def list_tags(call: Call) -> Sequence[Mapping[str, Any]]:
+    """List all tags, each with the number of customers that one may see."""
+    return tags.list_tags(call.uow)
+
+
+@api.get("/plugins", page=PluginResult, right=activation.MANAGE)
+def plugins(call: Call) -> Sequence[activation.PluginInfo]:
+    """List the plugins that are installed here or have been, and what is wrong with them."""
+    application = call.request.application
+    return activation.list_plugins(call.uow, application.installed_plugins, application.plugins)
+
+
+@api.post("/plugins/<name>/enable", right=activation.MANAGE, opens_own=True)
+def enable_plugin(call: Call, name: str) -> None:
+    """Take a plugin into use; its pages and resources are there with the next start."""
+    application = call.request.application
+    activation.enable_plugin(
+        application.database,
+        application.installed_plugins,
+        name,
+        by=call.actor.login,
+        seconds=application.config.plugin_seconds * PATIENCE,
+    )
+
+
+@api.post("/plugins/<name>/disable", right=activation.MANAGE)
+def disable_plugin(call: Call, name: str) -> None:
+    """Take a plugin out of use; its data stays."""
+    activation.disable_plugin(call.uow, call.request.application.installed_plugins, name)
+
+
+@api.get("/audit", query=AuditQuery, page=AuditResult, right=AUDIT_VIEW)
+def audit(call: Call) -> Page[dict[str, Any]]:
+    """List who changed what, newest first."""
+    return list_audit(call.uow, **call.query)
+
+
+@api.get("/deliveries", query=DeliveryQuery, page=DeliveryResult, right=DELIVERY_VIEW)
+def list_deliveries(call: Call) -> Page[dict[str, Any]]:
+    """List what events were handed to, newest first."""
+    return deliveries.list_deliveries(call.uow, **call.query)
+
+
+@api.post(f"{DELIVERY}/retry", right=deliveries.MANAGE)
+def retry_delivery(call: Call, delivery_id: int) -> None:
+    """Have a delivery tried again."""
+    deliveries.retry_delivery(call.uow, delivery_id)
+
+
+@api.post(f"{DELIVERY}/drop", right=deliveries.MANAGE)
+def drop_delivery(call: Call, delivery_id: int) -> None:
+    """Leave a delivery out for good."""
+    deliveries.drop_delivery(call.uow, delivery_id)

@@ -1,0 +1,162 @@
+"""What happened with a customer, what is to be done, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from flask import send_file
+from marshmallow import fields, validate
+from werkzeug.wrappers import Response
+
+from crm_core.entities.customer import Customer
+from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
+from crm_core.persistence.paging import Page
+from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.schemas.customer import LINE, TEXT
+from crm_core.services import activities as todo
+from crm_core.services import attachments as files
+from crm_core.services import interactions as past
+from crm_web.api.v1.shapes import ActivityResult, AttachmentResult, InteractionResult
+from crm_web.sdk.api import Api, Call, Moment, PageQuery, Strict
+
+api = Api("history", title="What happened, and what is to be done", prefix="/")
+CUSTOMER = "/customers/<uuid:customer_id>"
+
+
+class InteractionSchema(Strict):
+    """What happened."""
+
+    channel = fields.String(
+        required=True, validate=validate.OneOf([each.value for each in Channel])
+    )
+    direction = fields.String(
+        required=True, validate=validate.OneOf([each.value for each in Direction])
+    )
+    subject = fields.String(required=True, validate=validate.Length(1, LINE))
+    body = fields.String(allow_none=True, validate=validate.Length(max=TEXT))
+    at = Moment(allow_none=True, metadata={"description": "When; now unless said."})
+
+
+class ActivityQuery(PageQuery):
+    """Which activities."""
+
+    customer_id = fields.UUID()
+    owner_id = fields.UUID()
+    is_open = fields.Boolean(
+        allow_none=True, metadata={"description": "Open unless said; null for both."}
+    )
+    due_before = Moment()
+
+
+class ActivitySchema(Strict):
+    """Something to do."""
+
+    type = fields.String(required=True, validate=validate.Length(1, LINE))
+    due_at = Moment(required=True)
+    summary = fields.String(allow_none=True, validate=validate.Length(max=LINE))
+    note = fields.String(allow_none=True, validate=validate.Length(max=TEXT))
+    owner_id = fields.UUID(allow_none=True)
+
+
+class AttachmentSchema(Strict):
+    """A file, as a form sends it."""
+
+    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+
+
+@api.get(f"{CUSTOMER}/interactions", query=PageQuery, page=InteractionResult, right=CUSTOMER_VIEW)
+def interactions(call: Call, customer_id: UUID) -> Page[dict[str, Any]]:
+    """List what happened with a customer, newest first."""
+    call.uow.get(Customer, customer_id)
+    return past.list_interactions(call.uow, customer_id, **call.query)
+
+
+@api.post(
+    f"{CUSTOMER}/interactions",
+    body=InteractionSchema,
+    result=InteractionResult,
+    status=201,
+    right=past.LOG,
+)
+def log_interaction(call: Call, customer_id: UUID) -> Interaction:
+    """Log what happened with a customer."""
+    return past.log_interaction(call.uow, customer_id, **call.body)
+
+
+@api.get("/activities", query=ActivityQuery, page=ActivityResult, right=CUSTOMER_VIEW)
+def activities(call: Call) -> Page[dict[str, Any]]:
+    """List activities, soonest due first."""
+    return todo.list_activities(call.uow, **call.query)
+
+
+@api.post(
+    f"{CUSTOMER}/activities",
+    body=ActivitySchema,
+    result=ActivityResult,
+    status=201,
+    right=todo.EDIT,
+)
+def plan_activity(call: Call, customer_id: UUID) -> Activity:
+    """Plan something to do."""
+    return todo.add_activity(call.uow, customer_id, **call.body)
+
+
+@api.get("/activities/<uuid:activity_id>", result=ActivityResult, right=CUSTOMER_VIEW)
+def activity(call: Call, activity_id: UUID) -> Activity:
+    """Return an activity."""
+    return call.uow.get(Activity, activity_id)
+
+
+@api.post(
+    "/activities/<uuid:activity_id>/complete",
+    result=ActivityResult,
+    versioned=True,
+    right=todo.EDIT,
+)
+def complete_activity(call: Call, activity_id: UUID) -> Activity:
+    """Say that something is done."""
+    version = call.expected_version
+    return todo.complete_activity(call.uow, activity_id, expected_version=version)
+
+
+@api.get(f"{CUSTOMER}/attachments", page=AttachmentResult, right=CUSTOMER_VIEW)
+def attachments(call: Call, customer_id: UUID) -> Sequence[Mapping[str, Any]]:
+    """List a customer's files, newest first."""
+    call.uow.get(Customer, customer_id)
+    return files.list_attachments(call.uow, customer_id)
+
+
+@api.post(
+    f"{CUSTOMER}/attachments",
+    upload=AttachmentSchema,
+    result=AttachmentResult,
+    status=201,
+    right=files.EDIT,
+)
+def attach(call: Call, customer_id: UUID) -> Any:
+    """Keep a file with a customer."""
+    file = call.body["file"]
+    kept = files.keep_bytes(call.request.application.config.files_folder, file.stream)
+    return files.attach_file(
+        call.uow, customer_id, kept, file_name=file.filename, content_type=file.mimetype
+    )
+
+
+@api.get(
+    "/attachments/<uuid:attachment_id>/content",
+    media="application/octet-stream",
+    right=CUSTOMER_VIEW,
+)
+def attachment_content(call: Call, attachment_id: UUID) -> Response:
+    """Return the bytes of a file."""
+    folder = call.request.application.config.files_folder
+    path = files.read_attachment(call.uow, folder, attachment_id)
+    return send_file(path, mimetype="application/octet-stream", as_attachment=True)
+
+
+@api.delete("/attachments/<uuid:attachment_id>", right=files.EDIT)
+def remove_attachment(call: Call, attachment_id: UUID) -> None:
+    """Remove a file."""
+    files.remove_attachment(call.uow, attachment_id)

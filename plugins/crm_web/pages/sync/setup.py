@@ -1,0 +1,214 @@
+"""How a back office is synced: who wins which field, when it is run, whom to tell of troubles."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import make_response
+from marshmallow import Schema, fields, validate
+from werkzeug.wrappers import Response
+
+from crm_core.channels import mail_server
+from crm_core.entities.sync import SYNC_VIEW
+from crm_core.errors import InputError
+from crm_core.messages import n, t
+from crm_core.services.sync_status import last_read
+from crm_core.sync.alerts import alert_of, remove_alert, send_test, set_alert
+from crm_core.sync.masters import CHOICES, DEEDS, WHEN_DELETED, masters_of, set_masters
+from crm_core.sync.schedule import DEFAULT, schedule_of, set_schedule
+from crm_web.pages.sync.declared import MANAGE, pages
+from crm_web.sdk.forms import Form
+from crm_web.sdk.request import Request
+
+TIME = t("Such as 90s, 5m, 1h or 1d.")
+
+
+class ScheduleSchema(Schema):
+    """When the worker runs a back office."""
+
+    every = fields.String(
+        load_default=None,
+        metadata={"title": t("Time between two runs"), "help": TIME},
+        validate=validate.Length(max=10),
+    )
+    sweep = fields.String(
+        load_default=None,
+        metadata={
+            "title": t("Time between two searches for what is gone"),
+            "help": t("Empty: at every run. It compares all records, so it takes longer."),
+        },
+        validate=validate.Length(max=10),
+    )
+    heavy_hours = fields.String(
+        load_default=None,
+        metadata={
+            "title": t("Search for what is gone only within these hours"),
+            "help": t("Such as 22:00-06:00, in the company's time zone. Empty: always."),
+        },
+        validate=validate.Length(max=11),
+    )
+    is_paused = fields.Boolean(load_default=False, metadata={"title": t("Paused")})
+
+
+class AlertSchema(Schema):
+    """Whom to tell when syncs get into trouble."""
+
+    mail_to = fields.String(
+        load_default=None,
+        metadata={"title": t("Mail to"), "help": t("One address, or several with commas.")},
+        validate=validate.Length(max=1_000),
+    )
+    webhook_url = fields.String(
+        load_default=None,
+        metadata={
+            "title": t("Webhook"),
+            "help": t("An https address. It is not shown again; leave it empty to keep it."),
+        },
+        validate=validate.Length(max=2_000),
+    )
+    webhook_secret_ref = fields.String(
+        load_default=None,
+        metadata={
+            "title": t("Where the webhook's secret is kept"),
+            "help": t("env:NAME, file:PATH or keyring:NAME."),
+        },
+        validate=validate.Length(max=500),
+    )
+    conflicts = fields.Integer(
+        load_default=None,
+        metadata={"title": t("From so many open conflicts on"), "help": t("Empty: never.")},
+        validate=validate.Range(min=1, max=1_000_000),
+    )
+    set_aside = fields.Integer(
+        load_default=None,
+        metadata={"title": t("From so many records set aside on"), "help": t("Empty: never.")},
+        validate=validate.Range(min=1, max=1_000_000),
+    )
+
+
+@pages.get("/of/<name>/mapping", right=SYNC_VIEW)
+def mapping(request: Request, name: str) -> str:
+    """Show who wins each field."""
+    return _mapping(request, name)
+
+
+def _mapping(request: Request, name: str, error: str = "") -> str:
+    entities: dict[str, list[dict[str, Any]]] = {}
+    for item in masters_of(request.uow, name, **_fixed(request, name)):
+        entities.setdefault(item["entity"], []).append(item)
+    return request.render(
+        "web/sync/mapping.html",
+        name=name,
+        entities=entities,
+        choices=CHOICES,
+        deeds=DEEDS,
+        when_deleted=WHEN_DELETED,
+        error=error,
+    )
+
+
+def _fixed(request: Request, name: str) -> dict[str, Any]:
+    application = request.application
+    plugins = tuple(application.plugins.entities.values())
+    return {"fixed": application.fixed_masters(name), "plugins": plugins}
+
+
+@pages.post("/of/<name>/mapping", right=MANAGE)
+def set_mapping(request: Request, name: str) -> Response:
+    """Change who wins which field; what was left as it is stays untold."""
+    known = masters_of(request.uow, name, **_fixed(request, name))
+    given = {item["id"]: request.form.get(item["id"], item["master"]) for item in known}
+    texts = [
+        f"{item['id']}={given[item['id']]}" for item in known if given[item["id"]] != item["master"]
+    ]
+    try:
+        if texts:
+            set_masters(request.uow, name, texts, **_fixed(request, name))
+    except InputError as error:
+        return make_response(_mapping(request, name, error.message), error.http_status)
+    said = n("{count} field changed.", "{count} fields changed.", len(texts))
+    return request.done(said, to="sync.mapping", name=name)
+
+
+@pages.get("/of/<name>/schedule", right=SYNC_VIEW)
+def schedule(request: Request, name: str) -> str:
+    """Show when a back office is run, and whom to tell of its troubles."""
+    return _watch(request, name)
+
+
+def _watch(
+    request: Request, name: str, *, form: Form | None = None, alert_form: Form | None = None
+) -> str:
+    uow = request.uow
+    usual = timedelta(minutes=request.application.config.sync_minutes)
+    found, alert = schedule_of(uow, name, usual), alert_of(uow, name)
+    ages = last_read(uow).get(found["id"], {})
+    return request.render(
+        "web/sync/schedule.html",
+        name=name,
+        schedule=found,
+        entities=sorted({*ages, *found["entities"]}),
+        form=form or Form(ScheduleSchema(), found),
+        alert=alert,
+        alert_form=alert_form or Form(AlertSchema(), alert),
+    )
+
+
+@pages.post("/of/<name>/schedule", right=MANAGE)
+def change_schedule(request: Request, name: str) -> Response:
+    """Change when the worker runs a back office."""
+    try:
+        given = request.read(ScheduleSchema())
+        times = {key: given[key] or DEFAULT for key in ("every", "sweep", "heavy_hours")}
+        entities = [
+            f"{field.removeprefix('entity-')}={value.strip() or DEFAULT}"
+            for field, value in request.form.items()
+            if field.startswith("entity-")
+        ]
+        set_schedule(
+            request.uow, name, **times, entities=entities, is_paused=bool(given["is_paused"])
+        )
+    except InputError as error:
+        form = Form(ScheduleSchema(), request.form, error=error)
+        return make_response(_watch(request, name, form=form), error.http_status)
+    return request.done(t("Saved."), to="sync.schedule", name=name)
+
+
+@pages.post("/of/<name>/alert", right=MANAGE)
+def change_alert(request: Request, name: str) -> Response:
+    """Change whom to tell; told to nobody any more where all is emptied."""
+    if request.form.get("remove"):
+        remove_alert(request.uow, name)
+        return request.done(t("Nobody is told any more."), to="sync.schedule", name=name)
+    try:
+        given = request.read(AlertSchema())
+        set_alert(
+            request.uow,
+            name,
+            mail_to=given["mail_to"] or "off",
+            webhook_url=given["webhook_url"],
+            webhook_secret_ref=given["webhook_secret_ref"] or "off",
+            conflicts=given["conflicts"] or 0,
+            set_aside=given["set_aside"] or 0,
+        )
+    except InputError as error:
+        form = Form(AlertSchema(), request.form, error=error)
+        return make_response(_watch(request, name, alert_form=form), error.http_status)
+    return request.done(t("Saved."), to="sync.schedule", name=name)
+
+
+@pages.post("/of/<name>/alert/test", right=MANAGE)
+def test_alert(request: Request, name: str) -> Response:
+    """Send a test to whoever is told."""
+    application, actor = request.application, request.actor
+    assert actor is not None
+
+    def send() -> None:  # once nothing is held any more: a mail server may take its time
+        server = mail_server(application.config)
+        for each in send_test(application.database, actor, server, name):
+            told = t("{channel}: {outcome}", channel=each.channel, outcome=each.error or t("sent"))
+            request.notices.append(("bad" if each.error else "done", told))
+
+    request.after_commit.append(send)
+    return request.to("sync.schedule", name=name)

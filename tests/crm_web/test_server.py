@@ -1,0 +1,191 @@
+"""``crm serve``: ports, ending, slow clients, plugins that come and go, the demo."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from crm_core.errors import ConfigurationError
+from crm_core.plugins.activation import disable_plugin
+from crm_web.server import Listener, Server
+from web_office import PASSWORD
+
+CRM = Path(sys.executable).parent / "crm"
+pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
+
+
+class Slow:
+    """Answers after a while; ``began`` is set when it is asked."""
+
+    trusted_proxies = 0
+
+    def __init__(self, seconds: float = 0, body: bytes = b"whole") -> None:
+        self.seconds, self.body, self.began = seconds, body, threading.Event()
+
+    def __call__(self, environ, start_response):
+        self.began.set()
+        time.sleep(self.seconds)
+        start_response("200 OK", [("Content-Length", str(len(self.body)))])
+        return [self.body]
+
+    def relay(self, stop):
+        stop.wait()
+
+
+@contextmanager
+def served(server, **options):
+    listener = Listener(server, "127.0.0.1", 0, threads=options.pop("threads", 2))
+    stop = threading.Event()
+    thread = threading.Thread(target=listener.serve, args=(stop,))
+    thread.start()
+    try:
+        yield listener.port, stop
+    finally:
+        stop.set()
+        thread.join(40)
+        assert not thread.is_alive()
+
+
+def asked(port: int, path: str = "/", **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={"Connection": "close", **headers})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+def test_requests_under_way_are_answered_before_it_ends(kind):
+    slow = Slow(1.0, b"x" * 3_000_000)
+    with served(slow) as (port, stop), ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(asked, port)
+        assert slow.began.wait(5)
+        stop.set()
+        assert under_way.result() == (200, slow.body)
+        with pytest.raises(OSError):
+            asked(port)
+
+
+def test_clients_that_dawdle_hold_nobody_up(kind):
+    with served(Slow()) as (port, _):
+        dawdling = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        for each in dawdling:
+            each.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly so much")
+        assert asked(port) == (200, b"whole")
+        for each in dawdling:
+            each.close()
+
+
+def test_a_client_that_goes_away_or_talks_nonsense_breaks_nothing(kind):
+    with served(Slow(0.2)) as (port, _):
+        for nonsense in (b"\x00\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"G" * 70_000, b"GET /\r\n"):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(nonsense)
+        assert asked(port)[0] == 200
+
+
+def test_a_port_that_is_taken_or_no_address_of_ours_is_told_in_plain_words(kind):
+    with served(Slow()) as (port, _):
+        with pytest.raises(ConfigurationError, match=f"Port {port} .* is taken by another program"):
+            Listener(Slow(), "127.0.0.1", port, threads=1)
+    with pytest.raises(ConfigurationError, match="is no address of this machine"):
+        Listener(Slow(), "203.0.113.7", 0, threads=1)
+    with pytest.raises(ConfigurationError, match="is no address of this machine"):
+        Listener(Slow(), "no.such.host.invalid", 0, threads=1)
+
+
+@pytest.mark.parametrize(("proxies", "believed"), [(0, False), (1, True)])
+def test_what_a_proxy_says_is_believed_where_it_is_declared(office, proxies, believed):
+    server = Server(office.application.config, trusted_proxies=proxies)
+    with served(server) as (port, _):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/account/sign-in", headers={"X-Forwarded-Proto": "https"})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+    assert (answer.headers["Strict-Transport-Security"] is not None) is believed
+
+
+def test_a_plugin_that_goes_is_gone_without_a_restart(office):
+    server = Server(office.application.config)
+    with served(server) as (port, _):
+        cookie = f"crm_session={office.known.tokens['admin']}"
+        assert asked(port, "/customers", Cookie=cookie)[0] == 200
+        installed = office.application.installed_plugins
+        office.write(lambda uow: disable_plugin(uow, installed, "web"))
+        deadline = time.monotonic() + 10
+        while (status := asked(port, "/customers", Cookie=cookie)[0]) == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert status in (404, 500, 503)
+
+
+def typed(folder: Path, *words: str, **options) -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CRM_")}
+    return subprocess.Popen(
+        [str(CRM), *words],
+        cwd=folder,
+        env={**environment, "CRM_CONFIG_HOME": str(folder), "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.slow
+def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
+    """In an empty folder, where there is no database so far."""
+    process = typed(tmp_path, "serve", "--demo", "--path", "d", "--port", "0")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Open http" in line:
+            break
+    told = "".join(lines)
+    try:
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", told)[1])
+        logins = re.findall(r"^ {2}(\w+) ", told, re.M)
+        password = re.search("“(.*?)”", told)[1]
+        assert len(logins) >= 4
+        for login in logins:
+            assert signed_in(port, login, password), login
+        assert not signed_in(port, "demo", PASSWORD)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=40)
+    assert process.returncode in (0, 143, -signal.SIGTERM), rest
+    assert "Traceback" not in told + rest
+    refused = typed(tmp_path, "serve", "--demo", "--path", "d", "--host", "0.0.0.0")
+    said, _ = refused.communicate(timeout=60)
+    assert refused.returncode == 1
+    assert "on this machine alone" in said
+
+
+def signed_in(port: int, login: str, password: str) -> bool:
+    from urllib.parse import urlencode
+
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/account/sign-in")
+    answer = connection.getresponse()
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    token = re.search(r'name="_csrf" value="([^"]+)"', answer.read().decode())[1]
+    body = urlencode({"_csrf": token, "login": login, "password": password})
+    headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/account/sign-in", body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status == 303
