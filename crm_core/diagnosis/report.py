@@ -313,35 +313,40 @@ def _deliveries(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
             advice,
         )
     for handler, count in sorted(overdue.items()):
+        yield _overdue(handler, count, handler in here)
+    if not dead and not overdue:
+        yield Finding("events", OK, t("All that happened was handed over, or is about to be."))
+
+
+def _overdue(handler: str | None, count: int, is_here: bool) -> Finding:
+    advice = t("Is crm worker running? Else: crm worker --once")
+    if not handler:
         told = n(
             "{count} event waits, for an hour or longer.",
             "{count} events wait, for an hour or longer.",
             count,
         )
-        advice = t("Is crm worker running? Else: crm worker --once")
-        if handler:
-            told = n(
-                "{count} event waits for {handler}, for an hour or longer.",
-                "{count} events wait for {handler}, for an hour or longer.",
-                count,
-                handler=handler,
-            )
-        if handler and handler not in here:
-            told = n(
-                "{count} event waits for {handler}, whose plugin is not in use here, for an "
-                "hour or longer.",
-                "{count} events wait for {handler}, whose plugin is not in use here, for an "
-                "hour or longer.",
-                count,
-                handler=handler,
-            )
-            advice = t(
-                "Mend or disable its plugin, or: crm delivery drop --handler {handler}",
-                handler=handler,
-            )
-        yield Finding("events", WARN, told, advice)
-    if not dead and not overdue:
-        yield Finding("events", OK, t("All that happened was handed over, or is about to be."))
+    elif is_here:
+        told = n(
+            "{count} event waits for {handler}, for an hour or longer.",
+            "{count} events wait for {handler}, for an hour or longer.",
+            count,
+            handler=handler,
+        )
+    else:
+        told = n(
+            "{count} event waits for {handler}, whose plugin is not in use here, for an hour or "
+            "longer.",
+            "{count} events wait for {handler}, whose plugin is not in use here, for an hour or "
+            "longer.",
+            count,
+            handler=handler,
+        )
+        advice = t(
+            "Mend or disable its plugin, or: crm delivery drop --handler {handler}",
+            handler=handler,
+        )
+    return Finding("events", WARN, told, advice)
 
 
 def _jobs(_application: Application, uow: UnitOfWork) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ from crm_core.entities.customer import (
     Tag,
 )
 from crm_core.entities.hold import HoldReason, HoldSide, SyncHold
+from crm_core.entities.import_job import ImportJob, ImportMapping, ImportState
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
 from crm_core.entities.mail import QueuedMail
 from crm_core.entities.merge import (
@@ -106,6 +107,9 @@ __all__ = [
     "DistinctCustomers",
     "HoldReason",
     "HoldSide",
+    "ImportJob",
+    "ImportMapping",
+    "ImportState",
     "Interaction",
     "JobRun",
     "LoginRefusal",

@@ -14,7 +14,7 @@ of an address those of the first address for that use. Columns are those of
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,14 +44,20 @@ from crm_core.services.profile_bulk import save_profile_values
 from crm_core.services.relationship_bulk import relate_contacts
 from crm_core.services.table_files import SPREADSHEETS, read_table
 
-__all__ = ["ImportFault", "ImportReport", "import_customers"]
+__all__ = ["ImportFault", "ImportReport", "ImportStoppedError", "import_customers"]
 
 IMPORT = "core.customer.import"
 FAULTS_KEPT = 1_000
 """Faults a report holds; a file of errors holds them all."""
 PROGRESS_EVERY = 1_000
+IMPORTED = "import:"
+"""What the origin of an import that can be undone begins with; its id follows."""
 
 Progress = Callable[[str, int, int | None], None]
+
+
+class ImportStoppedError(Exception):
+    """Raised by who hears of the progress, to end an import between two batches."""
 
 
 @dataclass(slots=True)
@@ -68,6 +74,7 @@ class ImportReport:
         faulty_rows: Rows set aside, or taken without the part at fault (the company).
         faults: The first 1,000 of them.
         is_dry_run: Whether nothing was kept.
+        is_stopped: Whether it was stopped before its end; what was written until then is kept.
     """
 
     rows: int = 0
@@ -79,6 +86,7 @@ class ImportReport:
     faulty_rows: int = 0
     faults: list[ImportFault] = field(default_factory=list)
     is_dry_run: bool = False
+    is_stopped: bool = False
 
 
 def import_customers(
@@ -92,12 +100,14 @@ def import_customers(
     delimiter: str | None = None,
     errors_path: Path | None = None,
     on_progress: Progress = lambda stage, done, total: None,
+    columns: Mapping[str, str] | None = None,
 ) -> ImportReport:
     """Import a file of customers; see the module for how.
 
     Args:
         database: Into which.
-        actor: Whose rights and scope count.
+        actor: Whose rights and scope count. Its origin stands in the audit if it is that of an
+            import, ``import:…``.
         path: A CSV file or a spreadsheet.
         match: Keys that tell which customer a row means.
         dry_run: Do everything in one transaction and take it back.
@@ -105,7 +115,10 @@ def import_customers(
         delimiter: Of a CSV file; None finds out.
         errors_path: A CSV file to write all faults to.
         on_progress: Called with a stage (``check``, ``write``, ``relate``), rows done, rows in all
-            (None while they are being counted).
+            (None while they are being counted). It may raise ImportStoppedError: what was written
+            until then is kept.
+        columns: Heading of the file to the column that it means, blank to leave it out; headings
+            that are not named mean what they say.
 
     Raises:
         InputError: The file as such is wrong; nothing was written.
@@ -113,6 +126,7 @@ def import_customers(
     """
     actor.require(IMPORT)
     keys = checked_match(match)
+    mapped = columns or {}
     report = ImportReport(is_dry_run=dry_run)
     with (
         ImportSpool() as spool,
@@ -123,24 +137,35 @@ def import_customers(
             path,
             encoding=encoding,
             delimiter=delimiter,
-            is_known=lambda header: column_named(header) is not None,
+            is_known=lambda header: header in mapped or column_named(header) is not None,
         )
         _, header = next(lines)
-        columns = checked_columns(header)
-        known = read_known(database, actor, columns)
-        check = RowCheck(columns, known, is_guarded=path.suffix.lower() not in SPREADSHEETS)
-        for line, cells in lines:
-            report.rows += 1
-            check.row(line, cells, spool, set_aside)
-            if report.rows % PROGRESS_EVERY == 0:
-                on_progress("check", report.rows, None)
-        spool.finish()
-        on_progress("check", report.rows, report.rows)
-        importer = _Importer(
-            database, replace(actor, origin="import"), columns, keys, spool, set_aside
+        places = [place for place, label in enumerate(header) if mapped.get(label, label)]
+        found = checked_columns([mapped.get(header[n], header[n]) for n in places])
+        check = RowCheck(
+            found,
+            read_known(database, actor, found),
+            is_guarded=path.suffix.lower() not in SPREADSHEETS,
         )
-        importer.run(report, on_progress)
+        if not actor.origin.startswith(IMPORTED):
+            actor = replace(actor, origin="import")
+        importer = _Importer(database, actor, found, keys, spool, set_aside)
+        try:
+            for line, cells in lines:
+                report.rows += 1
+                check.row(line, _kept(cells, places), spool, set_aside)
+                if report.rows % PROGRESS_EVERY == 0:
+                    on_progress("check", report.rows, None)
+            spool.finish()
+            on_progress("check", report.rows, report.rows)
+            importer.run(report, on_progress)
+        except ImportStoppedError:
+            report.is_stopped = True
     return report
+
+
+def _kept(cells: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [cells[place] if place < len(cells) else "" for place in places]
 
 
 @contextmanager

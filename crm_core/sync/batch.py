@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 from sqlalchemy import delete, select
@@ -28,6 +29,7 @@ from crm_core.sync.context import GONE, Applied, Change, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import held_back
 from crm_core.sync.merge import decide
+from crm_core.sync.prefetch import meanwhile
 from crm_core.sync.protocol import RemoteFault, RemotePage, RemoteRecord
 from crm_core.sync.push_queue import enqueue_carriers
 from crm_core.sync.records import digest
@@ -93,6 +95,15 @@ def apply_page(
         _halve(context, entity, ready, faults)
         _write(context, entity, [], lambda uow, _: finish(uow, faults))
     return aside
+
+
+@contextmanager
+def read_back(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> Iterator[None]:
+    """Take over what a remote made of records, read while it is kept here that they are there."""
+    with meanwhile(lambda: context.remote.read(entity, remote_ids)) as answer:
+        yield
+        page = answer()
+    apply_page(context, entity, page)
 
 
 def _changed(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from crm_core.errors import RetryableSyncError
 from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.sync import lock
 from crm_core.sync.protocol import RemoteBackend, RemoteFault, RemoteRecord
 
 Progress = Callable[[str, int, int | None], None]
@@ -236,6 +237,14 @@ class SyncContext:
     def writing(self) -> AbstractContextManager[UnitOfWork]:
         """Open a writing unit of work as the system."""
         return unit_of_work(self.database, actor=self.actor, write=True)
+
+    @contextmanager
+    def keeping(self) -> Iterator[UnitOfWork]:
+        """Open a writing unit of work under the run's lease, and commit it in the end."""
+        with self.writing() as uow:
+            lock.renew(uow, self.backend_id, self.token)
+            yield uow
+            uow.commit()
 
     def progress(self, entity: str, done: int, total: int | None) -> None:
         """Tell whoever watches how far an entity is."""

@@ -362,13 +362,11 @@ class _Run:
         """Write how far entities were read; those with nothing new in one transaction."""
         context = self.context
         if not context.dry_run:
-            with context.writing() as uow:
-                lock.renew(uow, context.backend_id, context.token)
+            with context.keeping() as uow:
                 for entity, values in self.marks.items():
                     self._save(uow, entity, refreshed_at=uow.now, **values)
                 for statement in also:
                     uow.execute(statement)
-                uow.commit()
         self.marks.clear()
         self.has_read = False
 

@@ -5,8 +5,7 @@ The steps and the reasons for their order stand in docs/sync.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,16 +17,14 @@ from crm_core.entities.customer import Address
 from crm_core.entities.sync import Binding
 from crm_core.errors import CrmError
 from crm_core.persistence.bulk import chunked, update_rows
-from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.sync import lock, push_queue
-from crm_core.sync.batch import apply_page
+from crm_core.sync import push_queue
+from crm_core.sync.batch import apply_page, read_back
 from crm_core.sync.bindings import bind
 from crm_core.sync.conflicts import agreed_on, hold_back, known_there, pending_conflicts
 from crm_core.sync.context import GONE, LONELY, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
 from crm_core.sync.holding import held_here, held_there
-from crm_core.sync.prefetch import meanwhile
 from crm_core.sync.protocol import Draft, Edit, Match, Probe, WritableBackend, Written
 from crm_core.sync.push_counts import PushCounts
 from crm_core.sync.push_queue import Waiting
@@ -204,20 +201,15 @@ class PushBatch:
         ids = {str(self.told[key].remote_id): key for key in keys}
         page = self.remote.read(self.entity, list(ids))
         force = not self.stirred.isdisjoint(keys)
-        before = self._taken_over()
+        counts = self.context.counts[self.entity]
+        as_known = counts["unchanged"] + len(ids)
         aside = apply_page(self.context, self.entity, page, force=force)
         reach("push.compared")
         there = {record.remote_id for record in page.records} | aside.keys()
-        lost = [remote_id for remote_id in ids if remote_id not in there]
-        self._follow(lost)
-        if lost or aside or self._taken_over() > before:
+        self._follow([remote_id for remote_id in ids if remote_id not in there])
+        if counts["unchanged"] < as_known:
             self.read()
         self._refuse_unread(aside, ids)
-
-    def _taken_over(self) -> int:
-        """Return how many records this run has taken over so far."""
-        counts = self.context.counts[self.entity]
-        return counts["created"] + counts["updated"]
 
     def _refuse_unread(self, aside: Mapping[str, str], keys: Mapping[str, UUID]) -> None:
         """Set aside what could not be merged; one that lacks its customer there gets it by us."""
@@ -268,8 +260,9 @@ class PushBatch:
             assert bound is not None
             agreed = agreed_on(bound, values, self.pending.get(key, ()))
             rows.append({"id": bound.binding_id, "snapshot": agreed, "digest": b""})
-        with self._read_back([str(self.told[key].remote_id) for key in sent]):
-            self._keep(lambda uow: update_rows(uow.connection(), Binding, rows))
+        with read_back(self.context, self.entity, [str(self.told[key].remote_id) for key in sent]):
+            with self.context.keeping() as uow:
+                update_rows(uow.connection(), Binding, rows)
             reach("push.agreed")
 
     # Making what is not there.
@@ -383,8 +376,8 @@ class PushBatch:
     def _create(self, keys: Sequence[UUID]) -> None:
         if not keys:
             return
-        backend_id = self.context.backend_id
-        self._keep(lambda uow: push_queue.mark_sent(uow, backend_id, self.entity, keys))
+        with self.context.keeping() as uow:
+            push_queue.mark_sent(uow, self.context.backend_id, self.entity, keys)
         reach("push.marked_sent")
         drafts = [
             Draft(str(key), self._external_id(key), self.told[key].label, self.shaped[key])
@@ -401,32 +394,18 @@ class PushBatch:
                 made[key] = (answer.remote_id, self.shaped[key])
                 self.counts.add("created", self.told[key].label)
         if made:
-            with self._read_back([remote_id for remote_id, _ in made.values()]):
+            with read_back(
+                self.context, self.entity, [remote_id for remote_id, _ in made.values()]
+            ):
                 self._bind(made)
                 reach("push.bound")
 
-    @contextmanager
-    def _read_back(self, remote_ids: Sequence[str]) -> Iterator[None]:
-        """Take over what the backend made of records, read while it is kept that they are there."""
-        with meanwhile(lambda: self.remote.read(self.entity, remote_ids)) as answer:
-            yield
-            page = answer()
-        apply_page(self.context, self.entity, page)
-
     def _bind(self, made: Mapping[UUID, tuple[str, Mapping[str, Any]]]) -> None:
-        def write(uow: UnitOfWork) -> None:
+        with self.context.keeping() as uow:
             pairs = ((key, *each) for key, each in made.items())
             bind(uow, self.context.backend_id, self.entity, pairs)
             if self.entity == "tag":
                 push_queue.enqueue_carriers(uow, self.context.backend_id, list(made))
-
-        self._keep(write)
-
-    def _keep(self, write: Callable[[UnitOfWork], None]) -> None:
-        with self.context.writing() as uow:
-            lock.renew(uow, self.context.backend_id, self.context.token)
-            write(uow)
-            uow.commit()
 
     def _external_id(self, key: UUID) -> str:
         return f"{self.context.prefix}{self.entity}_{key.hex}"

@@ -82,7 +82,7 @@ def gathered(package: Path) -> Catalog:
             found = _of_template(path.read_bytes())
         else:
             continue
-        for one in found:
+        for one in filter(_has_words, found):
             text = (one.text, one.plural) if one.plural else one.text
             catalogue.add(text, context=one.context, locations=[(place, one.line)])
     return catalogue
@@ -201,6 +201,15 @@ def _of_help(node: ast.Call) -> Iterator[Found]:
 def _makes_command(decorator: ast.expr) -> bool:
     call = decorator.func if isinstance(decorator, ast.Call) else decorator
     return isinstance(call, ast.Attribute) and call.attr in ("command", "group")
+
+
+def _has_words(found: Found) -> bool:
+    """Say whether there is anything to translate: "{name}: {what}" only puts others together."""
+    try:
+        literals = "".join(literal for literal, *_ in Formatter().parse(found.text))
+    except ValueError:  # a help text with a brace
+        return True
+    return any(char.isalpha() for char in literals)
 
 
 def _of_template(source: bytes) -> Iterator[Found]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ class Web:
         panels: Parts of pages by place, in order.
         faults: Plugins whose pages are left out, with the reason.
         packages: Whose catalogues the templates speak with.
-        openapi: The document that describes the API.
+        openapi: Makes the document that describes the API.
     """
 
     application: Application
@@ -52,7 +52,7 @@ class Web:
     panels: dict[str, list[Panel]] = field(default_factory=lambda: defaultdict(list))
     faults: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
-    openapi: dict[str, Any] = field(default_factory=dict)
+    openapi: Callable[[], dict[str, Any]] = dict
 
 
 def create_app(application: Application, *, trusted_proxies: int = 0) -> Flask:

@@ -6,17 +6,7 @@ from uuid import UUID
 
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_hooks.contributions import EventHandler, Job
 from crm_hooks.events import EventMessage
-
-HANDLERS = (
-    EventHandler("web.sign_out", ("core.user.disabled",), "crm_web.jobs:sign_out"),
-    EventHandler("web.webhooks", ("*",), "crm_web.jobs:tell_webhooks"),
-)
-JOBS = (
-    Job("web.sweep", "crm_web.jobs:sweep", every_minutes=60),
-    Job("web.post", "crm_web.jobs:post", every_minutes=1, with_database=True),
-)
 
 
 def sign_out(uow: UnitOfWork, message: EventMessage) -> None:

@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import secrets
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from flask import current_app, g, request
@@ -18,8 +19,14 @@ from crm_core.errors import LockedError
 from crm_core.messages import LANGUAGES, SOURCE, in_language, say
 from crm_core.services.settings import Settings, load_settings
 from crm_web.sdk.request import Request, Viewer
+from crm_web.services.api_tokens import actor_for_token, mark_token_used
 from crm_web.services.sessions import LONGEST, SignedIn, csrf_token, mark_seen, session_for
 from crm_web.services.tokens import new_token
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from crm_core.persistence.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 COOKIE, NOTICES = "crm_session", "crm_notices"
@@ -35,7 +42,8 @@ def open_request() -> None:
     g.new_token = None
     with application.unit_of_work(system_actor("web")) as uow:
         settings = load_settings(uow)
-        signed_in = session_for(uow, g.cookie_token) if g.cookie_token else None
+        g.holder = actor_for_token(uow, bearer()) if bearer() else None
+        signed_in = session_for(uow, g.cookie_token) if g.cookie_token and not bearer() else None
     wanted = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
     language = language_for(signed_in.language if signed_in else None, settings)
     g.signed_in = signed_in
@@ -43,7 +51,7 @@ def open_request() -> None:
         application=application,
         settings=settings,
         viewer=_viewer(signed_in, settings, language),
-        actor=signed_in.actor if signed_in else None,
+        actor=signed_in.actor if signed_in else g.holder and g.holder.actor,
         args=request.args,
         form=MultiDict(),
         files=MultiDict(),
@@ -57,6 +65,13 @@ def open_request() -> None:
     if request.mimetype == "application/x-www-form-urlencoded":
         request.max_content_length = request.max_form_memory_size
     g.request.form, g.request.files = request.form, request.files
+
+
+def bearer() -> str:
+    """Return the token that a program shows, or empty; pages take none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    shown = scheme.lower() == "bearer" and request.path.startswith("/api/")
+    return token.strip() if shown else ""
 
 
 def close_request(_error: BaseException | None) -> None:
@@ -139,14 +154,16 @@ def write_cookies(response: Response) -> Response:
     elif g.get("notices_taken"):
         response.delete_cookie(NOTICES)
     if g.signed_in is not None and g.signed_in.is_due:
-        _note_seen(asked, g.signed_in)
+        _note_use(asked, mark_seen, g.signed_in.session_id)
+    if g.holder is not None and g.holder.is_due:
+        _note_use(asked, mark_token_used, g.holder.token_id)
     return response
 
 
-def _note_seen(asked: Request, signed_in: SignedIn) -> None:
+def _note_use(asked: Request, note: Callable[[UnitOfWork, UUID], None], key: UUID) -> None:
     try:
         with asked.application.unit_of_work(system_actor("web"), write=True) as uow:
-            mark_seen(uow, signed_in.session_id)
+            note(uow, key)
             uow.commit()
     except LockedError:  # a long import is writing: the next request notes it
-        log.debug("use of a session not noted")
+        log.debug("use of a session or token not noted")

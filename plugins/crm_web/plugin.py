@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crm_hooks import PluginManifest, hookimpl
-from crm_hooks.contributions import Right, WebModule
+from crm_hooks.contributions import EventHandler, Job, PluginSetting, Right, WebModule
 from crm_web.permissions import RIGHTS
+from crm_web.settings import SETTINGS
 
 manifest = PluginManifest(
     name="web",
@@ -16,7 +17,7 @@ manifest = PluginManifest(
     demo="crm_web.demo:prepare",
     commands_anywhere=("serve",),
 )
-PAGES = ("home", "find", "customers", "sync", "account")
+PAGES = ("home", "find", "customers", "activities", "sync", "account", "api")
 API = (
     "customers",
     "parts",
@@ -26,6 +27,7 @@ API = (
     "people",
     "company",
     "sync",
+    "access",
 )
 
 
@@ -33,6 +35,30 @@ API = (
 def crm_register_rights() -> Sequence[Right]:
     """Name the rights that the services ask for."""
     return RIGHTS
+
+
+@hookimpl
+def crm_register_settings() -> Sequence[PluginSetting]:
+    """Let administrators say how people sign in."""
+    return SETTINGS
+
+
+@hookimpl
+def crm_register_event_handlers() -> Sequence[EventHandler]:
+    """Sign out who was disabled, and tell webhooks what happened."""
+    return [
+        EventHandler("web.sign_out", ("core.user.disabled",), "crm_web.jobs:sign_out"),
+        EventHandler("web.webhooks", ("*",), "crm_web.jobs:tell_webhooks"),
+    ]
+
+
+@hookimpl
+def crm_register_jobs() -> Sequence[Job]:
+    """Forget what is over, and post to webhooks."""
+    return [
+        Job("web.sweep", "crm_web.jobs:sweep", every_minutes=60),
+        Job("web.post", "crm_web.jobs:post", every_minutes=1, with_database=True),
+    ]
 
 
 @hookimpl

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+
 from crm_core.access import Actor, system_actor
 from crm_core.channels import FAILURES, NotDeliveredError, is_public, post_webhook, reason_of
 from crm_core.ids import new_id

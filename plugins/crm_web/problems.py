@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from crm_core.cli.failures import write_log
 from crm_core.errors import CrmError, InputError, NotFoundError
 from crm_core.messages import t
-from crm_web.api.problems import is_api, problem_response
+from crm_web.problem_details import is_api, problem_response
 from crm_web.sdk.request import Request
 
 log = structlog.get_logger(__name__)

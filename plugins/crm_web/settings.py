@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.messages import t
-from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.plugin_settings import values_of
 from crm_hooks.contributions import PluginSetting
+
+if TYPE_CHECKING:
+    from crm_core.persistence.unit_of_work import UnitOfWork
 
 NONE, ADMINS, ALL = "none", "admins", "all"
 
@@ -91,6 +92,8 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 
 def value_of(uow: UnitOfWork, setting: PluginSetting) -> Any:
     """Return the value of one setting."""
+    from crm_core.services.plugin_settings import values_of
+
     return values_of(uow, [setting])[setting.name]
 
 

@@ -96,7 +96,12 @@ def test_a_persian_day_is_typed_as_it_is_read():
         Place.of("el").typed_moment("1405-01-11", AT)
 
 
-@given(languages, st.decimals(allow_nan=False, allow_infinity=False, places=3, max_value=10**12))
+@given(
+    languages,
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=3, min_value=-(10**12), max_value=10**12
+    ),
+)
 def test_no_digit_of_a_number_is_lost(language, value):
     shown = plain(Place.of(language).number(value))
     digits = [char for char in shown if char.isdecimal()]

@@ -149,7 +149,7 @@ class Office:
             return {
                 name: frozenset(
                     repr(tuple(row))
-                    for row in connection.execute(text(f'SELECT * FROM "{name}"'))  # noqa: S608
+                    for row in connection.execute(text(f'SELECT * FROM "{name}"'))
                 )
                 for name in names
                 if not re.match(r"web_(session|throttle)|sqlite_|core_search", name)

@@ -147,7 +147,9 @@ def typed(folder: Path, *words: str, **options) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
-    """In an empty folder, where there is no database so far."""
+    """Served from a folder where there is no database."""
+    made = typed(tmp_path, "demo", "--path", "d", "--customers", "60")
+    assert made.wait(120) == 0
     process = typed(tmp_path, "serve", "--demo", "--path", "d", "--port", "0")
     lines = []
     for line in process.stdout:
@@ -157,7 +159,7 @@ def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
     told = "".join(lines)
     try:
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)", told)[1])
-        logins = re.findall(r"^ {2}(\w+) ", told, re.M)
+        logins = re.findall(r"^ {2}(\w+) ", told, re.MULTILINE)
         password = re.search("“(.*?)”", told)[1]
         assert len(logins) >= 4
         for login in logins:

@@ -1,7 +1,7 @@
 """Pytest plugin: which tests of a parallel run share a worker.
 
-All tests on the Odoo server go to one worker, for some of them stop it; else each file goes to one,
-so that what a module prepares is prepared once. (Marks for ``--dist loadgroup`` are lost with
+All tests on the Odoo server go to one worker, for some of them stop it, and all in the browser to
+one, for they share what is served; else each file goes to one, so that what a module prepares is prepared once. (Marks for ``--dist loadgroup`` are lost with
 pytest 9.2, which does not take the names that xdist gives to marked tests.)
 """
 
@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ON_ODOO = "tests/odoo/"
+TOGETHER = ("tests/odoo/", "tests/browser/")
 
 
 class ByFile(LoadScopeScheduling):
-    """Sends each file's tests to one worker, and all on the Odoo server to the same."""
+    """Sends each file's tests to one worker, and those that belong together to the same."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return ON_ODOO if file.startswith(ON_ODOO) else file
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response
 from crm_core.errors import PermissionDeniedError, StaleVersionError
 from crm_core.messages import t
 from crm_core.persistence.paging import Page
-from crm_web.api.encoding import encoded
+from crm_web.encoding import encoded
+from crm_web.api.repeating import repeated
 from crm_web.errors import ConditionMissingError, NobodyError
 from crm_web.sdk.api import Call, Operation
 from crm_web.sdk.request import Request
@@ -38,7 +39,7 @@ class ApiView:
     _apidoc: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._apidoc = self.answer._apidoc  # type: ignore[attr-defined]  # as smorest reads it
+        self._apidoc = self.answer._apidoc  # type: ignore[attr-defined]  # noqa: SLF001  as smorest has it
         self.__doc__ = self.operation.view.__doc__
 
     def __call__(self, **parts: Any) -> Response:
@@ -60,6 +61,10 @@ def permit(asked: Request, operation: Operation) -> None:
             raise PermissionDeniedError(
                 t("Finish signing in first: open any page of this site."), code="web.api.step"
             )
+    elif operation.writes and not g.holder.may_write:
+        raise PermissionDeniedError(
+            t("This token only reads: make one that may write."), code="web.api.read_only"
+        )
     if operation.right:
         asked.actor.require(operation.right)
 
@@ -67,24 +72,25 @@ def permit(asked: Request, operation: Operation) -> None:
 def run(operation: Operation, sent: Mapping[str, Any], parts: Mapping[str, Any]) -> Response:
     """Run an operation on what was sent and checked; commit what it wrote."""
     asked: Request = g.request
-    assert asked.actor is not None
     query = dict(sent.get("query") or {})
-    as_is = operation.options.get("as_is")
-    only = () if as_is else tuple(query.pop(FIELDS, ()))
-    body = sent.get("body") or {}
-    call = Call(asked, query, body, _expected_version(operation))
-    if operation.options.get("opens_own"):
-        return _response(operation, operation.view(call, **parts), only)
-    with asked.application.unit_of_work(asked.actor, write=operation.writes) as uow:
-        asked.open(uow)
-        given = operation.view(call, **parts)
-        if operation.writes:
-            uow.flush()
-        response = _response(operation, given, only)
-        if operation.writes and response.status_code < 400:
-            uow.commit()
-    for act in asked.after_commit:
-        act()
+    only = () if operation.options.get("as_is") else tuple(query.pop(FIELDS, ()))
+    call = Call(asked, query, sent.get("body") or {}, _expected_version(operation))
+    with repeated(operation, asked) as repeat:
+        if repeat.answer is not None:
+            return repeat.answer
+        if operation.options.get("opens_own"):
+            return repeat.kept(_response(operation, operation.view(call, **parts), only))
+        with asked.application.unit_of_work(call.actor, write=operation.writes) as uow:
+            asked.open(uow)
+            given = operation.view(call, **parts)
+            if operation.writes:
+                uow.flush()
+            response = _response(operation, given, only)
+            if operation.writes and response.status_code < 400:
+                repeat.kept(response, uow)
+                uow.commit()
+        for act in asked.after_commit:
+            act()
     return response
 
 

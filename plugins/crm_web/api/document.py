@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import cache
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 from apispec import APISpec
@@ -15,13 +17,13 @@ from marshmallow import Schema, fields
 from werkzeug.wrappers import Response
 
 from crm_core.messages import t
-from crm_web.api.encoding import encoded
-from crm_web.api.problems import MEDIA
+from crm_web.encoding import encoded
+from crm_web.problem_details import MEDIA
 from crm_web.errors import NobodyError
 from crm_web.sdk.api import Operation, PageQuery
 
 PATH = "/api/openapi.json"
-OWN = ("crm_web", "crm_core", "marshmallow")
+OWN = ("crm_web", "crm_core", "abc", "flask_smorest")
 OPTIONS: dict[str, Any] = {
     "title": "CRM front office",
     "version": "1",
@@ -127,7 +129,7 @@ def described(operation: Operation) -> dict[str, Any]:
         for status in sorted(statuses)
     }
     good: dict[str, Any] = {}
-    if "result" in options and "version" in options["result"]._declared_fields:
+    if "result" in options and "version" in options["result"]().fields:
         good["ETag"] = _TEXT
         if not operation.writes:
             parameters.append(IF_NONE_MATCH)
@@ -142,22 +144,37 @@ def described(operation: Operation) -> dict[str, Any]:
     return deepcopy(told)
 
 
-def install(app: Flask, spec: APISpec, titles: Mapping[str, str]) -> None:
-    """Serve the document to whoever is signed in or shows a token."""
-    told = spec.to_dict()
+def finished(spec: APISpec, titles: Sequence[str]) -> dict[str, Any]:
+    """Return the document without what smorest adds and nothing refers to."""
+    told: dict[str, Any] = spec.to_dict()
     told["tags"] = [{"name": title} for title in titles]
     for unused in ("Error", "PaginationMetadata"):
         told["components"]["schemas"].pop(unused, None)
-    raw = encoded(told)
-    etag = hashlib.sha256(raw).hexdigest()[:16]
-    app.extensions["crm"].openapi = told
+    return told
+
+
+def serve(app: Flask, make: Callable[[], dict[str, Any]]) -> None:
+    """Serve the document to whoever is signed in or shows a token; it is made when asked for."""
+    lock = Lock()
+
+    @cache
+    def made() -> tuple[dict[str, Any], bytes]:
+        told = make()
+        return told, encoded(told)
+
+    def describe() -> dict[str, Any]:
+        with lock:
+            return made()[0]
 
     def openapi() -> Response:
         if g.request.actor is None:
             raise NobodyError(t("Say who you are: send a token, or sign in."))
+        with lock:
+            raw = made()[1]
         response = Response(raw, mimetype="application/json")
-        response.set_etag(etag)
+        response.set_etag(hashlib.sha256(raw).hexdigest()[:16])
         response.make_conditional(request)
         return response
 
+    app.extensions["crm"].openapi = describe
     app.add_url_rule(PATH, "openapi", openapi)

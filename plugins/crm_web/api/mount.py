@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,14 +15,14 @@ from werkzeug.wrappers import Response
 
 from crm_web.api import document
 from crm_web.api.answering import FIELDS, ApiView, run
-from crm_web.api.encoding import OrjsonProvider
+from crm_web.encoding import OrjsonProvider
 from crm_web.api.parsing import StrictParser
 from crm_web.sdk.api import Api, Operation, Result, Strict
 
 PREFIX = "/api/v1"
 
 
-class _Smorest(flask_smorest.Api):
+class _Smorest(flask_smorest.Api):  # type: ignore[misc]  # it has no types
     """Flask-smorest for what it does best: errors are the application's own."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
@@ -31,36 +31,47 @@ class _Smorest(flask_smorest.Api):
         pass
 
 
-class _Blueprint(flask_smorest.Blueprint):
+class _Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # as above
     ARGUMENTS_PARSER = StrictParser()
 
 
-def mount(app: Flask, apis: Iterable[Api]) -> None:
+def mount(app: Flask, apis: Sequence[Api]) -> None:
     """Add the operations of some modules to the application, and their description."""
     app.json = OrjsonProvider(app)
-    described = MarshmallowPlugin(schema_name_resolver=document.schema_name)
-    smorest = _Smorest(app, spec_kwargs={**document.OPTIONS, "marshmallow_plugin": described})
-    document.prepare(smorest.spec, described)
-    titles = {}
-    for api in apis:
-        blueprint = _Blueprint(f"api-{api.name}", __name__, description=api.title)
-        for operation in api.operations:
-            view = ApiView(operation, _answer(blueprint, operation, described.converter))
-            blueprint.add_url_rule(
-                operation.rule.rstrip("/"),
-                operation.name,
-                view,
-                methods=[operation.method],
-                tags=[api.title],
+    blueprints = [_blueprint(api) for api in apis]
+    for api, blueprint in zip(apis, blueprints, strict=True):
+        app.register_blueprint(blueprint, url_prefix=PREFIX + api.path.rstrip("/"))
+
+    def described() -> dict[str, Any]:
+        schemas = MarshmallowPlugin(schema_name_resolver=document.schema_name)
+        smorest = _Smorest(app, spec_kwargs={**document.OPTIONS, "marshmallow_plugin": schemas})
+        document.prepare(smorest.spec, schemas)
+        for blueprint in blueprints:
+            blueprint.register_views_in_doc(
+                smorest, app, smorest.spec, name=blueprint.name, parameters=None
             )
-        smorest.register_blueprint(blueprint, url_prefix=PREFIX + api.path.rstrip("/"))
-        titles[api.title] = api.name
-    document.install(app, smorest.spec, titles)
+        return document.finished(smorest.spec, [api.title for api in apis])
+
+    document.serve(app, described)
 
 
-def _answer(
-    blueprint: _Blueprint, operation: Operation, converter: Any
-) -> Callable[..., Response]:
+@cache
+def _blueprint(api: Api) -> _Blueprint:
+    """Return the operations of a module; they are the same in every application."""
+    blueprint = _Blueprint(f"api-{api.name}", __name__, description=api.title)
+    for operation in api.operations:
+        view = ApiView(operation, _answer(blueprint, operation))
+        blueprint.add_url_rule(
+            operation.rule.rstrip("/"),
+            operation.name,
+            view,
+            methods=[operation.method],
+            tags=[api.title],
+        )
+    return blueprint
+
+
+def _answer(blueprint: _Blueprint, operation: Operation) -> Callable[..., Response]:
     """Return what checks what was sent and runs the operation, with what documents it."""
     options = operation.options
     sources: list[tuple[str, Any, str]] = [("query", _query(operation), "query")]
@@ -78,7 +89,7 @@ def _answer(
     for _, schema, location in reversed(sources):
         answered = blueprint.arguments(schema, location=location)(answered)
     answered = blueprint.response(
-        operation.status, _given(operation, converter), content_type=options.get("media")
+        operation.status, _given(operation), content_type=options.get("media")
     )(answered)
     described: Callable[..., Response] = blueprint.doc(**document.described(operation))(answered)
     return described
@@ -98,27 +109,21 @@ def _query(operation: Operation) -> type[Schema]:
     return type(f"{base.__name__}OfFields", (base,), {FIELDS: several})
 
 
-def _given(operation: Operation, converter: Any) -> dict[str, Any] | None:
-    """Return what the document refers to; smorest would copy schemas over and over."""
+def _given(operation: Operation) -> type[Schema] | dict[str, str] | None:
     schema = operation.schema
     if schema is None:
         media = operation.options.get("media")
         return {"type": "string", "format": "binary"} if media else None
-    if "page" in operation.options:
-        schema = _page_of(schema)
-    described: dict[str, Any] = converter.resolve_nested_schema(schema)
-    return described
+    return _page_of(schema) if "page" in operation.options else schema
 
 
 @cache
 def _page_of(schema: type[Schema]) -> type[Schema]:
     name = schema.__name__.removesuffix("Schema").removesuffix("Result") + "Page"
-    return Result.from_dict(
-        {
-            "items": fields.List(fields.Nested(schema), required=True),
-            "next_cursor": fields.String(
-                allow_none=True, metadata={"description": "Asks for what comes after; or null."}
-            ),
-        },
-        name=name,
-    )
+    told = {"description": "Asks for what comes after; or null."}
+    members = {
+        "items": fields.List(fields.Nested(schema), required=True),
+        "next_cursor": fields.String(allow_none=True, metadata=told),
+        "__module__": schema.__module__,
+    }
+    return type(name, (Result,), members)

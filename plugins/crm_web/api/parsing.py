@@ -29,7 +29,7 @@ class StrictParser(FlaskParser):
 
     def _raw_load_json(self, req: flask.Request) -> Any:
         raw = req.get_data(cache=True)
-        if not raw:
+        if not raw and not req.content_length:
             return {}
         if not core.is_json(req.mimetype):
             raise MediaTypeError(

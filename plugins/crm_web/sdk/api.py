@@ -192,7 +192,7 @@ class Operation:
         return self.options.get("page") or self.options.get("result")
 
 
-@dataclass
+@dataclass(eq=False)
 class Api:
     """The resources of one plugin, or one part of them.
 

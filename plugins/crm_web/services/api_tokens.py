@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select, update
+
 from crm_core.access import Actor, Reach
 from crm_core.entities.user import User
 from crm_core.errors import InputError, NotFoundError, PermissionDeniedError
@@ -16,8 +18,6 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 from crm_core.services.rights import CORE_RIGHTS
 from crm_core.services.users import actor_of
-from sqlalchemy import select, update
-
 from crm_web.models import ApiToken
 from crm_web.permissions import MANAGE_ACCESS, MANAGE_TOKENS, RIGHTS
 from crm_web.services.tokens import hashed, new_token

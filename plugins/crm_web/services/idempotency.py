@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
 from crm_core.errors import ConflictError, InputError
 from crm_core.ids import new_id
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-
 from crm_web.models import IdempotentReply
 from crm_web.services.tokens import hashed
 
@@ -66,7 +66,8 @@ def claim_reply(uow: UnitOfWork, key: str, request: bytes) -> KeptReply | None:
         "request_hash": request_hash,
         "created_at": now,
     }
-    if uow.execute(insert(IdempotentReply).values(fresh).on_conflict_do_nothing()).rowcount:
+    claim = insert(IdempotentReply).values(fresh).on_conflict_do_nothing()
+    if uow.scalar(claim.returning(IdempotentReply.id)) is not None:
         return None
     held: IdempotentReply = uow.scalars(_of_key(uow, key).with_for_update()).one()
     age = uow.now - held.created_at

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from crm_core.persistence.unit_of_work import UnitOfWork
 from sqlalchemy import delete
 
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_web.models import (
     AccountLink,
     ApiToken,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func, select
+
 from crm_core.channels import checked_url
 from crm_core.errors import DuplicateError, InputError, NotFoundError
 from crm_core.messages import t
@@ -15,8 +17,6 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.secret_refs import is_reference, read_secret
 from crm_core.services.checks import filled
 from crm_hooks.events import EventMessage
-from sqlalchemy import func, select
-
 from crm_web.models import Webhook, WebhookPost
 from crm_web.permissions import MANAGE_WEBHOOKS
 from crm_web.services.tokens import new_token
@@ -65,9 +65,7 @@ def add_webhook(
             t("There is a webhook {name} already; choose another name.", name=name),
             code="web.webhook.exists",
         )
-    webhook = Webhook(
-        name=name, url=url, events=wanted, secret_ref=secret_ref, created_at=uow.now
-    )
+    webhook = Webhook(name=name, url=url, events=wanted, secret_ref=secret_ref, created_at=uow.now)
     secret = None if secret_ref else new_token()
     if secret is not None:
         webhook.secret = seal(uow, secret, _about(webhook.id))
@@ -86,7 +84,9 @@ def list_webhooks(uow: UnitOfWork) -> list[dict[str, Any]]:
         .scalar_subquery()
     )
     columns = (Webhook.id, Webhook.name, Webhook.url, Webhook.events, Webhook.is_enabled)
-    statement = select(*columns, Webhook.created_at, waiting.label("waiting")).order_by(Webhook.name)
+    statement = select(*columns, Webhook.created_at, waiting.label("waiting")).order_by(
+        Webhook.name
+    )
     return [{**row._mapping, "url": _begun(row.url)} for row in uow.execute(statement)]
 
 

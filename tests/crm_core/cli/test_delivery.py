@@ -83,7 +83,7 @@ def test_a_failure_ends_once_with_3_and_is_told_without_a_traceback(office):
 def test_what_was_given_up_is_told_by_doctor_and_tried_again(office):
     give_up(office)
     ((state, message, advice),) = events_of(office)
-    assert (state, message) == ("warn", "1 events were given up for paper.note.")
+    assert (state, message) == ("warn", "1 event was given up for paper.note.")
     assert "crm delivery retry --dead --handler paper.note" in advice
     assert "\x1b" not in office("delivery", "list", "--state", "dead").stdout
     (item,) = office.json("delivery", "list", "--state", "dead")["items"]
@@ -119,7 +119,7 @@ def test_what_waits_for_a_handler_that_is_gone_is_told_and_dropped(office, monke
     later(office, next_at=datetime.now(UTC) - timedelta(hours=2))
     ((state, message, advice),) = events_of(office)
     assert state == "warn"
-    assert "1 events wait for paper.note, whose plugin is not in use here" in message
+    assert "1 event waits for paper.note, whose plugin is not in use here" in message
     assert "crm delivery drop --handler paper.note" in advice
     assert office.json("delivery", "drop", "--handler", "paper.note", "--yes")["dropped"] == 1
     assert events_of(office)[0][0] == "ok"
@@ -135,7 +135,7 @@ def test_a_worker_that_does_not_run_is_noticed(office):
         uow.execute(update(OutboxEvent).values(at=ago, dispatched_at=None))
         uow.commit()
     ((state, message, advice),) = events_of(office)
-    assert (state, message) == ("warn", "1 events wait, for an hour or longer.")
+    assert (state, message) == ("warn", "1 event waits, for an hour or longer.")
     assert "crm worker" in advice
 
 

@@ -134,7 +134,9 @@ def test_an_address_nobody_understands(bare_crm, paper, monkeypatch):
 
 def test_a_folder_that_cannot_be_written(crm, paper, monkeypatch):
     # The tests may run as root, who may write anywhere.
-    monkeypatch.setattr("crm_core.diagnosis.database.os.access", lambda place, _mode: place != crm.folder)
+    monkeypatch.setattr(
+        "crm_core.diagnosis.database.os.access", lambda place, _mode: place != crm.folder
+    )
     found = findings(crm, code=1)
     assert str(crm.folder) in told(found["database file"])
 
@@ -210,7 +212,7 @@ def test_set_aside_records(office, paper):
     paper.faults.append(RemoteFault("9", "Smudge", "x", "stain"))
     office("sync", "run", "desk")
     found = findings(office, code=0)["backend desk"]
-    assert "1 records are set aside" in told(found)
+    assert "1 record is set aside" in told(found)
     assert "crm sync status desk" in told(found)
 
 

@@ -74,7 +74,7 @@ def test_what_syncs_left_is_told_to_those_who_may_see_it(company: Any) -> None:
                 label="Μαρία",
                 field="name",
                 state="open",
-                found_at=NOON,
+                opened_at=NOON,
             )
         )
     told = cards(company, "anna")

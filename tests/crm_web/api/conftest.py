@@ -40,15 +40,17 @@ class Answer:
 class Caller:
     """A program that calls the API in somebody's session."""
 
-    def __init__(self, browser: Any) -> None:
-        self.browser = browser
+    def __init__(self, browser: Any, token: str = "") -> None:
+        self.browser, self.token = browser, token
 
     def __call__(
         self, method: str, path: str, json: Any = None, *, csrf: bool = True, **headers: str
     ) -> Answer:
         """Call an operation; header names with underscores."""
         told = {name.replace("_", "-"): value for name, value in headers.items()}
-        if csrf and self.browser.cookie:
+        if self.token:
+            told["Authorization"] = f"Bearer {self.token}"
+        elif csrf and self.browser.cookie:
             told["X-CSRF-Token"] = self.browser.csrf
         body = (
             {} if json is None else {"data": orjson.dumps(json), "content_type": "application/json"}
@@ -76,6 +78,19 @@ class Caller:
     def delete(self, path: str, **headers: str) -> Answer:
         """Remove something."""
         return self("DELETE", path, **headers)
+
+
+@pytest.fixture
+def token(web: Callable[..., Any], office: Any) -> Callable[..., Caller]:
+    """A caller that shows a token: ``token("employee", "read")``."""
+
+    def caller(login: str, scope: Any = "write", days: int | None = 1) -> Caller:
+        from crm_web.services.api_tokens import add_token
+
+        made = office.write(lambda uow: add_token(uow, "test", scope=scope, days=days)[0], login)
+        return Caller(web(), made)
+
+    return caller
 
 
 @pytest.fixture

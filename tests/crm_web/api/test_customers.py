@@ -119,3 +119,14 @@ def test_trouble_below_the_api_is_a_problem_too(api, office, monkeypatch):
     assert (sent.status, sent.response.get_json()["code"]) == (415, "web.api.media_type")
     office.app.config["MAX_CONTENT_LENGTH"] = 100
     assert call.post("/customers", {"name": "A" * 200}).status == 413
+
+
+def test_the_documentation_is_a_page_of_ours(web, api):
+    page = web("readonly").get("/api/docs")
+    assert page.status == 200
+    assert "/api/v1/customers/{customer_id}" in page.html
+    assert "<script" not in page.html.split("</head>")[1]
+    assert len(page.queries) <= 15
+    told = api("readonly").get("/api/openapi.json")
+    assert told.json["openapi"] == "3.1.0"
+    assert api("readonly").get("/api/openapi.json", If_None_Match=told.etag).status == 304

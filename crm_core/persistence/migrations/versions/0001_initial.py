@@ -90,6 +90,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_core_currency")),
     )
     op.create_table(
+        "core_import_mapping",
+        sa.Column("headings_hash", sa.Text(), nullable=False),
+        sa.Column("columns", types.JsonValue, nullable=False),
+        sa.Column("used_at", types.UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("headings_hash", name=op.f("pk_core_import_mapping")),
+    )
+    op.create_table(
         "core_job_run",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("started_at", types.UtcDateTime(), nullable=False),
@@ -492,6 +499,42 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
         postgresql_where=sa.text("next_at IS NOT NULL AND entity_id IS NOT NULL"),
+    )
+    op.create_table(
+        "core_import_job",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("owner_id", types.Key(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("match", types.JsonValue, nullable=False),
+        sa.Column("columns", types.JsonValue, nullable=False),
+        sa.Column("is_dry_run", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("is_stop_asked", sa.Boolean(), nullable=False),
+        sa.Column("began_at", types.UtcDateTime(), nullable=True),
+        sa.Column("seen_at", types.UtcDateTime(), nullable=True),
+        sa.Column("ended_at", types.UtcDateTime(), nullable=True),
+        sa.Column("progress", types.JsonValue, nullable=True),
+        sa.Column("result", types.JsonValue, nullable=True),
+        sa.Column("faults_sha256", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("first_audit_id", sa.BigInteger(), nullable=True),
+        sa.Column("last_audit_id", sa.BigInteger(), nullable=True),
+        sa.Column("undo", types.JsonValue, nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["owner_id"], ["core_user.id"], name=op.f("fk_core_import_job_owner_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_import_job")),
+    )
+    op.create_index(
+        op.f("ix_core_import_job_owner_id_id"), "core_import_job", ["owner_id", "id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_core_import_job_state_id"), "core_import_job", ["state", "id"], unique=False
     )
     op.create_table(
         "core_login_refusal",
@@ -1542,6 +1585,9 @@ def downgrade() -> None:
     )
     op.drop_table("core_pending_reference")
     op.drop_table("core_login_refusal")
+    op.drop_index(op.f("ix_core_import_job_state_id"), table_name="core_import_job")
+    op.drop_index(op.f("ix_core_import_job_owner_id_id"), table_name="core_import_job")
+    op.drop_table("core_import_job")
     op.drop_index(
         "ix_core_delivery_order",
         table_name="core_delivery",
@@ -1614,6 +1660,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_core_mail_made_at"), table_name="core_mail")
     op.drop_table("core_mail")
     op.drop_table("core_job_run")
+    op.drop_table("core_import_mapping")
     op.drop_table("core_currency")
     op.drop_table("core_backend")
     op.drop_index(

@@ -2,6 +2,7 @@
 
 from crm_web.pages.customers import (
     adding,
+    bulk,
     card,
     files,
     happenings,
@@ -11,11 +12,14 @@ from crm_web.pages.customers import (
     people,
     profile,
     reach,
+    timeline,
+    views,
 )
 from crm_web.pages.customers.area import pages
 
 __all__ = [
     "adding",
+    "bulk",
     "card",
     "files",
     "happenings",
@@ -26,4 +30,6 @@ __all__ = [
     "people",
     "profile",
     "reach",
+    "timeline",
+    "views",
 ]

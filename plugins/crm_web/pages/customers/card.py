@@ -24,6 +24,7 @@ from crm_web.pages.customers.area import allowed, pages
 from crm_web.pages.customers.network import picture
 from crm_web.pages.customers.profile import shown_value
 from crm_web.pages.customers.reach import CALLED, MAILED, reached
+from crm_web.pages.customers.timeline import latest
 from crm_web.sdk.request import Request
 
 RIGHTS = {
@@ -61,6 +62,7 @@ def card(request: Request, customer_id: UUID) -> Response | str:
         call=next((each for each in points if each["kind"] in CALLED and each["href"]), None),
         mail=next((each for each in points if each["kind"] == MAILED and each["href"]), None),
         network=picture(shown.relationships),
+        timeline=latest(request, customer_id, shown),
         documents=[
             each for index, each in enumerate(documents) if each["is_open"] or index < DOCUMENTS
         ],

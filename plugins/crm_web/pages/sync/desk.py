@@ -26,7 +26,7 @@ from crm_core.services.sync_status import (
 from crm_core.services.workers import last_sign
 from crm_core.sync.permit import confirm_backend, permit_of, permits_of
 from crm_core.sync.requests import ask, list_requests, open_requests, withdraw
-from crm_web.pages.sync.declared import MANAGE, RUN, pages
+from crm_web.pages.sync.declared import MANAGE, RUN, pages, stage_words
 from crm_web.sdk.pages import Menu
 from crm_web.sdk.request import Request
 
@@ -54,7 +54,9 @@ def desk(request: Request) -> str:
         item["runs"], item["read"] = runs.get(key, []), read.get(key, {})
         item["asked"], item["permit"] = asked.get(key, []), permits[key]
         item["marker"] = _marker(item["runs"], item["asked"])
-    return request.render("web/sync/desk.html", backends=backends, sign=last_sign(uow))
+    return request.render(
+        "web/sync/desk.html", stage_words=stage_words, backends=backends, sign=last_sign(uow)
+    )
 
 
 @pages.get("/progress", right=SYNC_VIEW)
@@ -81,6 +83,7 @@ def backend(request: Request, name: str) -> str:
     kind = request.application.plugins.backend_types.get(found.type)
     return request.render(
         "web/sync/backend.html",
+        stage_words=stage_words,
         item={**item, "runs": runs, "asked": open_, "marker": _marker(runs, open_)},
         kind=kind.title if kind else found.type,
         entities=list_entities(uow, found.id),
@@ -138,7 +141,8 @@ def _marker(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> str:
 
 def _how_far(runs: list[dict[str, Any]], asked: list[dict[str, Any]]) -> dict[str, Any]:
     """Return ``stage``, ``done`` and ``total`` of what goes on; empty when nothing does."""
+    told = [each["progress"] for each in asked if each["progress"]]
     if runs and runs[-1]["state"] == "running":
-        return dict(runs[-1]["counts"].get("progress", {}))
-    under_way = (each["progress"] for each in asked if each["progress"])
-    return next(under_way, {})
+        told.insert(0, runs[-1]["counts"].get("progress"))
+    found = next(filter(None, told), None)
+    return {**found, "stage": stage_words(found["stage"])} if found else {}

@@ -29,7 +29,7 @@ from crm_core.sync.planning.store import (
     take_decisions,
 )
 from crm_core.sync.requests import ask, last_request
-from crm_web.pages.sync.declared import MANAGE, RUN, SHOWN, pages
+from crm_web.pages.sync.declared import MANAGE, RUN, SHOWN, pages, stage_words
 from crm_web.sdk.request import Request
 
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -57,6 +57,7 @@ def _shown(request: Request, name: str, error: str = "") -> str:
     going = [each for each in (making, applying) if each and each["ended_at"] is None]
     return request.render(
         "web/sync/plan.html",
+        stage_words=stage_words,
         name=name,
         backend_id=found.id,
         is_accepted=found.plan_accepted_at is not None,

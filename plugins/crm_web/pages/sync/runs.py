@@ -20,7 +20,7 @@ from crm_core.services.holds import count_holds, list_holds
 from crm_core.services.sync_status import conflicts_of_run, entities_of_run, told_run
 from crm_core.services.workers import last_sign
 from crm_core.sync.requests import ask_retry, show_request
-from crm_web.pages.sync.declared import RUN, SHOWN, keys, pages
+from crm_web.pages.sync.declared import RUN, SHOWN, keys, pages, stage_words
 from crm_web.sdk.request import Request
 
 STATES = ("running", "done", "partly", "stopped", "failed")
@@ -55,6 +55,7 @@ def run(request: Request, run_id: UUID) -> str:
     found = run_named(request.uow, str(run_id))
     return request.render(
         "web/sync/run.html",
+        stage_words=stage_words,
         run=told_run(found),
         entities=entities_of_run(found["counts"]),
         conflicts=conflicts_of_run(request.uow, found),
@@ -65,7 +66,9 @@ def run(request: Request, run_id: UUID) -> str:
 def asked(request: Request, request_id: UUID) -> str:
     """Show what was asked for, and what came of it."""
     found = show_request(request.uow, request_id)
-    return request.render("web/sync/asked.html", asked=found, sign=last_sign(request.uow))
+    return request.render(
+        "web/sync/asked.html", stage_words=stage_words, asked=found, sign=last_sign(request.uow)
+    )
 
 
 @pages.get("/of/<name>/set-aside", right=SYNC_VIEW)

@@ -29,3 +29,28 @@ for (const place of document.querySelectorAll("[data-load]")) {
     })
     .catch(() => {});
 }
+
+// Filters change their part of the page in place; the address that they lead to is a page too.
+async function into(name, address) {
+  const place = document.querySelector(`[data-part="${name}"]`);
+  place.setAttribute("aria-busy", "true");
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const part = page.querySelector(`[data-part="${name}"]`);
+  if (!answer.ok || !part) throw new Error(String(answer.status));
+  place.replaceWith(document.importNode(part, true));
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-into]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !document.querySelector(`[data-part="${link.dataset.into}"]`)) return;
+  event.preventDefault();
+  into(link.dataset.into, link.href).catch(() => window.location.assign(link.href));
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.into) return;
+  event.preventDefault();
+  const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+  into(form.dataset.into, address).catch(() => window.location.assign(address));
+});

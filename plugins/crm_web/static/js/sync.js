@@ -10,23 +10,21 @@ const show = (place, told) => {
   if (!text || !bar || !told?.stage) return;
   const template = told.total ? text.dataset.ofTotal : text.dataset.ofNone;
   const values = { stage: told.stage, done: numbers.format(told.done), total: numbers.format(told.total ?? 0) };
-  text.textContent = template.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+  text.textContent = template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   if (told.total) {
     bar.max = told.total;
     bar.value = told.done;
   } else bar.removeAttribute("value");
 };
 
-const first = new Map();
+const isOld = ({ marker, part }, now) => (part ? !now.includes(part) : now !== marker);
 const look = async () => {
   const answer = await fetch(watched[0].dataset.progress, { headers: { Accept: "application/json" } });
   if (!answer.ok) return;
   const told = await answer.json();
   for (const place of watched) {
     const mine = told[place.dataset.of];
-    const marker = mine?.marker ?? "";
-    if (!first.has(place)) first.set(place, marker);
-    if (marker !== first.get(place)) return location.reload();
+    if (isOld(place.dataset, mine?.marker ?? "")) return location.reload();
     show(place, mine);
   }
   setTimeout(look, SECONDS * 1000);

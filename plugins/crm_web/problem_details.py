@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from crm_core.errors import CrmError
 from crm_core.messages import say, t
-from crm_web.api.encoding import encoded
+from crm_web.encoding import encoded
 
 ROOTS = ("/api/v1", "/api/openapi.json")
 MEDIA = "application/problem+json"

@@ -1,0 +1,94 @@
+"""Calls that are sent twice and done once, by the ``Idempotency-Key`` that they carry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from crm_core.errors import InputError
+from crm_core.messages import t
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_web.sdk.api import Operation
+from crm_web.sdk.request import Request
+from crm_web.services.idempotency import claim_reply, keep_reply, release_reply
+
+HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
+_KEPT = ("Content-Type", "ETag", "Location")
+
+
+@dataclass
+class Repeat:
+    """A call that may have been made before.
+
+    Attributes:
+        asked: The request.
+        key: What it carries; empty for nothing.
+        answer: What it was answered before, or None.
+        is_kept: Whether its answer is kept now.
+    """
+
+    asked: Request
+    key: str
+    answer: Response | None = None
+    is_kept: bool = False
+
+    def kept(self, response: Response, uow: UnitOfWork | None = None) -> Response:
+        """Keep an answer, in the unit of work that did the work or in one of its own."""
+        if not self.key:
+            return response
+        if uow is None:
+            assert self.asked.actor is not None
+            with self.asked.application.unit_of_work(self.asked.actor, write=True) as own:
+                self.kept(response, own)
+                own.commit()
+            return response
+        headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
+        keep_reply(uow, self.key, response.status_code, headers, response.get_data())
+        self.is_kept = True
+        return response
+
+
+@contextmanager
+def repeated(operation: Operation, asked: Request) -> Iterator[Repeat]:
+    """Claim the key of a call for as long as it is being worked on; a failed one is free again."""
+    key = request.headers.get(HEADER, "") if operation.method == "POST" else ""
+    repeat = Repeat(asked, key)
+    if not key:
+        yield repeat
+        return
+    if operation.options.get("secret"):
+        raise InputError(
+            t("This answer holds a secret and is not kept: leave the Idempotency-Key out."),
+            code="web.idempotency.secret",
+        )
+    assert asked.actor is not None
+    with asked.application.unit_of_work(asked.actor, write=True) as uow:
+        kept = claim_reply(uow, key, _identity())
+        uow.commit()
+    if kept is not None:
+        repeat.answer = Response(kept.body, kept.status, {**kept.headers, REPLAYED: "true"})
+        repeat.is_kept = True
+    try:
+        yield repeat
+    finally:
+        if not repeat.is_kept:
+            with asked.application.unit_of_work(asked.actor, write=True) as uow:
+                release_reply(uow, key)
+                uow.commit()
+
+
+def _identity() -> bytes:
+    """Return what makes a call the same: method, address and all that was sent."""
+    digest = hashlib.sha256(f"{request.method} {request.full_path} ".encode())
+    digest.update(request.get_data(cache=True))
+    for name, file in request.files.items():
+        digest.update(f"{name} {file.filename} ".encode())
+        while block := file.stream.read(1 << 20):
+            digest.update(block)
+        file.stream.seek(0)
+    return digest.digest()
