@@ -21,6 +21,7 @@ from crm_core.cli.customer_edit import (
     unrelate,
 )
 from crm_core.cli.customer_files import export, import_
+from crm_core.cli.customer_imports import imports
 from crm_core.cli.customer_merge import distinct, duplicates, merge, merges, unmerge
 from crm_core.cli.grammar import CrmGroup
 from crm_core.messages import t
@@ -153,7 +154,7 @@ def _fields(card: Any) -> dict[str, Any]:
 
 for _command in (
     *(add, edit, archive, restore, assign, relate, unrelate, log, set_, define, consent),
-    *(import_, export),
+    *(import_, imports, export),
     *(duplicates, distinct, merge, unmerge, merges),
 ):
     customer.add_command(_command)

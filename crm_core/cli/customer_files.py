@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.cli.context import Context, pass_context
+from crm_core.cli.customer_imports import ask_import
 from crm_core.cli.grammar import CrmCommand
 from crm_core.messages import joined, n, t
 
@@ -28,9 +29,17 @@ SHOWN_FAULTS = 20
 )
 @click.option("--encoding", help="Of a CSV file, when it is not found out.")
 @click.option("--delimiter", help="Of a CSV file, when it is not found out.")
+@click.option("--background", is_flag=True, help="Let the worker do it; see crm customer imports.")
 @pass_context
 def import_(
-    context: Context, /, file: Path, match: str | None, errors: Path | None, **given: Any
+    context: Context,
+    /,
+    file: Path,
+    match: str | None,
+    errors: Path | None,
+    *,
+    background: bool,
+    **given: Any,
 ) -> None:
     """Import customers from a CSV or Excel FILE.
 
@@ -41,6 +50,13 @@ def import_(
 
     if match is not None:
         given["match"] = [key.strip() for key in match.split(",") if key.strip()]
+    if background:
+        if errors or given.pop("encoding") or given.pop("delimiter"):
+            raise click.UsageError(
+                t("--errors, --encoding and --delimiter are not for --background.")
+            )
+        ask_import(context, file, None, **given)
+        return
     with context.output.progress(t("Importing")) as advance:
         report = import_customers(
             context.application.database,

@@ -218,12 +218,17 @@ def _shown(value: Any, place: Place) -> Any:
 
 def _owner(owner: dict[str, Any], place: Place) -> tuple[str, str]:
     until = place.moment(owner["until_at"]) or t("now")
-    span = f"{place.moment(owner['from_at'])} to {until}, set by {owner['changed_by']}"
+    span = t(
+        "{from_at} to {until}, set by {changed_by}",
+        from_at=place.moment(owner["from_at"]),
+        until=until,
+        changed_by=owner["changed_by"],
+    )
     return owner["user_name"] or t("nobody"), span
 
 
 def _source(source: dict[str, Any], place: Place) -> list[tuple[str, str]]:
-    told = f"record {source['remote_id']}, {source['state']}"
+    told = t("record {remote_id}, {state}", remote_id=source["remote_id"], state=source["state"])
     lines = [
         (
             source["backend"],

@@ -117,6 +117,7 @@ class Worker:
             self._job("looking for plugins", self._refresh),
             self._job("sign of life", self._sign),
             self._job("requests", self._requests),
+            self._job("imports", self._imports),
             self._job("looking for work", lambda: self._due(turns, everything)),
         ]
         for turn in turns:
@@ -159,10 +160,16 @@ class Worker:
 
     def _is_asked(self) -> int:
         from crm_core.access import system_actor
+        from crm_core.services.import_worker import is_import_waiting
         from crm_core.sync.requests import is_asked
 
         with self.application.unit_of_work(system_actor("worker")) as uow:
-            return int(is_asked(uow))
+            return int(is_asked(uow) or is_import_waiting(uow))
+
+    def _imports(self) -> int:
+        from crm_core.cli.worker_imports import run_imports
+
+        return run_imports(self.application, self.log, self.stop.is_set)
 
     def _sign(self, doing: str | None = None, *, leaving: bool = False) -> int:
         """Show that there is a worker, and what it is busy with."""

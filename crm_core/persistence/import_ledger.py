@@ -52,7 +52,11 @@ def written_by(
             _AUDIT.c.customer_id,
             _AUDIT.c.changes,
         )
-        .where(_AUDIT.c.origin == origin, _AUDIT.c.id > first_id)
+        .where(
+            _AUDIT.c.origin == origin,
+            _AUDIT.c.id > first_id,
+            _AUDIT.c.customer_id.is_not(None),  # tags that it made stay
+        )
         .order_by(_AUDIT.c.id.desc())
         .limit(BATCH)
     )

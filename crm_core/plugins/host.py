@@ -108,17 +108,19 @@ class PluginHost:
     @cached_property
     def backend_types(self) -> dict[str, BackendType]:
         """The kinds of remote on offer, by name."""
-        return self._registered("crm_register_backend_types", BackendType, "backend type")
+        return self._registered("crm_register_backend_types", BackendType, t("backend type"))
 
     @cached_property
     def event_handlers(self) -> dict[str, EventHandler]:
         """Handlers of events, by name."""
-        return self._registered("crm_register_event_handlers", EventHandler, "event handler")
+        return self._registered("crm_register_event_handlers", EventHandler, t("event handler"))
 
     @cached_property
     def entities(self) -> dict[str, SyncableEntity]:
         """Plugins' records that can be synced, by name."""
-        return self._registered("crm_register_syncable_entities", SyncableEntity, "synced entity")
+        return self._registered(
+            "crm_register_syncable_entities", SyncableEntity, t("synced entity")
+        )
 
     @cached_property
     def rights(self) -> dict[str, Right]:
@@ -133,12 +135,12 @@ class PluginHost:
     @cached_property
     def list_columns(self) -> dict[str, ListColumn]:
         """Columns for the list of customers, by name."""
-        return self._registered("crm_register_list_columns", ListColumn, "list column")
+        return self._registered("crm_register_list_columns", ListColumn, t("list column"))
 
     @cached_property
     def web_modules(self) -> dict[str, WebModule]:
         """Pages and API resources for the web, by name."""
-        return self._registered("crm_register_web", WebModule, "web module")
+        return self._registered("crm_register_web", WebModule, t("web module"))
 
     @cached_property
     def settings(self) -> dict[str, PluginSetting]:

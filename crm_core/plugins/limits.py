@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from crm_core.messages import t
+
 
 class PluginTimeoutError(BaseException):
     """A plugin took too long; no ``except Exception`` of its own catches this."""
@@ -33,7 +35,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 @contextmanager
 def _by_signal(seconds: float) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise PluginTimeoutError(f"it took longer than {seconds:g} s")
+        raise PluginTimeoutError(t("it took longer than {seconds:g} s", seconds=seconds))
 
     began = time.monotonic()
     former = signal.signal(signal.SIGALRM, stop)

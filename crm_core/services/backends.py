@@ -272,8 +272,8 @@ def list_unwritten(
 
 def _writes(accepted_at: datetime | None) -> str:
     if accepted_at is None:
-        return "not before its plan was accepted"
-    return f"since {accepted_at:%Y-%m-%d}"
+        return t("not before its plan was accepted")
+    return t("since {accepted_at:%Y-%m-%d}", accepted_at=accepted_at)
 
 
 _RUN = ("run_id", "run_state", "started_at", "finished_at", "message")

@@ -37,7 +37,7 @@ from crm_core.persistence.session import plain_value
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.services.customer_bulk_rows import told_address, told_point
-from crm_core.services.import_jobs import origin_of
+from crm_core.services.import_worker import origin_of
 from crm_core.services.profile_bulk import save_profile_values
 from crm_core.services.settings import load_settings
 

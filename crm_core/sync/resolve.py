@@ -236,7 +236,11 @@ def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
     field, _, part = conflict.field.partition(".")
     if not takes_text(conflict.entity, conflict.field):
         raise InputError(
-            f"{conflict.entity}.{conflict.field} cannot be given as text: take erp or crm.",
+            t(
+                "{entity}.{field} cannot be given as text: take erp or crm.",
+                entity=conflict.entity,
+                field=conflict.field,
+            ),
             code="core.conflict.no_text",
         )
     if conflict.entity == "address":

@@ -41,15 +41,15 @@ def answer(route: Route, arguments: dict[str, Any]) -> Response:
     writes = route.method == "POST"
     if writes:
         check_sent_by_us(asked)
-    if asked.actor is None and not route.is_public:
-        return sign_in_first(asked)
-    if g.signed_in is not None and g.signed_in.step and not (route.before_all or route.is_public):
-        return asked.to(f"account.{g.signed_in.step}")
-    if route.is_public or route.before_all:  # it opens what it needs itself
+    if not route.is_public:
+        if asked.actor is None:
+            return sign_in_first(asked)
+        if g.signed_in.step and g.signed_in.step not in route.steps:
+            return asked.to(f"account.{g.signed_in.step}")
+        if route.right:
+            asked.actor.require(route.right)
+    if asked.actor is None or route.is_public or route.own_work:
         return make_response(route.view(asked, **arguments))
-    assert asked.actor is not None
-    if route.right:
-        asked.actor.require(route.right)
     with asked.application.unit_of_work(asked.actor, write=writes) as uow:
         asked.open(uow)
         response = make_response(route.view(asked, **arguments))

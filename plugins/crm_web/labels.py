@@ -217,6 +217,7 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "mobile": t("Mobile"),
         "merged": t("Merged with another"),
     },
+    "token": {"read": p("a token may", "Read"), "write": p("a token may", "Read and write")},
     "reach": {
         "none": p("reach of a right", "None"),
         "own": p("reach of a right", "Own"),

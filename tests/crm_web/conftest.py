@@ -29,6 +29,9 @@ from web_office import PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
 
 
+ABOUT_TRANSACTIONS = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
+
+
 class Web:
     """A browser without a screen: keeps cookies, and takes the token of a form from its page."""
 
@@ -41,19 +44,27 @@ class Web:
         return self._asked("GET", path, **options)
 
     def post(
-        self, path: str, data: Mapping[str, Any] | None = None, *, csrf: str | None = None,
+        self,
+        path: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        csrf: str | None = None,
         **options: Any,
     ) -> Page:
         """Send a form with the token of this browser; ``csrf`` for another, or an empty one."""
         token = self.csrf if csrf is None else csrf
         return self._asked("POST", path, data={"_csrf": token, **(data or {})}, **options)
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Page:
+    def call(
+        self, method: str, path: str, body: Any = None, *, as_form: bool = False, **headers: str
+    ) -> Page:
         """Call the API as a script of our own pages does: with the cookie and the token."""
         sent = {"X-CSRF-Token": self.csrf, "Accept": "application/json", **headers}
         if method != "GET":
             sent.setdefault("If-Match", "*")
-        options = {} if method in ("GET", "DELETE") else {"json": {} if body is None else body}
+        options: dict[str, Any] = {}
+        if method not in ("GET", "DELETE"):
+            options = {"data": body} if as_form else {"json": {} if body is None else body}
         return self._asked(method, path, headers=sent, **options)
 
     def follow(self, page: Page) -> Page:
@@ -92,7 +103,8 @@ class Web:
         engine = self.application.database.engine
 
         def seen(_conn, _cursor, statement, *_rest: Any) -> None:
-            queries.append(statement)
+            if not statement.startswith(ABOUT_TRANSACTIONS):
+                queries.append(statement)
 
         event.listen(engine, "before_cursor_execute", seen)
         try:
@@ -148,8 +160,7 @@ class Office:
             names = _tables(connection)
             return {
                 name: frozenset(
-                    repr(tuple(row))
-                    for row in connection.execute(text(f'SELECT * FROM "{name}"'))
+                    repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"'))
                 )
                 for name in names
                 if not re.match(r"web_(session|throttle)|sqlite_|core_search", name)
@@ -246,6 +257,8 @@ def office(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         _on(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         url = server.set(database=name)
     application = _opened(url, tmp_path)
+    if known.folder.is_dir():
+        shutil.copytree(known.folder, application.config.files_folder, dirs_exist_ok=True)
     yield Office(application, create_app(application), known)
     application.close()
     if kind == "postgresql":

@@ -11,7 +11,14 @@ from crm_core.services.users import disable_user, revoke_role
 from crm_web.opening import COOKIE
 from web_office import PASSWORD
 
-PAGES = ["/", "/customers", "/find?q=quux", "/account", "/no-such-page", "/static/web/css/parts.css"]
+PAGES = [
+    "/",
+    "/customers",
+    "/find?q=quux",
+    "/account",
+    "/no-such-page",
+    "/static/web/css/parts.css",
+]
 
 
 def directives(header: str) -> dict[str, str]:

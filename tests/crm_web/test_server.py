@@ -90,7 +90,12 @@ def test_clients_that_dawdle_hold_nobody_up(kind):
 
 def test_a_client_that_goes_away_or_talks_nonsense_breaks_nothing(kind):
     with served(Slow(0.2)) as (port, _):
-        for nonsense in (b"\x00\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"G" * 70_000, b"GET /\r\n"):
+        for nonsense in (
+            b"\x00\xff\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"G" * 70_000,
+            b"GET /\r\n",
+        ):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(nonsense)
         assert asked(port)[0] == 200

@@ -120,7 +120,7 @@ def _own(application: Application, login: str) -> dict[str, UUID]:
     with application.unit_of_work(actor, write=True) as uow:
         own = {
             "session_id": session["id"],
-            "view_id": add_view(uow, f"View of {login} alone", "stage=lead").id,
+            "view_id": add_view(uow, f"View of {login} alone", "stage=prospect").id,
         }
         if actor.may("web.token.manage_own"):
             own["token_id"] = add_token(uow, f"Token of {login} alone")[1].id
@@ -147,11 +147,11 @@ def _customer(uow: UnitOfWork, owner: str, mark: str, known: Known) -> tuple[UUI
     assign_owner(uow, id_, known.users.get(owner))
     twin = make_customer(uow, f"{mark} twin")
     assign_owner(uow, twin.id, known.users.get(owner))
-    merged = make_customer(uow, f"{mark} merged away")
+    merged = make_customer(uow, f"{mark} merged away", kind="company")
     assign_owner(uow, merged.id, known.users.get(owner))
     kept = keep_bytes(known.folder, BytesIO(f"{mark} file".encode()))
     set_profile_value(uow, id_, "mood", f"{mark} mood")
-    tag_customer(uow, id_, [f"{mark} tag"])
+    tag_customer(uow, id_, ["wholesale"])  # the words themselves are everybody's
     records = {
         "interaction_id": log_interaction(
             uow, id_, channel="phone", direction="inbound", subject=f"{mark} called"

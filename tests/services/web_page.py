@@ -11,9 +11,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from werkzeug.test import TestResponse
 
-VOID = frozenset(
-    "area base br col embed hr img input link meta source track wbr use path".split()
-)
+VOID = frozenset("area base br col embed hr img input link meta source track wbr use path".split())
 SKIPPED = frozenset({"script", "style", "template"})
 
 

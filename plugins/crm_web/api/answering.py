@@ -159,4 +159,7 @@ def _dumped(operation: Operation, given: Any, only: tuple[str, ...]) -> Any:
 
 @lru_cache(maxsize=1_024)
 def _instance(schema: type[Schema], only: tuple[str, ...]) -> Schema:
-    return schema(only=only or None)
+    if not only:
+        return schema()
+    always = (name for name, field in schema().fields.items() if field.required)
+    return schema(only={*only, *always})

@@ -41,8 +41,8 @@ class Route:
         right: What it takes to open it; empty for every user.
         is_public: Whether it opens without signing in; it is given no unit of work.
         menu: Its entry, or None.
-        before_all: Whether it opens while the user still has to finish signing in; it is given no
-            unit of work.
+        own_work: Whether it is given no unit of work, for it opens those that it needs itself.
+        steps: What the user may still have to do to finish signing in while it opens all the same.
     """
 
     name: str
@@ -52,7 +52,8 @@ class Route:
     right: str
     is_public: bool = False
     menu: Menu | None = None
-    before_all: bool = False
+    own_work: bool = False
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Pages:
         right: str,
         menu: Menu | None = None,
         is_public: bool = False,
-        before_all: bool = False,
+        own_work: bool = False,
+        steps: tuple[str, ...] = (),
     ) -> Callable[[V], V]:
         """Declare a page that only reads.
 
@@ -115,15 +117,23 @@ class Pages:
             right: What it takes to open it; ``ANYBODY`` for every signed-in user.
             menu: Its entry in the menu; None for none.
             is_public: Whether it opens without signing in, such as an offer behind a signed link.
-            before_all: Whether it opens while the user still has to finish signing in.
+            own_work: Whether it is given no unit of work, for it opens those that it needs itself:
+                one that waits for somebody else must not hold a transaction open meanwhile.
+            steps: For the pages of signing in; nobody else's.
         """
-        return self._declare("GET", rule, right, is_public, menu, before_all)
+        return self._declare("GET", rule, right, is_public, menu, own_work, steps)
 
     def post(
-        self, rule: str, *, right: str, is_public: bool = False, before_all: bool = False
+        self,
+        rule: str,
+        *,
+        right: str,
+        is_public: bool = False,
+        own_work: bool = False,
+        steps: tuple[str, ...] = (),
     ) -> Callable[[V], V]:
         """Declare what a form or script sends to; see :meth:`get`."""
-        return self._declare("POST", rule, right, is_public, None, before_all)
+        return self._declare("POST", rule, right, is_public, None, own_work, steps)
 
     def panel(self, place: str, title: str, *, right: str, position: int = 50) -> Callable[[V], V]:
         """Declare a part of somebody else's page; see :class:`Panel`."""
@@ -141,13 +151,16 @@ class Pages:
         right: str,
         is_public: bool,
         menu: Menu | None,
-        before_all: bool,
+        own_work: bool,
+        steps: tuple[str, ...],
     ) -> Callable[[V], V]:
         def declared(view: V) -> V:
             name = view.__name__
             if any(route.name == name for route in self.routes):
                 raise ValueError(f"{self.name} has two pages called {name}")
-            self.routes.append(Route(name, rule, method, view, right, is_public, menu, before_all))
+            self.routes.append(
+                Route(name, rule, method, view, right, is_public, menu, own_work, steps)
+            )
             return view
 
         return declared

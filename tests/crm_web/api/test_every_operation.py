@@ -65,7 +65,7 @@ def test_reading_is_answered_in_few_statements(api, office):
             continue
         path = address.replace(
             f"customers/{NOBODYS}", f"customers/{office.customer('employee')}"
-        ).replace(f"activities/{NOBODYS}", f"activities/{known['activity']}")
+        ).replace(f"activities/{NOBODYS}", f"activities/{known['activity_id']}")
         answer = call.get(path + NEEDED.get(operation.name, ""))
         assert answer.status in (200, 404), (operation, answer.raw)
         queries = [each for each in answer.queries if each not in ("BEGIN", "COMMIT")]

@@ -117,3 +117,37 @@ def test_a_link_that_never_was_says_so(web: Any) -> None:
     page = web().get("/account/link/never-was")
     assert page.status == 401
     assert "too old" in page.words
+
+
+def test_whoever_still_owes_a_code_can_do_nothing_else(web: Any) -> None:
+    browser = web("employee")
+    enrolled(browser)
+    other = web()
+    other.post("/account/sign-in", {"login": "employee", "password": PASSWORD})
+    for path in ("/account", "/account/password", "/account/second-factor", "/account/tokens"):
+        assert other.get(path).location.endswith("/account/code"), path
+    changed = {"old": PASSWORD, "password": "another good phrase"}
+    assert other.post("/account/password", changed).location.endswith("/account/code")
+    assert other.post("/account/second-factor", {}).location.endswith("/account/code")
+    assert web().sign_in("employee", PASSWORD).status == 303, "the password is what it was"
+
+
+def test_a_token_is_shown_once_and_can_be_revoked(web: Any) -> None:
+    browser = web("employee")
+    form = {"title": "<script>alert(1)</script>", "scope": "read", "days": "30"}
+    page = browser.post("/account/tokens", form)
+    [text] = page.texts("p/code")
+    assert text.startswith("crm_")
+    listed = browser.get("/account/tokens")
+    assert text not in listed.html
+    assert "<script>alert" not in listed.html
+    api = web()
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert api._asked("GET", "/api/v1/customers", headers=bearer).status == 200
+    actions = [form.get("action", "") for form in listed.all("form")]
+    action = next(path for path in actions if path.endswith("/revoke"))
+    assert web("manager").post(action, {}).status == 404
+    assert browser.post(action, {}).status == 303
+    assert api._asked("GET", "/api/v1/customers", headers=bearer).status == 401
+    wrong = browser.post("/account/tokens", {**form, "days": "0"})
+    assert (wrong.status, wrong.form("/account/tokens")["title"]) == (422, form["title"])

@@ -102,8 +102,14 @@ def test_what_is_wrong_stands_beside_the_field_and_nothing_is_lost(office, web):
     assert refused.status == 422
     assert "is no moment" in refused.words
     form = refused.form("")
-    assert (form["summary"], form["note"], form["due_at"]) == ("Visit them", "by car", "the day after")
-    planned = browser.post(f"{_card(office)}/activities/new", {**sent, "due_at": "2026-12-01T14:30"})
+    assert (form["summary"], form["note"], form["due_at"]) == (
+        "Visit them",
+        "by car",
+        "the day after",
+    )
+    planned = browser.post(
+        f"{_card(office)}/activities/new", {**sent, "due_at": "2026-12-01T14:30"}
+    )
     assert "Visit them" in browser.follow(planned).words
 
 
@@ -163,7 +169,9 @@ def test_identity_is_changed_in_place(office, web):
     browser = web("employee")
     path = f"{_card(office)}/edit"
     form = browser.get(path).form(path)
-    page = browser.follow(browser.post(path, {**form, "name": "Νέα Επωνυμία", "vat": "EL094014201"}))
+    page = browser.follow(
+        browser.post(path, {**form, "name": "Νέα Επωνυμία", "vat": "EL094014201"})
+    )
     assert page.title == "Νέα Επωνυμία"
     assert "EL094014201" in page.words
     wrong = browser.post(path, {**browser.get(path).form(path), "vat": "EL000"})
@@ -334,7 +342,8 @@ def test_customers_are_compared_merged_and_parted_again(office, web):
     assert page.title == "Maria Kowalski"
     assert browser.get(f"/customers/{drop}").location.endswith(f"/customers/{keep}")
     [undo] = [
-        form.get("action") for form in browser.get(f"/customers/{keep}/duplicates").all("form")
+        form.get("action")
+        for form in browser.get(f"/customers/{keep}/duplicates").all("form")
         if form.get("action", "").endswith("/undo")
     ]
     browser.post(undo)
@@ -364,7 +373,10 @@ def test_forms_of_others_are_refused_and_change_nothing(office, web):
     assert "x" not in subjects
 
 
-@given(st.text(max_size=60), st.sampled_from(["website", "email", "phone", "mobile", "fax", "messenger"]))
+@given(
+    st.text(max_size=60),
+    st.sampled_from(["website", "email", "phone", "mobile", "fax", "messenger"]),
+)
 def test_links_lead_to_calls_mails_and_the_web_alone(text, kind):
     link = link_of(kind, text)
     assert link is None or link.startswith(("https://", "http://", "mailto:", "tel:"))

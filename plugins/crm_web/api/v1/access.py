@@ -97,7 +97,7 @@ class WebhookSchema(Strict):
     secret_ref = fields.String(allow_none=True, validate=validate.Length(max=LINE))
 
 
-class SwitchSchema(Strict):
+class WebhookSwitchSchema(Strict):
     """Whether it hears of events."""
 
     on = fields.Boolean(required=True)
@@ -178,7 +178,7 @@ def add_webhook(call: Call) -> Mapping[str, Any]:
     return {"id": row.id, "name": row.name, "events": row.events, "secret": secret}
 
 
-@api.put(f"{WEBHOOK}/switch", body=SwitchSchema, right=MANAGE_WEBHOOKS)
+@api.put(f"{WEBHOOK}/switch", body=WebhookSwitchSchema, right=MANAGE_WEBHOOKS)
 def switch_webhook(call: Call, name: str) -> None:
     """Have a webhook hear of events again, or no more for now."""
     webhooks.switch_webhook(call.uow, name, on=call.body["on"])

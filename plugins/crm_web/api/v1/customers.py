@@ -27,11 +27,12 @@ from crm_core.services.customer_list import (
     list_page,
 )
 from crm_core.services.customer_list_fields import CORE_FIELDS
-from crm_core.services.customer_list_query import MOST_LETTERS, ListQuery, list_query
+from crm_core.services.customer_list_query import ListQuery, list_query
 from crm_core.services.search import CustomerHit, search_customers
 from crm_web.api.v1.shapes import CardResult, CustomerResult, OwnFieldsResult
 from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
 
+MOST_VALUE = 2_000
 api = Api("customers", title="Customers", prefix="/customers")
 
 
@@ -131,7 +132,7 @@ class _Filters(Strict):
         unknown = INCLUDE
 
     q = fields.String(
-        validate=validate.Length(max=MOST_LETTERS),
+        validate=validate.Length(max=MOST_VALUE),
         metadata={"description": "Free text, found as the search does."},
     )
 
@@ -151,7 +152,7 @@ class _ListQuery(_Filters, PageQuery):
 
 _FILTERS: dict[str, Any] = {
     name: fields.String(
-        validate=validate.Length(max=MOST_LETTERS),
+        validate=validate.Length(max=MOST_VALUE),
         metadata={
             "description": f"{each.title}: a value, or operator:value with one of "
             f"{', '.join(each.operators)}."

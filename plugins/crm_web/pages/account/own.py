@@ -21,7 +21,7 @@ from crm_web.sdk.forms import Form
 from crm_web.sdk.pages import ANYBODY
 from crm_web.sdk.request import Request
 from crm_web.services.second_factor import second_factor_state
-from crm_web.services.sessions import close_sessions_of, end_session, list_sessions
+from crm_web.services.sessions import PASSWORD_STEP, close_sessions_of, end_session, list_sessions
 
 YEAR = 365 * 24 * 3600
 THEME_LABELS = (p("theme", "As the device"), p("theme", "Light"), p("theme", "Dark"))
@@ -97,13 +97,13 @@ def send_preferences(request: Request) -> Response:
     return response
 
 
-@pages.get("/password", right=ANYBODY, before_all=True)
+@pages.get("/password", right=ANYBODY, own_work=True, steps=(PASSWORD_STEP,))
 def password(request: Request) -> str:
     """Show the form to change one's password."""
     return request.render("web/account/password.html", form=Form(PasswordSchema(), {}))
 
 
-@pages.post("/password", right=ANYBODY, before_all=True)
+@pages.post("/password", right=ANYBODY, own_work=True, steps=(PASSWORD_STEP,))
 def send_password(request: Request) -> Response:
     """Change it, and end one's other sessions."""
     try:

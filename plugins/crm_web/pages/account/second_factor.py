@@ -24,16 +24,16 @@ from crm_web.services.second_factor import (
     remove_second_factor,
     renew_recovery_codes,
 )
-from crm_web.services.sessions import advance_session
+from crm_web.services.sessions import ENROL_STEP, SECOND_FACTOR_STEP, advance_session
 
 
-@pages.get("/code", right=ANYBODY, before_all=True)
+@pages.get("/code", right=ANYBODY, own_work=True, steps=(SECOND_FACTOR_STEP,))
 def second_factor(request: Request) -> str:
     """Ask for the code of the app, to finish signing in."""
     return request.render("web/account/code.html", error=None)
 
 
-@pages.post("/code", right=ANYBODY, before_all=True)
+@pages.post("/code", right=ANYBODY, own_work=True, steps=(SECOND_FACTOR_STEP,))
 def send_second_factor(request: Request) -> Response:
     """Finish signing in."""
     try:
@@ -49,13 +49,13 @@ def send_second_factor(request: Request) -> Response:
     return request.to("home.home")
 
 
-@pages.get("/second-factor", right=ANYBODY, before_all=True)
+@pages.get("/second-factor", right=ANYBODY, own_work=True, steps=(ENROL_STEP,))
 def enrol(request: Request) -> str:
     """Explain what a second factor is."""
     return request.render("web/account/enrol.html", is_demanded=here().step is not None)
 
 
-@pages.post("/second-factor", right=ANYBODY, before_all=True)
+@pages.post("/second-factor", right=ANYBODY, own_work=True, steps=(ENROL_STEP,))
 def begin(request: Request) -> Response:
     """Make a secret for the app and show it."""
     with request.application.unit_of_work(oneself(), write=True) as uow:
@@ -64,7 +64,7 @@ def begin(request: Request) -> Response:
     return make_response(_to_confirm(request, factor))
 
 
-@pages.post("/second-factor/confirm", right=ANYBODY, before_all=True)
+@pages.post("/second-factor/confirm", right=ANYBODY, own_work=True, steps=(ENROL_STEP,))
 def confirm(request: Request) -> Response:
     """Turn it on with a first code, and show the recovery codes this once."""
     session_id = here().session_id
@@ -81,13 +81,13 @@ def confirm(request: Request) -> Response:
     return make_response(request.render("web/account/recovery.html", codes=codes))
 
 
-@pages.post("/second-factor/codes", right=ANYBODY, before_all=True)
+@pages.post("/second-factor/codes", right=ANYBODY, own_work=True)
 def renew_codes(request: Request) -> Response:
     """Show new recovery codes; the old ones are no good any more."""
     return _with_code(request, is_removed=False)
 
 
-@pages.post("/second-factor/remove", right=ANYBODY, before_all=True)
+@pages.post("/second-factor/remove", right=ANYBODY, own_work=True)
 def remove(request: Request) -> Response:
     """Turn it off."""
     return _with_code(request, is_removed=True)
@@ -96,8 +96,6 @@ def remove(request: Request) -> Response:
 def _with_code(request: Request, *, is_removed: bool) -> Response:
     """Do what takes a code of the app first."""
     signed_in = here()
-    if signed_in.step is not None:
-        return request.to(f"account.{signed_in.step}")
     code, where = request.form.get("code", ""), flask_request.remote_addr
     entry.check_code(request.application.database, signed_in.actor, code, address=where)
     with request.application.unit_of_work(signed_in.actor, write=True) as uow:

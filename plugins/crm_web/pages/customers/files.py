@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO, cast
 from uuid import UUID
 
 from flask import send_file
@@ -22,11 +23,11 @@ def attach(request: Request, customer_id: UUID) -> Response:
     """Keep a file that was sent."""
     sent = request.files.get("file")
     if sent is None or not sent.filename:
-        raise InputError(
-            t("No file was sent: go back and choose one first."), code="web.no_file"
-        )
+        raise InputError(t("No file was sent: go back and choose one first."), code="web.no_file")
     # Before the first statement: no transaction is open yet that would wait for the bytes.
-    kept = attachments.keep_bytes(request.application.config.files_folder, sent.stream)
+    kept = attachments.keep_bytes(
+        request.application.config.files_folder, cast("BinaryIO", sent.stream)
+    )
     permitted_customer(request.uow, customer_id, attachments.EDIT)
     made = attachments.attach_file(request.uow, customer_id, kept, file_name=sent.filename)
     message = t("Attached: {file_name}", file_name=made.file_name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from flask import url_for
@@ -139,8 +140,6 @@ def _read(
 
 
 def _day(value: str) -> str:
-    from datetime import date
-
     try:
         return place().day(date.fromisoformat(value)) or value
     except ValueError:

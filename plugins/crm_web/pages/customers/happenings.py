@@ -67,9 +67,7 @@ class ActivitySchema(Schema):
     summary = fields.String(required=True, validate=LINE, metadata={"title": t("What to do")})
     type = fields.String(
         required=True,
-        validate=validate.OneOf(
-            list(LABELS["activity"]), labels=list(LABELS["activity"].values())
-        ),
+        validate=validate.OneOf(list(LABELS["activity"]), labels=list(LABELS["activity"].values())),
         metadata={"title": t("Type")},
     )
     due_at = Moment(required=True, metadata={"title": t("Due")})

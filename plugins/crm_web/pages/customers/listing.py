@@ -25,6 +25,7 @@ from crm_core.services.customer_list import (
     list_options,
     list_page,
 )
+from crm_core.services.customer_list_fields import PROFILE
 from crm_core.services.customer_list_query import (
     ListFilter,
     ListQuery,
@@ -32,7 +33,6 @@ from crm_core.services.customer_list_query import (
     list_text,
     parse_list_query,
 )
-from crm_core.services.customer_list_fields import PROFILE
 from crm_core.services.saved_views import list_views
 from crm_web.pages.customers.area import pages
 from crm_web.pages.customers.filtering import CHOSEN, address, chips_of, form_for, made_filter
@@ -99,7 +99,9 @@ def _around(
     adding = columns.get(request.args.get("add", ""))
     form = None
     if adding is not None and adding.operators:
-        options = list_options(request.uow, adding.name) if adding.kind in CHOSEN - {"yes_no"} else ()
+        options = (
+            list_options(request.uow, adding.name) if adding.kind in CHOSEN - {"yes_no"} else ()
+        )
         form = form_for(request, query, adding, options)
     return {
         "query_text": list_text(query),
@@ -123,24 +125,21 @@ def _around(
 def _tabs(query: ListQuery, views: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the views as tabs; the one that the address asks for is open."""
     mine = ListQuery(filters=(ListFilter("owner", "is", ("me",)),))
-    told = [
-        {"name": t("All"), "query": ListQuery(), "view": None},
-        {"name": t("Mine"), "query": mine, "view": None},
+    offered: list[tuple[str, ListQuery, dict[str, Any] | None]] = [
+        (t("All"), ListQuery(), None),
+        (t("Mine"), mine, None),
+        *((view["name"], parse_list_query(view["query"]), view) for view in views),
     ]
-    for view in views:
-        told.append({"name": view["name"], "query": parse_list_query(view["query"]), "view": view})
     present = _settled(query)
-    for tab in told:
-        tab["is_open"] = _settled(tab["query"]) == present
-        tab["address"] = address(tab.pop("query"))
-    return told
+    return [
+        {"name": name, "view": view, "address": address(of), "is_open": _settled(of) == present}
+        for name, of, view in offered
+    ]
 
 
 def _settled(query: ListQuery) -> ListQuery:
     """Return a query with what counts where nothing is said."""
-    return replace(
-        query, sort=query.sort or DEFAULT_SORT, columns=query.columns or DEFAULT_COLUMNS
-    )
+    return replace(query, sort=query.sort or DEFAULT_SORT, columns=query.columns or DEFAULT_COLUMNS)
 
 
 def _headings(query: ListQuery, shown: Sequence[ListColumnInfo]) -> list[dict[str, Any]]:

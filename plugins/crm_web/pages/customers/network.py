@@ -51,6 +51,7 @@ def picture(ties: Sequence[Mapping[str, Any]]) -> Picture:
     is_low = len(drawn) <= FEW
     height = LOW if is_low else HEIGHT
     x, y = WIDTH // 2, height // 2 - 8
+    x -= _ACROSS // 2 if len(drawn) == 1 else 0
     start = 0.0 if is_low else -math.pi / 2
     nodes = []
     for index, tie in enumerate(drawn):

@@ -60,7 +60,9 @@ def _field(attribute: Mapping[str, Any]) -> fields.Field[Any]:
 
 
 def _kept(request: Request, customer: Customer) -> Mapping[str, Any]:
-    return {each["code"]: each["value"] for each in attributes.list_profile(request.uow, customer.id)}
+    return {
+        each["code"]: each["value"] for each in attributes.list_profile(request.uow, customer.id)
+    }
 
 
 @asks(

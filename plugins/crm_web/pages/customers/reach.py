@@ -62,9 +62,7 @@ class PointSchema(Schema):
         validate=chosen_from("contact", ContactPointKind),
         metadata={"title": t("Kind")},
     )
-    value = fields.String(
-        required=True, validate=LINE, metadata={"title": t("Address or number")}
-    )
+    value = fields.String(required=True, validate=LINE, metadata={"title": t("Address or number")})
     label = fields.String(
         allow_none=True, validate=LINE, metadata={"title": t("Label"), "help": t("Such as: work.")}
     )
@@ -112,9 +110,7 @@ def change_point(
     return t("Changed: {value}", value=given["value"])
 
 
-@pages.post(
-    "/<uuid:customer_id>/contact-points/<uuid:point_id>/remove", right=contact_details.EDIT
-)
+@pages.post("/<uuid:customer_id>/contact-points/<uuid:point_id>/remove", right=contact_details.EDIT)
 def remove_point(request: Request, customer_id: UUID, point_id: UUID) -> Response:
     """Remove a contact point."""
     point = own_record(request, ContactPoint, customer_id, point_id)

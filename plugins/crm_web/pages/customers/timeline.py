@@ -137,14 +137,14 @@ def _chips(
     offered += [(label(module, "module"), "module", module) for module in modules]
     chips = []
     for title, name, word in offered:
-        wanted = {name: word} if name else {}
+        wanted: dict[str, Any] = {name: word} if name else {}
         address = url_for("customers.timeline", customer_id=customer_id, **wanted, **_given(rest))
         is_on = {"channel": "", "module": "", **wanted} == present
         chips.append(Chip(title, address, is_on))
     return chips
 
 
-def _given(asked: dict[str, str]) -> dict[str, str]:
+def _given(asked: dict[str, str]) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value}
 
 

@@ -38,9 +38,7 @@ class ViewSchema(Schema):
         validate=validate.OneOf([each.value for each in Sharing]),
         metadata={"title": t("Who sees it")},
     )
-    is_default = fields.Boolean(
-        load_default=False, metadata={"title": t("My list begins with it")}
-    )
+    is_default = fields.Boolean(load_default=False, metadata={"title": t("My list begins with it")})
 
 
 def _form(request: Request, values: object, error: CrmError | None = None) -> Form:

@@ -32,7 +32,7 @@ from crm_web.sdk.request import Request
 
 CHARTED = 30
 FLAGS = ("full", "accept_vanished", "without_plan")
-ASKED = (RequestKind.RUN, RequestKind.DRY_RUN, RequestKind.CHECK)
+ASKED = (RequestKind.RUN.value, RequestKind.DRY_RUN.value)
 
 
 @pages.get("/", right=SYNC_VIEW, menu=Menu(t("Sync"), icon="sync", position=60))
@@ -94,20 +94,23 @@ def backend(request: Request, name: str) -> str:
     )
 
 
-@pages.post("/of/<name>/ask/<kind>", right=SYNC_VIEW)
+@pages.post("/of/<name>/ask/<kind>", right=RUN)
 def ask_for(request: Request, name: str, kind: str) -> Response:
-    """Ask the worker for a run, for what one would change, or to try the connection."""
-    wanted = next((each for each in ASKED if each.value == kind), None)
-    if wanted is None:
+    """Ask the worker for a run, or for what one would change."""
+    if kind not in ASKED:
         raise InputError(t("That cannot be asked for."), code="web.sync.kind")
     options = {flag: True for flag in FLAGS if request.form.get(flag)}
-    if wanted == RequestKind.DRY_RUN:
-        options.pop("without_plan", None)
-    request_id = ask(request.uow, name, wanted, **({} if wanted == RequestKind.CHECK else options))
-    if wanted == RequestKind.RUN:
+    request_id = ask(request.uow, name, RequestKind(kind), **options)
+    if kind == RequestKind.RUN:
         said = t("Asked for a run of {name}.", name=name)
         return request.back(said, otherwise="sync.backend", name=name)
     return request.to("sync.asked", request_id=request_id)
+
+
+@pages.post("/of/<name>/check", right=MANAGE)
+def check(request: Request, name: str) -> Response:
+    """Ask the worker to try the connection."""
+    return request.to("sync.asked", request_id=ask(request.uow, name, RequestKind.CHECK))
 
 
 @pages.post("/asked/<uuid:request_id>/withdraw", right=RUN)
