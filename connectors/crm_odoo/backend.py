@@ -48,8 +48,6 @@ from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
 ID_BATCH = 50_000
-PAGES_OF_CHANGES = 4
-SMALL_PAGE = 100
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -270,9 +268,6 @@ class OdooBackend:
         touched += [[path, ">=", moment] for path in found.cursors]
         ids = self._search(found, [["id", ">", start], *touched])
         reader = self._reader(found)
-        # In several pages: while one is written here, the next is read.
-        pages = min(PAGES_OF_CHANGES, max(1, len(ids) // SMALL_PAGE))
-        size = min(size, max(1, -(-len(ids) // pages)))
         for begin in range(0, len(ids), size):
             yield self._page(found, reader, ids[begin : begin + size], len(ids))
 

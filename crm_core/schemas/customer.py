@@ -106,7 +106,8 @@ def _check_names(names: list[str]) -> None:
 
 def _names() -> Any:
     # Checked as a whole: a list whose items have validators of their own is left to slow code.
-    name = fields.String(error_messages=_MESSAGES)
+    told = {"minLength": 1, "maxLength": NAME}  # in the API's document
+    name = fields.String(error_messages=_MESSAGES, metadata=told)
     return fields.List(name, allow_none=True, validate=[_few(), _check_names], error_messages=_LIST)
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Select, and_, column, literal_column, or_, select, table
 
 from crm_core.search.entry import owner_key
-from crm_core.search.full_text import Plan, run
+from crm_core.search.full_text import Plan, run, trigrams
 from crm_core.search.index import ENTRIES
 from crm_core.search.query import Query, anchored
 
@@ -117,6 +117,40 @@ def matching(
         found = found.join(words, words.c.rowid == ENTRIES.c.position).where(expression)
     elif keys is not None:
         found = found.where(ENTRIES.c.owner_key.in_(keys))
+    return found
+
+
+def near(
+    connection: Connection,
+    beginnings: Collection[str],
+    *,
+    owners: Collection[UUID] | None,
+    most: int,
+) -> list[Select[UUID]]:
+    """Return a select for each beginning: ids of customers in use who have a word that begins so.
+
+    Args:
+        connection: Where it will be run.
+        beginnings: Beginnings of folded words, of three letters or more.
+        owners: Only customers of these users; None for everybody's.
+        most: How many of each at most, in no order.
+    """
+    keys = None if owners is None else sorted(map(owner_key, owners))
+    found = []
+    for beginning in beginnings:
+        statement = select(ENTRIES.c.customer_id).where(
+            ENTRIES.c.words.like(f"% {beginning}%"), ENTRIES.c.is_archived.is_(False)
+        )
+        if keys is not None:
+            statement = statement.where(ENTRIES.c.owner_key.in_(keys))
+        if connection.dialect.name == "sqlite":
+            words = table("core_search_words", column("rowid"))
+            parts = trigrams(beginning, infix=False)
+            term = " AND ".join(f'"{part}"' for part in dict.fromkeys(parts))
+            expression = literal_column("core_search_words").op("MATCH", is_comparison=True)(term)
+            statement = statement.join(words, words.c.rowid == ENTRIES.c.position)
+            statement = statement.where(expression)
+        found.append(statement.limit(most))
     return found
 
 

@@ -50,7 +50,7 @@ class Plan:
     def __init__(self, connection: Connection, query: Query, owners: list[str] | None) -> None:
         self.query = query
         self.owners = owners
-        parts = {part for word in query.words() for part in _trigrams(word, infix=False)}
+        parts = {part for word in query.words() for part in trigrams(word, infix=False)}
         asked = sorted(parts) + (owners or [])[:1]
         ranks = _ranks(connection, asked)
         self.entries = ranks.pop()
@@ -99,7 +99,7 @@ class Plan:
         return Term(chosen.share, f"({owned}) AND {chosen.text}")
 
     def _ranked(self, word: str, *, infix: bool) -> list[Term]:
-        parts = set(_trigrams(word, infix=infix))
+        parts = set(trigrams(word, infix=infix))
         return sorted(Term(self.shares[part], f'"{part}"') for part in parts)
 
     def _chosen(self, words: list[list[Term]], share: float) -> Term:
@@ -137,7 +137,7 @@ def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
     return [count * SAMPLE for count in found]
 
 
-def _trigrams(word: str, *, infix: bool) -> list[str]:
+def trigrams(word: str, *, infix: bool) -> list[str]:
     """Return trigrams of a word, its beginning too unless inside; at most twelve, spread out."""
     text = f" {word}".rjust(INFIX_LENGTH)
     starts = range(len(text) - INFIX_LENGTH + 1)

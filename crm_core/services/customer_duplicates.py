@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select, union_all
 
 from crm_core.access import Actor
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer
@@ -29,7 +29,7 @@ from crm_core.services.customer_merge import MERGE
 from crm_core.services.duplicate_spool import DuplicateSpool
 from crm_core.services.lookup import permitted_customer
 from crm_core.services.relationships import CONTACT_OF
-from crm_core.services.search import search_customers
+from crm_core.services.search import near_ids
 from crm_core.services.settings import load_settings
 
 DEFAULT_LIMIT = 50
@@ -131,14 +131,7 @@ def duplicates_of(
     uow.actor.require(CUSTOMER_VIEW)
     _check(min_score, limit)
     customer = uow.get(Customer, customer_id)
-    near = _near(uow, customer) - {customer_id}
-    statement = select(Customer.id).where(IN_USE)
-    ids = [
-        key
-        for some in chunked(sorted(near), PARAMETERS)
-        for key in uow.scalars(statement.where(Customer.id.in_(some)))
-    ]
-    [own, *others] = _features(uow, [customer_id, *ids])
+    [own, *others] = _features(uow, [customer_id, *_near(uow, customer)])
     pairs = [pair for other in others if (pair := compare(own, other)) is not None]
     pairs.sort(key=lambda pair: (-pair.score, str(pair.right)))
     wanted = [pair for pair in pairs if pair.score >= min_score]
@@ -197,24 +190,30 @@ def _check(min_score: int, limit: int) -> None:
         )
 
 
-def _near(uow: UnitOfWork, customer: Customer) -> set[UUID]:
-    """Return customers that share something with one that an index knows."""
+def _near(uow: UnitOfWork, customer: Customer) -> list[UUID]:
+    """Return customers in use that share something with one that an index knows, by id."""
     own = select(ContactPoint.normalized).where(
         ContactPoint.customer_id == customer.id, ContactPoint.normalized.is_not(None)
     )
-    found: set[UUID] = set()
-    for value in uow.scalars(own).all():
-        same = select(ContactPoint.customer_id).where(ContactPoint.normalized == value)
-        found.update(uow.scalars(same.limit(NEAR)))
+    shared: list[Select[Any]] = [
+        select(ContactPoint.customer_id).where(ContactPoint.normalized == value).limit(NEAR)
+        for value in uow.scalars(own).all()
+    ]
     for column in (Customer.vat, Customer.reference):
         value = getattr(customer, column.key)
         if value:
-            found.update(uow.scalars(select(Customer.id).where(column == value).limit(NEAR)))
+            shared.append(select(Customer.id).where(column == value).limit(NEAR))
     beginnings = {word[:WORD_BEGINS] for word in tokens(customer.name)}
-    for beginning in sorted(each for each in beginnings if len(each) >= LEAST_LETTERS):
-        hits = search_customers(uow, beginning, limit=NEAR)
-        found.update(hit.id for hit in hits.items)
-    return found
+    telling = sorted(each for each in beginnings if len(each) >= LEAST_LETTERS)
+    shared += near_ids(uow, telling, most=NEAR)
+    if not shared:
+        return []
+    # One question for all of them; each has a limit of its own, which SQLite takes in brackets.
+    found = union_all(*(each.subquery().select() for each in shared)).subquery()
+    statement = select(Customer.id).where(
+        IN_USE, Customer.id != customer.id, Customer.id.in_(select(found.c[0]))
+    )
+    return list(uow.scalars(statement.order_by(Customer.id)))
 
 
 def _pages(database: Database, actor: Actor) -> Iterator[list[Features]]:
@@ -276,10 +275,16 @@ def _named(database: Database, actor: Actor, pairs: Iterable[Pair]) -> Iterator[
 def _suggestions(uow: UnitOfWork, pairs: Sequence[Pair]) -> list[Suggestion]:
     """Return pairs with names, without those that are two, or were merged or archived meanwhile."""
     ids: list[Any] = sorted({key for pair in pairs for key in (pair.left, pair.right)})
-    named = select(Customer.id, Customer.name).where(Customer.merged_into_id.is_(None))
-    names = {row.id: row.name for row in _of(uow, named, Customer.id, ids)}
-    said = select(DistinctCustomers.customer_id, DistinctCustomers.other_id)
-    distinct = {frozenset(row) for row in _of(uow, said, DistinctCustomers.customer_id, ids)}
+    told = (
+        select(Customer.id, Customer.name, DistinctCustomers.other_id)
+        .outerjoin(DistinctCustomers, DistinctCustomers.customer_id == Customer.id)
+        .where(Customer.merged_into_id.is_(None))
+    )
+    names: dict[Any, str] = {}
+    distinct: set[frozenset[Any]] = set()
+    for row in _of(uow, told, Customer.id, ids):
+        names[row.id] = row.name
+        distinct.add(frozenset((row.id, row.other_id)))
     return [
         Suggestion(
             pair.left,  # type: ignore[arg-type]

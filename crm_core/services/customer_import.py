@@ -140,7 +140,7 @@ def import_customers(
             is_known=lambda header: header in mapped or column_named(header) is not None,
         )
         _, header = next(lines)
-        places = [place for place, label in enumerate(header) if mapped.get(label, label)]
+        places = [n for n, label in enumerate(header) if mapped.get(label, "kept")]
         found = checked_columns([mapped.get(header[n], header[n]) for n in places])
         check = RowCheck(
             found,
@@ -165,7 +165,7 @@ def import_customers(
 
 
 def _kept(cells: Sequence[str], places: Sequence[int]) -> list[str]:
-    return [cells[place] if place < len(cells) else "" for place in places]
+    return [cells[place] for place in places if place < len(cells)]
 
 
 @contextmanager

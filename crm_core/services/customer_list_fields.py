@@ -6,32 +6,23 @@ plugins register come to them, as far as the actor may see them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, case, cast, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, func, not_, select
 from sqlalchemy.sql.expression import false
 
-from crm_core.entities.commerce import Transaction, TransactionKind
-from crm_core.entities.consent import ProfileAttribute, ProfileType, ProfileValue
+from crm_core.entities.consent import ProfileAttribute, ProfileType
 from crm_core.entities.customer import (
     Address,
-    AddressUse,
-    ContactPoint,
     Customer,
     CustomerKind,
     CustomerStage,
-    CustomerTag,
-    Tag,
 )
-from crm_core.entities.interaction import Activity, Interaction
 from crm_core.entities.user import User
 from crm_core.errors import InputError
 from crm_core.messages import t
-from crm_core.normalize import normalize_contact
-from crm_core.persistence.bulk import among
 from crm_core.services import customer_list_compare as kinds
 from crm_core.services.customer_list_compare import (
     OPERATORS,
@@ -41,6 +32,19 @@ from crm_core.services.customer_list_compare import (
     holds,
     parsed,
     refused,
+)
+from crm_core.services.customer_list_conditions import (
+    Condition,
+    Expression,
+    address,
+    contact,
+    last_contact,
+    next_activity,
+    open_activities,
+    overdue,
+    owing,
+    profile_condition,
+    tagged,
 )
 from crm_core.services.customer_list_query import ListFilter, Operator
 from crm_core.services.customer_list_values import (
@@ -56,10 +60,6 @@ from crm_core.services.customer_list_values import (
 from crm_hooks.contributions import ListColumn
 
 PROFILE = "profile."
-FEW = 1_000
-"""Customers that are looked up by their ids."""
-Expression = Callable[[Asking], ColumnElement[Any]]
-Condition = Callable[[Asking, Operator, Sequence[Any]], ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,91 +167,6 @@ def _of_column(column: Any) -> Expression:
     return lambda _asking: column
 
 
-def _having(
-    asking: Asking, customer_id: Any, *conditions: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """Return the SQL that a customer has a row elsewhere, in the way that the list is walked best.
-
-    Few customers are looked up one by one; of many, a page is full after a short walk in its order.
-    """
-    found = select(customer_id).where(*conditions).limit(FEW + 1)
-    ids = asking.uow.scalars(found).all()
-    if len(ids) <= FEW:
-        return among(Customer.id, ids)
-    return exists().where(customer_id == Customer.id, *conditions)
-
-
-def _tags(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
-    carried = CustomerTag.customer_id
-    if operator is Operator.FILLED:
-        return _having(asking, carried)
-    ids = asking.uow.scalars(select(Tag.id).where(Tag.name.in_(values))).all()
-    return _having(asking, carried, CustomerTag.tag_id.in_(ids))
-
-
-def _contact(*contact_kinds: str) -> Condition:
-    def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
-        point = ContactPoint
-        conditions: list[ColumnElement[bool]] = [point.kind.in_(contact_kinds)]
-        if operator in (Operator.IS, Operator.ANY):
-            region = asking.settings.phone_region
-            same = {normalize_contact(contact_kinds[0], each, region) or each for each in values}
-            conditions.append(point.normalized.in_(sorted(same)))
-        elif operator is not Operator.FILLED:
-            conditions.append(
-                or_(
-                    holds(kinds.TEXT, point.value, operator, values),
-                    holds(kinds.TEXT, point.normalized, operator, values),
-                )
-            )
-        return _having(asking, point.customer_id, *conditions)
-
-    return condition
-
-
-def _address(column: Any, kind: str) -> Condition:
-    def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
-        return _having(
-            asking,
-            Address.customer_id,
-            holds(kind, column, operator, values),
-            Address.use == AddressUse.MAIN.value,
-            Address.archived_at.is_(None),
-        )
-
-    return condition
-
-
-def _last_contact(_asking: Asking) -> ColumnElement[Any]:
-    latest = select(func.max(Interaction.at)).where(Interaction.customer_id == Customer.id)
-    return latest.correlate(Customer).scalar_subquery()
-
-
-def _next_activity(_asking: Asking) -> ColumnElement[Any]:
-    soonest = select(func.min(Activity.due_at)).where(
-        Activity.customer_id == Customer.id, Activity.is_open
-    )
-    return soonest.correlate(Customer).scalar_subquery()
-
-
-def _open_activities(_asking: Asking) -> ColumnElement[Any]:
-    todo = select(func.count()).where(Activity.customer_id == Customer.id, Activity.is_open)
-    return todo.correlate(Customer).scalar_subquery()
-
-
-def _overdue(asking: Asking) -> ColumnElement[Any]:
-    return exists().where(
-        Transaction.customer_id == Customer.id,
-        Transaction.is_open,
-        Transaction.due_on < asking.today,
-        Transaction.kind == TransactionKind.INVOICE.value,
-    )
-
-
-def _owing(_asking: Asking, _operator: Operator, _values: Sequence[Any]) -> ColumnElement[bool]:
-    return exists().where(Transaction.customer_id == Customer.id, Transaction.is_open)
-
-
 _KINDS = ((CustomerKind.PERSON.value, t("Person")), (CustomerKind.COMPANY.value, t("Company")))
 _STAGES = (
     (CustomerStage.PROSPECT.value, t("Prospect")),
@@ -302,30 +217,30 @@ CORE_FIELDS: Mapping[str, ListField] = {
         _own("reference", t("Reference"), kinds.TEXT, Customer.reference),
         _own("vat", t("VAT number"), kinds.TEXT, Customer.vat),
         ListField(
-            "email", t("E-mail"), kinds.TEXT, reader=read_contacts, condition=_contact("email")
+            "email", t("E-mail"), kinds.TEXT, reader=read_contacts, condition=contact("email")
         ),
         ListField(
             "phone",
             t("Phone"),
             kinds.TEXT,
             reader=read_contacts,
-            condition=_contact("phone", "mobile"),
+            condition=contact("phone", "mobile"),
         ),
         ListField(
             "city",
             t("City"),
             kinds.TEXT,
             reader=read_addresses,
-            condition=_address(Address.city, kinds.TEXT),
+            condition=address(Address.city, kinds.TEXT),
         ),
         ListField(
             "country",
             t("Country"),
             kinds.COUNTRY,
             reader=read_addresses,
-            condition=_address(Address.country_code, kinds.COUNTRY),
+            condition=address(Address.country_code, kinds.COUNTRY),
         ),
-        ListField("tags", t("Tags"), kinds.TAGS, reader=read_tags, condition=_tags),
+        ListField("tags", t("Tags"), kinds.TAGS, reader=read_tags, condition=tagged),
         _own("language", t("Language"), kinds.TEXT, Customer.language),
         _own("job_title", t("Job title"), kinds.TEXT, Customer.job_title),
         # Keys are made in the order of time, so that creation needs no index of its own.
@@ -343,30 +258,30 @@ CORE_FIELDS: Mapping[str, ListField] = {
             t("Last contact"),
             kinds.MOMENT,
             reader=read_moments,
-            expression=_last_contact,
+            expression=last_contact,
         ),
         ListField(
             "next_activity",
             t("Next activity"),
             kinds.MOMENT,
             reader=read_moments,
-            expression=_next_activity,
+            expression=next_activity,
         ),
         ListField(
             "open_activities",
             t("Open activities"),
             kinds.NUMBER,
             reader=read_moments,
-            expression=_open_activities,
+            expression=open_activities,
             is_nullable=False,
         ),
-        ListField("balance", t("Balance"), kinds.MONEY, reader=read_balances, condition=_owing),
+        ListField("balance", t("Balance"), kinds.MONEY, reader=read_balances, condition=owing),
         ListField(
             "overdue",
             t("Overdue"),
             kinds.YES_NO,
             reader=read_balances,
-            expression=_overdue,
+            expression=overdue,
             is_nullable=False,
         ),
         ListField(
@@ -408,39 +323,9 @@ def _profile_field(attribute: Any) -> ListField:
         kind,
         tuple((choice, choice) for choice in attribute.choices or ()),
         reader=read_profile,
-        condition=_profile_condition(attribute.id, kind),
+        condition=profile_condition(attribute.id, kind),
         is_nullable=kind != kinds.YES_NO,
     )
-
-
-def _profile_condition(attribute_id: UUID, kind: str) -> Condition:
-    value: Any = ProfileValue.value
-    if kind == kinds.NUMBER:
-        # The case keeps other attributes' texts from being taken for numbers.
-        value = case((ProfileValue.attribute_id == attribute_id, cast(value, Float)))
-
-    def condition(asking: Asking, operator: Operator, values: Sequence[Any]) -> ColumnElement[bool]:
-        conditions: list[ColumnElement[bool]] = [ProfileValue.attribute_id == attribute_id]
-        if kind == kinds.YES_NO:
-            conditions.append(value == str(values[0]).lower())
-        elif operator is not Operator.FILLED:
-            conditions.append(_canonical(kind, value, operator, values))
-        return _having(asking, ProfileValue.customer_id, *conditions)
-
-    return condition
-
-
-def _canonical(
-    kind: str, value: Any, operator: Operator, values: Sequence[Any]
-) -> ColumnElement[bool]:
-    """Compare what is kept as text; ISO dates sort as dates do."""
-    if kind != kinds.DATE:
-        return holds(kind, value, operator, values)
-    days = [day.isoformat() for day in values]
-    found: ColumnElement[bool] = value.between(days[0], days[-1])
-    if operator in (Operator.BEFORE, Operator.AFTER):
-        found = value < days[0] if operator is Operator.BEFORE else value > days[0]
-    return found
 
 
 def _plugin_field(column: ListColumn) -> ListField:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from crm_core.entities.import_job import IMPORT, ImportJob, ImportMapping, ImportState
 from crm_core.entities.user import User
-from crm_core.errors import NotFoundError, RuleViolationError
+from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -23,6 +23,7 @@ from crm_core.services.checks import filled
 from crm_core.services.customer_columns import column_named
 from crm_core.services.customer_matching import MATCH_KEYS, checked_match
 from crm_core.services.import_rows import checked_columns
+from crm_core.services.lookup import key_condition
 from crm_core.services.table_files import read_table
 
 SAMPLE_ROWS = 5
@@ -125,6 +126,24 @@ def queue_import(
     )
 
 
+def queue_again(uow: UnitOfWork, job_id: UUID) -> ImportJob:
+    """Ask the worker to import what an earlier job only tried, with the same columns and keys.
+
+    Raises:
+        NotFoundError: There is none that the actor may see.
+        RuleViolationError: It was no try.
+    """
+    uow.actor.require(IMPORT)
+    tried = uow.get(ImportJob, job_id)
+    if not tried.is_dry_run or tried.state != ImportState.DONE:
+        raise RuleViolationError(
+            t("Only a file that was tried to its end can be imported like that."),
+            code="core.import.not_tried",
+        )
+    kept = KeptBytes(tried.sha256, tried.size_bytes)
+    return queue_import(uow, kept, tried.file_name, columns=tried.columns, match=tried.match)
+
+
 def list_imports(
     uow: UnitOfWork, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[dict[str, Any]]:
@@ -150,6 +169,35 @@ def show_import(uow: UnitOfWork, job_id: UUID) -> dict[str, Any]:
     found = dict(row._mapping)
     found["has_faults"] = found.pop("faults_sha256") is not None
     return found
+
+
+def resolve_import_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the import that an id, or its first eight or more digits, names.
+
+    Raises:
+        NotFoundError: No such import, or none that the actor may see.
+        InputError: More than one fits.
+    """
+    condition = key_condition(ImportJob.id, text.strip())
+    statement = select(ImportJob.id).limit(2)
+    found = [] if condition is None else uow.scalars(statement.where(condition)).all()
+    if len(found) > 1:
+        raise InputError(
+            t("{text!r} fits several imports; give more of the id.", text=text),
+            code="core.import_job.ambiguous",
+        )
+    if not found:
+        raise NotFoundError(
+            t(
+                "There is no import {text!r} that {login} may see. See crm customer imports list.",
+                text=text,
+                login=uow.actor.login,
+            ),
+            code="core.import_job.not_found",
+            details={"id": text},
+        )
+    job_id: UUID = found[0]
+    return job_id
 
 
 def stop_import(uow: UnitOfWork, job_id: UUID) -> ImportJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from crm_core.persistence.paging import MAXIMUM_LIMIT, Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.entry import code_words, contact_word, spaced
-from crm_core.search.find import Found, Shown, find, matching, shown
+from crm_core.search.find import Found, Shown, find, matching, near, shown
 from crm_core.search.fold import tokens
 from crm_core.search.query import Query, parse
 
@@ -117,6 +117,14 @@ def found_ids(uow: UnitOfWork, text: str) -> Select[UUID]:
         InputError: The text holds no letter or digit, or is too long.
     """
     return matching(uow.session.connection(), parse(text), owners=_owners(uow.actor))
+
+
+def near_ids(uow: UnitOfWork, beginnings: Collection[str], *, most: int) -> list[Select[UUID]]:
+    """Return a select for each beginning of a word: ids of some customers in use who have such one.
+
+    The session scopes the customers that they are joined with.
+    """
+    return near(uow.session.connection(), beginnings, owners=_owners(uow.actor), most=most)
 
 
 def _owners(actor: Actor) -> set[UUID] | None:

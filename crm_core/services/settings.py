@@ -19,6 +19,7 @@ from crm_core.services.currencies import checked_code, ensure_currency
 from crm_core.services.plugin_settings import value_from
 
 EDIT = "core.settings.edit"
+_LOADED = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,13 @@ class Settings:
 
 
 def load_settings(uow: UnitOfWork) -> Settings:
-    """Return all settings, with the defaults of those never set."""
-    known = {field.name for field in fields(Settings)}
-    rows = uow.execute(select(Setting.key, Setting.value).where(Setting.key.in_(sorted(known))))
-    return Settings(**{row.key: row.value for row in rows})
+    """Return all settings, with the defaults of those never set; read once a unit of work."""
+    loaded: Settings | None = uow.session.info.get(_LOADED)
+    if loaded is None:
+        known = {field.name for field in fields(Settings)}
+        rows = uow.execute(select(Setting.key, Setting.value).where(Setting.key.in_(sorted(known))))
+        loaded = uow.session.info[_LOADED] = Settings(**{row.key: row.value for row in rows})
+    return loaded
 
 
 def set_setting(uow: UnitOfWork, key: str, text: str) -> Any:
@@ -95,6 +99,7 @@ def _kept(uow: UnitOfWork, key: str, value: Any) -> Any:
     else:
         setting.value = value
     uow.flush()
+    uow.session.info.pop(_LOADED, None)
     return value
 
 

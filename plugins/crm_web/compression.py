@@ -24,7 +24,8 @@ def compressed(response: Response) -> Response:
         return response
     response.vary.add("Accept-Encoding")
     whole = response.status_code == 200 and "Content-Encoding" not in response.headers
-    if not whole or request.method == "HEAD" or "gzip" not in request.accept_encodings:
+    taken = request.accept_encodings.best_match(["gzip"])
+    if not whole or request.method == "HEAD" or taken is None:
         return response
     if response.direct_passthrough:  # a file, which stays what it is
         path = getattr(getattr(response.response, "file", None), "name", None)

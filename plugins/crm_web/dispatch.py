@@ -15,7 +15,7 @@ from crm_core.plugins.discovery import FAILURES, described
 from crm_core.plugins.limits import time_limit
 from crm_web.sdk.pages import Panel, Route
 from crm_web.sdk.request import Request
-from crm_web.security import check_sent_by_us
+from crm_web.security import came_from_here, check_sent_by_us
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -39,11 +39,11 @@ def answer(route: Route, arguments: dict[str, Any]) -> Response:
     """Return what a page answers; commit what it wrote when it did not refuse."""
     asked: Request = g.request
     writes = route.method == "POST"
+    if asked.actor is None and not route.is_public:
+        return sign_in_first(asked)
     if writes:
         check_sent_by_us(asked)
     if not route.is_public:
-        if asked.actor is None:
-            return sign_in_first(asked)
         if g.signed_in.step and g.signed_in.step not in route.steps:
             return asked.to(f"account.{g.signed_in.step}")
         if route.right:
@@ -72,7 +72,7 @@ def sign_in_first(asked: Request) -> Response:
         (name, value)
         for name, values in asked.form.lists()
         for value in values
-        if not name.startswith("_") and "password" not in name
+        if not name.startswith("_") and "password" not in name and came_from_here(asked)
     ]
     page = asked.render("web/account/sign_in.html", next=asked.path, kept=kept, form=None)
     return make_response(page, 401)

@@ -104,6 +104,28 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "invoice": t("Invoices"),
         "payment": t("Payments"),
     },
+    "address_use": {
+        "invoice": t("Address for invoices"),
+        "delivery": t("Address for deliveries"),
+        "visit": t("Address for visits"),
+        "other": t("Another address"),
+    },
+    "import_state": {
+        "waiting": t("Waits for the worker"),
+        "running": t("Under way"),
+        "done": t("Done"),
+        "stopped": p("state of an import", "Stopped"),
+        "failed": p("state of an import", "Failed"),
+        "to_undo": t("Is to be undone"),
+        "undoing": t("Is being undone"),
+        "undone": t("Undone"),
+    },
+    "import_stage": {
+        "check": t("Checking the rows"),
+        "write": t("Writing customers"),
+        "relate": t("Tying persons to companies"),
+        "undo": t("Undoing"),
+    },
     "run_state": {
         "running": t("Running"),
         "done": p("state of a sync", "In step"),

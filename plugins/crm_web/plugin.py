@@ -17,7 +17,7 @@ manifest = PluginManifest(
     demo="crm_web.demo:prepare",
     commands_anywhere=("serve",),
 )
-PAGES = ("home", "find", "customers", "activities", "sync", "webhooks", "account", "api")
+PAGES = ("home", "find", "customers", "activities", "imports", "sync", "webhooks", "account", "api")
 API = (
     "customers",
     "parts",

@@ -46,11 +46,7 @@ def check_sent_by_us(asked: Request) -> None:
     Raises:
         PermissionDeniedError: The token of the form is missing or is not this browser's.
     """
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.host
-    token = asked.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
-    once, _, rest = token.partition(".")
-    if foreign or not (g.cookie_token and csrf_matches(g.cookie_token, rest, once)):
+    if _is_foreign() or not _carries_token(asked):
         raise PermissionDeniedError(
             t(
                 "This form was not sent by a page of this site, or the page is too old: go back, "
@@ -58,3 +54,22 @@ def check_sent_by_us(asked: Request) -> None:
             ),
             code="web.csrf",
         )
+
+
+def came_from_here(asked: Request) -> bool:
+    """Return whether a page of ours sent this, maybe one whose session and cookie are gone since.
+
+    Nothing is done for its sender, but what it sent may be offered again after signing in.
+    """
+    return not _is_foreign() and ("Origin" in request.headers or _carries_token(asked))
+
+
+def _is_foreign() -> bool:
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def _carries_token(asked: Request) -> bool:
+    token = asked.form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")
+    once, _, rest = token.partition(".")
+    return bool(g.cookie_token) and csrf_matches(g.cookie_token, rest, once)

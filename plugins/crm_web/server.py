@@ -93,11 +93,11 @@ class Listener:
     """
 
     def __init__(self, server: Server, host: str, port: int, *, threads: int) -> None:
-        import waitress
+        from waitress.server import create_server
 
         self._server = server
         try:
-            self._waitress: Any = waitress.create_server(
+            self._waitress: Any = create_server(
                 server,
                 host=host,
                 port=port,

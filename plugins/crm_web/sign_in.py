@@ -89,6 +89,7 @@ def check_password(
         held = _held(uow, login.lower())
     # Nobody's password takes as long as a wrong one.
     if not matches(held.password_hash if held else None, password) or held is None:
+        log.warning("sign-in refused", address=address)  # no login: some type the password there
         raise _wrong()
     with unit_of_work(database, actor=actor, write=True) as uow:
         forgive_attempts(uow, of_login)

@@ -61,7 +61,8 @@ def core_wheel(tmp_path_factory) -> Path:
         if place.rpartition("/")[2] not in CORE:
             text = text.replace(f'    "{place}",\n', "")
     (source / "pyproject.toml").write_text(text, encoding="utf-8")
-    shutil.copy(ROOT / "README.md", source)
+    for name in ("README.md", "hatch_build.py"):
+        shutil.copy(ROOT / name, source)
     return build(source, tmp_path_factory.mktemp("core_wheel"))
 
 
@@ -147,11 +148,12 @@ SAMPLE = ROOT / "tests" / "samples" / "crm-plugin-loyalty"
 
 @pytest.fixture(scope="module")
 def sample_site(tmp_path_factory) -> Path:
-    """The sample plugin and the connector for folders, built and installed side by side."""
+    """The sample plugin, the connector for folders and the web, installed side by side."""
     folder = tmp_path_factory.mktemp("sample")
     site = folder / "site"
     unpack(build(SAMPLE, folder / "sample"), site)
-    unpack(build(lifted_out("files", folder / "files"), folder / "wheel"), site)
+    for name in ("files", "web"):
+        unpack(build(lifted_out(name, folder / name), folder / f"{name}_wheel"), site)
     return site
 
 

@@ -86,4 +86,6 @@ def test_flask_is_known_in_one_place_alone():
             continue
         for path in (ROOT / place).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
-            assert not re.search(r"^\s*(?:from|import) (?:flask|werkzeug|jinja2)\b", text, re.M), path
+            assert not re.search(
+                r"^\s*(?:from|import) (?:flask|werkzeug|jinja2)\b", text, re.MULTILINE
+            ), path

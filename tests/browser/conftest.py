@@ -20,7 +20,7 @@ from crm_web.demo import PASSWORD
 CRM = Path(sys.executable).parent / "crm"
 DESK, PHONE = 1280, 360
 CUSTOMERS = "200"
-EXPECTED = re.compile(r"the server responded with a status of (401|403|404|409|422|428)")
+EXPECTED = re.compile(r"the server responded with a status of (401|403|404|409|412|422|428)")
 """What a browser notes of a refusal that a journey asks for; no error of a page."""
 
 

@@ -1,6 +1,6 @@
 """Every page that links lead to, as people of several roles see it: sound, and for everybody.
 
-Starts at the first page and follows each link of a kind once, so that a new page is found by itself.
+Starts at the first page and follows one link of each kind, so that a new page is found by itself.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from crm_web.opening import COOKIE
 from web_office import PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
 
-
 ABOUT_TRANSACTIONS = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
 
@@ -177,7 +176,11 @@ def _tables(connection: Any) -> list[str]:
 
 def _opened(url: URL, folder: Path) -> Application:
     flags = {"database_url": url.render_as_string(hide_password=False)}
-    settings = {"CRM_CONFIG_HOME": str(folder), "CRM_LOG_FILE": str(folder / "crm.log")}
+    settings = {
+        "CRM_CONFIG_HOME": str(folder),
+        "CRM_LOG_FILE": str(folder / "crm.log"),
+        "CRM_FILES_FOLDER": str(folder / "files"),
+    }
     return Application(load_config(flags, settings, folder))
 
 

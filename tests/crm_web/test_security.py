@@ -45,7 +45,7 @@ def test_a_page_names_no_other_host_and_no_inline_code(web):
     for path in PAGES[:-1]:
         page = web("employee").get(path)
         for element in page.tree.iter():
-            names = {name for name in element.keys() if name.startswith("on") or name == "style"}
+            names = {name for name in element.attrib if name.startswith("on") or name == "style"}
             assert not names, (path, element.tag, names)
             if element.tag == "script":
                 assert element.get("src", "").startswith("/static/")
@@ -187,6 +187,17 @@ def test_what_a_form_sent_survives_the_end_of_the_session(office, web):
     )
     assert (again.status, typed["subject"] in again.words) == (200, True)
     assert again.form(path)["subject"] == typed["subject"]
+
+
+def test_what_another_site_sent_is_not_kept_for_after_signing_in(office, web):
+    path = f"/customers/{office.customer('employee')}/log"
+    for headers in ({"Origin": "https://evil.example"}, {}):
+        browser = web()
+        page = browser.post(path, {"subject": "planted"}, csrf="", headers=headers)
+        assert page.status == 401
+        assert "planted" not in page.html
+    page = web().post(path, {"subject": "mine"}, csrf="", headers={"Origin": "http://localhost"})
+    assert "mine" in page.html, "the cookie is gone, but the form was ours"
 
 
 def test_losing_a_role_or_the_account_acts_at_once(office, web):

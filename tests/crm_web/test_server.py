@@ -74,7 +74,7 @@ def test_requests_under_way_are_answered_before_it_ends(kind):
         assert slow.began.wait(5)
         stop.set()
         assert under_way.result() == (200, slow.body)
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionError):
             asked(port)
 
 

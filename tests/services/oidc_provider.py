@@ -191,8 +191,7 @@ class OidcProvider:
 
             def get_client_claims(self, client: Any) -> dict[str, Any]:
                 now = int(time.time())
-                own = {"iss": provider.issuer, "aud": [CLIENT], "iat": now, "exp": now + 300}
-                return own
+                return {"iss": provider.issuer, "aud": [CLIENT], "iat": now, "exp": now + 300}
 
             def generate_user_info(self, user: Any, scope: str) -> UserInfo:
                 return UserInfo({**provider.person, **provider.claims})

@@ -61,7 +61,7 @@ class Known:
     Attributes:
         customers: Owner to customer.
         users: Login to user.
-        records: Owner to further records of the customer, named as paths name them: ``activity_id``…
+        records: Owner to more of that customer, named as paths name it: ``activity_id``…
         tokens: Login to the cookie of a browser that they are signed in with.
         own: Login to what is theirs alone: ``view_id``, ``token_id``, ``session_id``.
         folder: Where attached files lie.

@@ -132,7 +132,7 @@ def _steps(app: Flask) -> Iterator[Step]:
 
 
 def examples(known: Known, owner: str, login: str = "readonly") -> dict[str, Any]:
-    """Return path arguments that lead to what the customer of ``owner`` has, and ``login`` alone."""
+    """Return path arguments that lead to what ``owner``'s customer has, and ``login`` alone."""
     records = known.records[owner]
     return {
         **OF_NOBODY,

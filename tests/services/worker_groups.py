@@ -1,8 +1,9 @@
 """Pytest plugin: which tests of a parallel run share a worker.
 
 All tests on the Odoo server go to one worker, for some of them stop it, and all in the browser to
-one, for they share what is served; else each file goes to one, so that what a module prepares is prepared once. (Marks for ``--dist loadgroup`` are lost with
-pytest 9.2, which does not take the names that xdist gives to marked tests.)
+one, for they share what is served; else each file goes to one, so that what a module prepares is
+prepared once. (Marks for ``--dist loadgroup`` are lost with pytest 9.2, which does not take the
+names that xdist gives to marked tests.)
 """
 
 from __future__ import annotations

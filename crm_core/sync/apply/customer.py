@@ -202,8 +202,8 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
     for row in select_in(connection, Address, "customer_id", differing("address")):
         if row.use == "main":
             batch.addresses[row.customer_id] = row._mapping
-    columns = ("customer_id", "tag_id")
-    for row in select_in(connection, CustomerTag, "customer_id", differing("tag_refs"), *columns):
+    names = ("customer_id", "tag_id")
+    for row in select_in(connection, CustomerTag, "customer_id", differing("tag_refs"), *names):
         batch.tag_ids.setdefault(row.customer_id, set()).add(row.tag_id)
     return batch
 

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response
 from crm_core.errors import PermissionDeniedError, StaleVersionError
 from crm_core.messages import t
 from crm_core.persistence.paging import Page
-from crm_web.encoding import encoded
 from crm_web.api.repeating import repeated
+from crm_web.encoding import encoded
 from crm_web.errors import ConditionMissingError, NobodyError
 from crm_web.sdk.api import Call, Operation
 from crm_web.sdk.request import Request
@@ -105,7 +105,7 @@ def _expected_version(operation: Operation) -> int | None:
     if wanted.star_tag:
         return None
     for tag in wanted.as_set():
-        version = tag.partition("-")[0]
+        version = (tag or "").partition("-")[0]
         if version.isascii() and version.isdigit() and len(version) < 12:
             return int(version)
     raise StaleVersionError(t("If-Match names no version of this record: read it again."))

@@ -18,8 +18,8 @@ from werkzeug.wrappers import Response
 
 from crm_core.messages import t
 from crm_web.encoding import encoded
-from crm_web.problem_details import MEDIA
 from crm_web.errors import NobodyError
+from crm_web.problem_details import MEDIA
 from crm_web.sdk.api import Operation, PageQuery
 
 PATH = "/api/openapi.json"

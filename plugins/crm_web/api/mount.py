@@ -15,8 +15,8 @@ from werkzeug.wrappers import Response
 
 from crm_web.api import document
 from crm_web.api.answering import FIELDS, ApiView, run
-from crm_web.encoding import OrjsonProvider
 from crm_web.api.parsing import StrictParser
+from crm_web.encoding import OrjsonProvider
 from crm_web.sdk.api import Api, Operation, Result, Strict
 
 PREFIX = "/api/v1"

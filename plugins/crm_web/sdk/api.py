@@ -22,6 +22,7 @@ was answered; every ``post`` takes an ``Idempotency-Key``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ View = Callable[..., Any]
 V = TypeVar("V", bound=View)
 LONGEST_CURSOR = 4_000
 EARLIEST, LATEST = 1800, 2300
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class Strict(Schema):
@@ -51,6 +53,42 @@ class Strict(Schema):
         """Options as marshmallow reads them."""
 
         unknown = RAISE
+
+
+class Whole(fields.Integer):
+    """A whole number; marshmallow's own would take ``"1_0"`` and ``true`` too.
+
+    Args:
+        in_query: Whether it comes as text, behind the question mark.
+    """
+
+    def __init__(self, *, in_query: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.in_query = in_query
+
+    def _validated(self, value: Any) -> int:
+        if self.in_query:
+            is_whole = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
+        else:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            is_whole = is_number and value == value // 1
+        if not is_whole:
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class Flag(fields.Boolean):
+    """True or false, and nothing that might mean so; ``in_query`` as for :class:`Whole`."""
+
+    def __init__(self, *, in_query: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.in_query = in_query
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> bool:
+        known: tuple[Any, Any] = ("false", "true") if self.in_query else (False, True)
+        if type(value) is not type(known[0]) or value not in known:
+            raise self.make_error("invalid", input=value)
+        return bool(value == known[1])
 
 
 class Moment(fields.AwareDateTime):
@@ -76,8 +114,8 @@ class Said(fields.String):
 class PageQuery(Strict):
     """Base of the queries of lists that come in pages."""
 
-    limit = fields.Integer(
-        strict=False,
+    limit = Whole(
+        in_query=True,
         validate=validate.Range(1, MAXIMUM_LIMIT),
         metadata={"description": f"Items a page, {DEFAULT_LIMIT} unless said."},
     )

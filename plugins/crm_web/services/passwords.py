@@ -126,6 +126,7 @@ def matches(password_hash: str | None, password: str) -> bool:
 
 def renew_hash(uow: UnitOfWork, user_id: UUID, password_hash: str, password: str) -> None:
     """Hash a password that was right anew, where hashing has become stronger meanwhile."""
+    uow.actor.require(MANAGE_ACCESS)
     if _hasher.check_needs_rehash(password_hash):
         # No change that anyone made, so it leaves no trail.
         uow.execute(

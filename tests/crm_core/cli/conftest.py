@@ -71,6 +71,9 @@ def bare_crm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(folder)
     for variable in ("CRM_USER", "CRM_DATABASE_URL", "CRM_SAFE_MODE", "CRM_DISABLE_PLUGINS"):
         monkeypatch.delenv(variable, raising=False)
+    for variable in ("CRM_LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("CRM_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("CRM_LOG_FILE", str(tmp_path / "crm.log"))
     return Shell(folder)

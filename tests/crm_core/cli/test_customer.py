@@ -185,6 +185,27 @@ def test_an_import_sets_bad_rows_aside(crm):
     assert crm.error("customer", "import", "none.csv", code=2)["message"]
 
 
+def test_the_worker_imports_and_an_import_is_undone(crm):
+    crm.json("customer", "add", "Old", "--reference", "R1")
+    with (crm.folder / "y.csv").open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([["name", "reference"], ["New", "R1"], [PERSIAN, "R2"]])
+    asked = crm.json("customer", "import", "y.csv", "--background")
+    assert asked["state"] == "waiting"
+    assert crm("worker", "--once").exit_code == 0
+    (listed,) = crm.json("customer", "imports", "list")["items"]
+    assert (listed["id"], listed["state"], listed["file_name"]) == (asked["id"], "done", "y.csv")
+    result = crm.json("customer", "imports", "show", asked["id"])["result"]
+    assert (result["created"], result["updated"]) == (1, 1)
+    assert PERSIAN in crm("customer", "list").stdout
+    assert "y.csv" in crm("customer", "imports", "show", asked["id"]).stdout
+    undone = crm.json("customer", "imports", "undo", asked["id"], "--yes")
+    assert (undone["removed"], undone["restored"], undone["left"]) == (1, 1, [])
+    assert [i["name"] for i in crm.json("customer", "list")["items"]] == ["Old"]
+    error = crm.error("customer", "imports", "stop", asked["id"], code=1)
+    assert error["code"] == "core.import.ended"
+    assert crm("customer", "import", "y.csv", "--background", "--errors", "x").exit_code == 2
+
+
 def test_pages_follow_the_cursor_people_are_told(crm):
     for n in range(3):
         crm.json("customer", "add", f"C{n}")

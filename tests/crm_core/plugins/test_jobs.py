@@ -28,6 +28,12 @@ def fail(uow: Any) -> None:
     raise RuntimeError("boom")
 
 
+def reach_out(database: Database) -> None:
+    with unit_of_work(database, actor=Actor(None, "reaching"), write=True) as uow:
+        tag(uow)
+        uow.commit()
+
+
 def leave(uow: Any) -> None:
     sys.exit(3)
 
@@ -93,3 +99,11 @@ def test_one_whose_place_is_wrong_is_named(sqlite_database: Database) -> None:
     jobs = {"test.lost": Job("test.lost", "the_jobs:nothing")}
     failed = run_jobs(sqlite_database, jobs, everything=False)
     assert "names the_jobs:nothing, which cannot be imported" in failed["test.lost"]
+
+
+def test_a_job_that_reaches_out_opens_its_own_units_of_work(
+    database: Database, system: Actor
+) -> None:
+    assert run_jobs(database, job("reach_out", with_database=True), everything=False) == {}
+    assert count(database, system, Tag) == 1
+    assert count(database, system, JobRun) == 1

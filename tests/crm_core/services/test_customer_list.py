@@ -15,6 +15,7 @@ from sqlalchemy import event
 from crm_core.access import Reach
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.persistence.unit_of_work import unit_of_work
+from crm_core.services import customer_list_conditions
 from crm_core.services.activities import add_activity
 from crm_core.services.customer_list import (
     count_listed,
@@ -150,7 +151,11 @@ FILTERS = {
 }
 
 
-def test_filters(names: Callable[..., list[str]]) -> None:
+@pytest.mark.parametrize("few", [customer_list_conditions.FEW, 0])
+def test_filters(
+    names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(customer_list_conditions, "FEW", few)
     assert {text: sorted(names(text)) for text in FILTERS} == {
         text: sorted(found) for text, found in FILTERS.items()
     }

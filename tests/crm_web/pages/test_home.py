@@ -31,7 +31,7 @@ def test_my_day_shows_what_is_mine_and_lets_it_be_done(office, web):
 def test_a_form_leads_nowhere_but_here(office, web):
     browser = web("employee")
     action = f"/customers/{office.customer('employee')}/activities"
-    activity = office.known.records["employee"]["activity"]
+    activity = office.known.records["employee"]["activity_id"]
     done = browser.post(f"{action}/{activity}/done", {"back": "//evil.example/"})
     assert done.location == f"/customers/{office.customer('employee')}"
 

@@ -12,7 +12,7 @@ from crm_core.persistence.paging import Page
 from crm_core.schemas.customer import LINE
 from crm_web.permissions import MANAGE_TOKENS, MANAGE_WEBHOOKS
 from crm_web.posting import send_test_post
-from crm_web.sdk.api import Api, Call, PageQuery, Result, Strict
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Strict, Whole
 from crm_web.services import api_tokens as tokens
 from crm_web.services import webhooks
 
@@ -58,9 +58,7 @@ class TokenSchema(Strict):
 
     title = fields.String(required=True, validate=validate.Length(1, LINE))
     scope = ScopeField(metadata={"description": "read, write, or a list of rights; read."})
-    days = fields.Integer(
-        strict=True, allow_none=True, validate=validate.Range(1, tokens.MOST_DAYS)
-    )
+    days = Whole(strict=True, allow_none=True, validate=validate.Range(1, tokens.MOST_DAYS))
 
 
 class WebhookResult(Result):
@@ -100,7 +98,7 @@ class WebhookSchema(Strict):
 class WebhookSwitchSchema(Strict):
     """Whether it hears of events."""
 
-    on = fields.Boolean(required=True)
+    on = Flag(required=True)
 
 
 class OutcomeResult(Result):

@@ -18,7 +18,7 @@ from crm_core.services import deliveries, profile, tags
 from crm_core.services.audit import list_audit
 from crm_core.services.plugin_settings import list_plugin_settings
 from crm_core.services.settings import EDIT, Settings, load_settings, set_setting
-from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict
 
 api = Api("company", title="Company and installation", prefix="/")
 AUDIT_VIEW, DELIVERY_VIEW = "core.audit.view", "core.delivery.view"
@@ -61,7 +61,7 @@ class AttributeSchema(Strict):
         required=True, validate=validate.OneOf([each.value for each in ProfileType])
     )
     choices = fields.List(fields.String(validate=validate.Length(1, LINE)), allow_none=True)
-    is_personal = fields.Boolean()
+    is_personal = Flag()
 
 
 class TagCountResult(Result):

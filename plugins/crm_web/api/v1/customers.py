@@ -30,7 +30,7 @@ from crm_core.services.customer_list_fields import CORE_FIELDS
 from crm_core.services.customer_list_query import ListQuery, list_query
 from crm_core.services.search import CustomerHit, search_customers
 from crm_web.api.v1.shapes import CardResult, CustomerResult, OwnFieldsResult
-from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict, Whole
 
 MOST_VALUE = 2_000
 api = Api("customers", title="Customers", prefix="/customers")
@@ -79,13 +79,13 @@ class SearchQuery(PageQuery):
         validate=validate.Length(min=1, max=200),
         metadata={"description": "Words, or beginnings of words; in any script."},
     )
-    include_archived = fields.Boolean()
+    include_archived = Flag(in_query=True)
 
 
 class CardQuery(Strict):
     """How much of the past."""
 
-    timeline_limit = fields.Integer(validate=validate.Range(1, 200))
+    timeline_limit = Whole(in_query=True, validate=validate.Range(1, 200))
 
 
 class MoneyResult(Result):

@@ -19,7 +19,7 @@ from crm_core.services import activities as todo
 from crm_core.services import attachments as files
 from crm_core.services import interactions as past
 from crm_web.api.v1.shapes import ActivityResult, AttachmentResult, InteractionResult
-from crm_web.sdk.api import Api, Call, Moment, PageQuery, Strict
+from crm_web.sdk.api import Api, Call, Flag, Moment, PageQuery, Strict
 
 api = Api("history", title="What happened, and what is to be done", prefix="/")
 CUSTOMER = "/customers/<uuid:customer_id>"
@@ -44,8 +44,8 @@ class ActivityQuery(PageQuery):
 
     customer_id = fields.UUID()
     owner_id = fields.UUID()
-    is_open = fields.Boolean(
-        allow_none=True, metadata={"description": "Open unless said; null for both."}
+    is_open = Flag(
+        in_query=True, allow_none=True, metadata={"description": "Open unless said; null for both."}
     )
     due_before = Moment()
 

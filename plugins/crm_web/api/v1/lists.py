@@ -20,7 +20,7 @@ from crm_core.services import saved_views as views
 from crm_core.services.customer_export import EXPORT, FORMATS
 from crm_core.services.customer_list_export import export_list
 from crm_core.services.customer_list_query import MOST_LETTERS, parse_list_query
-from crm_web.sdk.api import Api, Call, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, Flag, Result, Said, Strict, Whole
 
 api = Api("lists", title="Lists of customers", prefix="/")
 MEDIA = "application/octet-stream"
@@ -61,7 +61,7 @@ class ViewSchema(Strict):
     )
     list_name = fields.String(validate=validate.Length(1, LINE))
     sharing = _sharing()
-    is_default = fields.Boolean()
+    is_default = Flag()
 
 
 class ViewChangesSchema(Strict):
@@ -70,14 +70,14 @@ class ViewChangesSchema(Strict):
     name = fields.String(validate=validate.Length(1, LINE))
     query = fields.String(validate=validate.Length(max=MOST_LETTERS))
     sharing = _sharing()
-    is_default = fields.Boolean()
+    is_default = Flag()
 
 
 class ChosenSchema(Strict):
     """A customer, and the version that was read; without it, whatever is there."""
 
     id = fields.UUID(required=True)
-    version = fields.Integer(strict=True, validate=validate.Range(1, 2**31 - 1))
+    version = Whole(validate=validate.Range(1, 2**31 - 1))
 
 
 def _tags() -> Any:
@@ -95,7 +95,7 @@ class BulkChangesSchema(Strict):
     stage = fields.String(validate=validate.OneOf([each.value for each in CustomerStage]))
     add_tags = _tags()
     remove_tags = _tags()
-    archive = fields.Boolean(metadata={"description": "True to archive, false to bring back."})
+    archive = Flag(metadata={"description": "True to archive, false to bring back."})
     profile = fields.Dict(
         keys=fields.String(), values=fields.String(validate=validate.Length(max=LINE))
     )

@@ -20,7 +20,7 @@ from crm_core.services.customer_merge_report import (
     list_merges,
 )
 from crm_core.services.customer_unmerge import unmerge_customers
-from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict, Whole
 
 api = Api("merging", title="Customers that are one", prefix="/")
 CUSTOMER = "/customers/<uuid:customer_id>"
@@ -29,8 +29,8 @@ CUSTOMER = "/customers/<uuid:customer_id>"
 class DuplicatesQuery(Strict):
     """How alike, and how many."""
 
-    min_score = fields.Integer(validate=validate.Range(1, 100))
-    limit = fields.Integer(validate=validate.Range(1, 100))
+    min_score = Whole(in_query=True, validate=validate.Range(1, 100))
+    limit = Whole(in_query=True, validate=validate.Range(1, 100))
 
 
 class SuggestionResult(Result):
@@ -64,7 +64,7 @@ class MergeSchema(Strict):
         metadata={"description": "Field to keep or drop, against the rule."},
     )
     reason = fields.String(allow_none=True, validate=validate.Length(max=TEXT))
-    there = fields.Boolean(
+    there = Flag(
         metadata={"description": "Whether back offices that hold both are to merge them too."}
     )
 

@@ -20,7 +20,7 @@ from crm_core.services.sync_status import list_entities, list_standing
 from crm_core.sync import requests, resolve
 from crm_core.sync.masters import CHOICES, masters_of, set_masters
 from crm_core.sync.permit import confirm_backend
-from crm_web.sdk.api import Api, Call, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict
 
 api = Api("sync", title="Back offices and sync", prefix="/")
 BACKEND = "/backends/<name>"
@@ -67,7 +67,7 @@ class EntityResult(Result):
 class SwitchSchema(Strict):
     """Whether it is synced."""
 
-    on = fields.Boolean(required=True)
+    on = Flag(required=True)
 
 
 class MasterResult(Result):
@@ -87,6 +87,7 @@ class MastersSchema(Strict):
         values=fields.String(validate=validate.OneOf(CHOICES)),
         required=True,
         validate=validate.Length(min=1),
+        metadata={"minProperties": 1},
     )
 
 
@@ -120,8 +121,8 @@ class RequestSchema(Strict):
         required=True,
         validate=validate.OneOf([each.value for each in RequestKind if each != RequestKind.RETRY]),
     )
-    full = fields.Boolean()
-    accept_vanished = fields.Boolean()
+    full = Flag()
+    accept_vanished = Flag()
 
 
 class RetrySchema(Strict):

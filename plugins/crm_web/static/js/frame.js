@@ -50,3 +50,13 @@ for (const form of document.querySelectorAll("form[data-confirm]")) {
     }
   }, { capture: true });
 }
+
+// What can be scrolled is scrolled with the keyboard too.
+function reachable() {
+  for (const wide of document.querySelectorAll(".table-wrap")) {
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    else wide.removeAttribute("tabindex");
+  }
+}
+reachable();
+window.addEventListener("resize", reachable);

@@ -9,7 +9,7 @@ if (bulk) {
   let last = null;
   const tell = () => {
     const many = boxes.filter((box) => box.checked).length;
-    said.textContent = many ? said.dataset.chosen.replace("%s", many.toLocaleString(document.documentElement.lang)) : "";
+    said.textContent = many ? said.dataset.chosen.replace("{n}", many.toLocaleString(document.documentElement.lang)) : "";
     change?.classList.toggle("waits", !many && !whole?.checked);
     all.checked = many === boxes.length;
     all.indeterminate = many > 0 && many < boxes.length;

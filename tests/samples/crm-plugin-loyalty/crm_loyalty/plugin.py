@@ -20,6 +20,7 @@ from crm_hooks.contributions import (
     SyncField,
     TimelineEntry,
     TimelineRequest,
+    WebModule,
 )
 
 from crm_loyalty.permissions import RIGHTS, VIEW
@@ -75,6 +76,12 @@ def crm_register_list_columns() -> Sequence[ListColumn]:
             right=VIEW,
         ),
     ]
+
+
+@hookimpl
+def crm_register_web() -> Sequence[WebModule]:
+    """Let programs list, issue and redeem cards; without the web plugin nobody asks."""
+    return [WebModule("loyalty.web", api="crm_loyalty.api:api")]
 
 
 @hookimpl

@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture(scope="session")
 def crm_plugins() -> tuple[str, ...]:
     """What is enabled, each after those it requires."""
-    return ("loyalty",)
+    return ("web", "loyalty")

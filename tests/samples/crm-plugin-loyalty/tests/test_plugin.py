@@ -305,6 +305,8 @@ def test_tier_and_points_stand_in_the_list_of_customers(writing, crm_actor, cust
             ("Adam", "gold", 0),
             ("Zoë", None, None),
         )
+        names = [column.name for column in plugin.crm_register_list_columns()]
+        assert names == ["loyalty.tier", "loyalty.points"]
         assert listed("sort=name") == [adam, maria, zoe]
         assert listed("sort=-loyalty.points") == [maria, adam, zoe]
         assert listed("loyalty.tier=Gold") == [adam]
@@ -361,6 +363,7 @@ def test_cards_that_expire_soon_are_told_on_the_first_page(writing):
         (card,) = [card for card in my_day(uow).cards if card.name == "loyalty.expiring"]
         assert card.count == 1
         assert (card.items[0].title, card.items[0].entity_id) == ("Mine", mine.id)
+        assert plugin.crm_collect_home_cards(uow) == [card]
     with writing(make_actor("core.customer.view", user=user)) as uow:
         assert "loyalty.expiring" not in {card.name for card in my_day(uow).cards}
 
