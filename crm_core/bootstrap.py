@@ -16,6 +16,8 @@ from crm_core.config import Config
 from crm_core.errors import (
     ConfigurationError,
     CrmError,
+    FatalSyncError,
+    InputError,
     PermissionDeniedError,
     PluginLoadError,
 )
@@ -265,6 +267,22 @@ class Application:
                 code="core.backend.secret_missing",
             )
         return cast("RemoteBackend", factory(*self.factory_arguments(kind, backend.config, secret)))
+
+    def try_options(self, kind: BackendType, config: Mapping[str, str], secret: str | None) -> None:
+        """Refuse options that make no sense before they are kept; nothing is connected to yet.
+
+        Raises:
+            InputError: One makes no sense.
+            ConfigurationError: A library is missing.
+        """
+        from crm_core.services.backend_options import limits_of
+
+        limits_of(config)
+        factory = load_factory(kind)
+        try:
+            factory(*self.factory_arguments(kind, config, secret)).close()
+        except FatalSyncError as error:
+            raise InputError(error.message, code=error.code, details=error.details) from error
 
     def factory_arguments(
         self, kind: BackendType, config: Mapping[str, str], secret: str | None

@@ -19,6 +19,7 @@ COMMANDS = {
     "worker": ("crm_core.cli.worker:worker", t("Run syncs and upkeep, unattended.")),
     "delivery": ("crm_core.cli.delivery:delivery", t("See what plugins were told of; try again.")),
     "user": ("crm_core.cli.user:user", t("Add users and give them roles.")),
+    "setting": ("crm_core.cli.setting:setting", t("See and change settings.")),
     "db": ("crm_core.cli.db:db", t("Upgrade, back up and restore the database.")),
     "audit": ("crm_core.cli.audit:audit", t("Verify the record of who changed what.")),
 }

@@ -28,7 +28,6 @@ from datetime import date, time
 from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
-from math import ceil
 from pathlib import Path
 from string import Formatter
 from typing import Any, Self
@@ -148,10 +147,11 @@ def n(one: str, many: str, count: float, /, **params: Any) -> Message:
     Args:
         one: The English text for one.
         many: The English text for any other number.
-        count: How many; a part of one counts as a whole.
+        count: How many; what is no whole number takes the plural.
         **params: The values of further placeholders.
     """
-    return Message(one, {"count": count, **params}, many, ceil(count), package=_caller())
+    number = int(count) if count == int(count) else 2
+    return Message(one, {"count": count, **params}, many, number, package=_caller())
 
 
 def p(context: str, template: str, /, **params: Any) -> Message:

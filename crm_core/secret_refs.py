@@ -77,6 +77,40 @@ def store_in_keyring(name: str, secret: str) -> str:
     return f"keyring:{name}"
 
 
+def keep_secret(name: str, secret: str, folder: Path) -> str:
+    """Put a secret into the system's keyring, else into a file that this account alone reads.
+
+    Args:
+        name: Of what it belongs to: letters, digits, ``-`` and ``_``.
+        secret: What to keep.
+        folder: Where the file goes; made when it is missing.
+
+    Returns:
+        The reference to it.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    try:
+        return store_in_keyring(name, secret)
+    except ConfigurationError:
+        log.info("secret kept in a file, since there is no keyring", name=name)
+    path = folder / name
+    draft = path.with_name(f".{name}.{os.getpid()}")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            t("The secret cannot be kept in {path}: {reason}.", path=path, reason=error.strerror),
+            code="core.secret.unwritable",
+        ) from error
+    return f"file:{path}"
+
+
 def forget_in_keyring(reference: str | None) -> None:
     """Take a secret out of the keyring again, where it was kept there."""
     kind, _, name = (reference or "").partition(":")

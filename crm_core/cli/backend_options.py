@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.cli.context import Context
-from crm_core.errors import FatalSyncError, InputError
 
 if TYPE_CHECKING:
     from crm_hooks.contributions import BackendOption, BackendType
 
 
 def options_of(kind: BackendType) -> list[BackendOption]:
-    """Return a type's own options, then those of every backend."""
-    from crm_core.services.backend_options import GENERAL_OPTIONS
+    """See ``crm_core.services.backend_options``."""
+    from crm_core.services import backend_options
 
-    own = {option.name for option in kind.options}
-    return [*kind.options, *(each for each in GENERAL_OPTIONS if each.name not in own)]
+    return backend_options.options_of(kind)
 
 
 def flags_of(kind: BackendType, *, is_new: bool) -> list[click.Parameter]:
@@ -64,13 +62,5 @@ def chosen(kind: BackendType, given: Mapping[str, Any]) -> dict[str, str]:
 def try_out(
     context: Context, kind: BackendType, config: dict[str, str], secret: str | None
 ) -> None:
-    """Refuse options that make no sense before they are kept; nothing is connected to yet."""
-    from crm_core.bootstrap import load_factory
-    from crm_core.services.backend_options import limits_of
-
-    limits_of(config)
-    factory = load_factory(kind)
-    try:
-        factory(*context.application.factory_arguments(kind, config, secret)).close()
-    except FatalSyncError as error:
-        raise InputError(error.message, code=error.code, details=error.details) from error
+    """See ``crm_core.bootstrap.Application.try_options``."""
+    context.application.try_options(kind, config, secret)

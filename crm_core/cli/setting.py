@@ -14,7 +14,10 @@ from crm_core.messages import t
 
 @click.group(cls=CrmGroup)
 def setting() -> None:
-    """Settings of the company and of plugins, kept in the database."""
+    """See and change settings.
+
+    Those of the company and of plugins, which are kept in the database.
+    """
 
 
 @setting.command(name="list")
@@ -30,9 +33,7 @@ def list_(context: Context) -> None:
     items: list[dict[str, Any]] = [
         {"id": name, "value": value, "title": ""} for name, value in company.items()
     ]
-    items += [
-        {"id": each.name, "value": value, "title": each.title} for each, value in of_plugins
-    ]
+    items += [{"id": each.name, "value": value, "title": each.title} for each, value in of_plugins]
     if not context.output.as_json:
         items = [{**item, "value": _words(item["value"])} for item in items]
     columns = {"id": t("Setting"), "value": t("Value"), "title": t("What it is")}

@@ -147,13 +147,16 @@ def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
     from sqlalchemy import select
 
     from crm_core.entities.customer import Customer
-    from crm_hooks.contributions import NewCustomer
+    from crm_hooks.contributions import NewCustomer, TimelineRequest
 
     failing = host.rehearse(
         "crm_decide_customer_owner", uow=uow, customer=NewCustomer("person", "Test", "prospect")
     )
+    failing |= host.rehearse("crm_collect_home_cards", uow=uow)
     customer_id = uow.scalar(select(Customer.id).limit(1))
     if customer_id is not None:
+        told = {"customer_id": customer_id, "wanted": TimelineRequest()}
+        failing |= host.rehearse("crm_collect_timeline", uow=uow, **told)
         for hook in ("crm_collect_card_panels", "crm_check_customer_archive"):
             failing |= host.rehearse(hook, uow=uow, customer_id=customer_id)
         both = {"keep_id": customer_id, "drop_id": customer_id}

@@ -41,8 +41,8 @@ class Customer(Versioned):
     __table_args__ = (
         Index(None, "name", "id"),
         Index(None, "owner_id", "name", "id"),
-        Index(None, "reference"),
-        Index(None, "vat"),
+        Index(None, "reference", "id"),
+        Index(None, "vat", "id"),
         Index(None, "updated_at", "id"),
         Index(
             None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from crm_core.errors import CrmError, DuplicateError
 from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.plugins.activation import MANAGE
 from crm_core.plugins.discovery import FAILURES, described, resolve
 from crm_core.plugins.limits import time_limit
 from crm_hooks.contributions import Job
@@ -90,3 +92,32 @@ def _done(database: Database, job: Job) -> str | None:
         row.finished_at, row.error = uow.now, error
         uow.commit()
     return error
+
+
+def list_jobs(uow: UnitOfWork, jobs: Mapping[str, Job]) -> list[dict[str, Any]]:
+    """Return the jobs of the plugins in use and how each went last, by name.
+
+    Each has ``name, every_minutes, started_at, finished_at, error``; ``started_at`` is None where
+    the worker is to do it at its next round.
+    """
+    uow.actor.require(MANAGE)
+    columns = (JobRun.name, JobRun.started_at, JobRun.finished_at, JobRun.error)
+    runs = {row.name: dict(row._mapping) for row in uow.execute(select(*columns))}
+    never = dict.fromkeys(("started_at", "finished_at", "error"))
+    return [
+        {"name": name, "every_minutes": job.every_minutes, **runs.get(name, never)}
+        for name, job in sorted(jobs.items())
+    ]
+
+
+def ask_for_job(uow: UnitOfWork, name: str) -> None:
+    """Have a job done at the worker's next round; nothing happens while it is being done.
+
+    Raises:
+        PermissionDeniedError: The actor lacks ``core.plugin.manage``.
+    """
+    uow.actor.require(MANAGE)
+    run = uow.find(JobRun, name)
+    if run is not None and run.finished_at is not None:
+        uow.delete(run)
+        uow.flush()

@@ -11,7 +11,7 @@ from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import MANAGE, backend_named
-from crm_hooks.contributions import BackendOption
+from crm_hooks.contributions import BackendOption, BackendType
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,12 @@ def limits_of(config: Mapping[str, str]) -> Limits:
                 details={"option": name},
             )
     return Limits(**found)
+
+
+def options_of(kind: BackendType) -> list[BackendOption]:
+    """Return a type's own options, then those of every backend."""
+    own = {option.name for option in kind.options}
+    return [*kind.options, *(each for each in GENERAL_OPTIONS if each.name not in own)]
 
 
 def set_backend(

@@ -138,6 +138,12 @@ def test_plurals_are_those_of_the_language(greetings, language, said):
     assert [say(greetings.found(count), language) for count in (0, 1, 2, 3, 5)] == said
 
 
+def test_a_fraction_takes_the_plural(greetings):
+    assert greetings.found(0.5) == "0.5 customers"
+    assert say(greetings.found(1.5), "ru") == "1,5 клиента"
+    assert greetings.found(1.0) == "1.0 customer"
+
+
 def test_whole_messages_are_said_one_after_the_other(greetings):
     both = joined([greetings.found(2), greetings.opened()], t(", then "))
     assert both == "2 customers, then Open"

@@ -12,6 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError
 from webargs import core
 from webargs.flaskparser import FlaskParser
 
+from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_web.errors import MediaTypeError, RequestError
 
@@ -105,7 +106,7 @@ def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str
 def _refuse_nul(value: Any) -> None:
     if isinstance(value, str):
         if "\x00" in value:
-            raise RequestError(t("A text holds a NUL character; remove it."), code="web.api.nul")
+            raise InputError(t("A text holds a NUL character; remove it."), code="web.api.nul")
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             _refuse_nul(name)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from flask import g, make_response, send_file
@@ -72,7 +72,8 @@ def upload(request: Request) -> Response:
     if sent is None or not name or Path(name).suffix.lower() not in ENDINGS:
         told = t("Choose a CSV or Excel file.")
         return make_response(_listed(request, told), 422)
-    kept = keep_bytes(request.application.config.files_folder, sent.stream)
+    stream = cast("BinaryIO", sent.stream)
+    kept = keep_bytes(request.application.config.files_folder, stream)
     return request.to("imports.columns", **_named(kept, name))
 
 

@@ -324,6 +324,22 @@ def test_a_page_costs_the_same_few_statements_however_long_it_is(filled: Any) ->
     assert len([s for s in statements if s.startswith(("SELECT", "\nSELECT"))]) <= 12
 
 
+@pytest.mark.parametrize("sort", ["name", "-name", "created", "-changed", "reference", "-vat"])
+def test_a_page_walks_an_index(sqlite_database: Any, system: Any, sort: str) -> None:
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "core_customer" in statement and "LIMIT" in statement:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(row[3] for row in cursor.fetchall())
+
+    event.listen(sqlite_database.engine, "before_cursor_execute", explain)
+    with unit_of_work(sqlite_database, actor=system) as uow:
+        list_page(uow, parse_list_query(f"sort={sort}"))
+    assert [plan for plan in plans if "core_customer USING" in plan]
+    assert [plan for plan in plans if "TEMP B-TREE" in plan] == []
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -16,6 +16,7 @@ from crm_core.access import Reach
 from crm_core.entities import AuditEntry
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import in_language
+from crm_core.services.customer_columns import guarded
 from crm_core.services.customer_list_export import export_list
 from crm_core.services.customer_list_query import parse_list_query
 from crm_core.testing.factories import make_invoice
@@ -48,16 +49,12 @@ def test_csv_holds_the_columns_in_the_order_of_the_list(filled: Any, tmp_path: P
     assert exported(filled, path) == 3
     with path.open(encoding="utf-8-sig", newline="") as handle:
         rows = list(csv.reader(handle))
-    assert (
-        rows
-        == [
-            ["Name", "Tags", "Owner", "Overdue", "Balance", "E-mail"],
-            ["Μαρία", "", "eva", "no", "12.50 EUR", "maria@example.com"],
-            ["Zoë", "", "olga", "no", "", ""],
-            ["'=cmd()", "VIP; Ärger", "eva", "no", "", ""],
-        ]
-       
-    )
+    assert rows == [
+        ["Name", "Tags", "Owner", "Overdue", "Balance", "E-mail"],
+        ["Μαρία", "", "eva", "no", "12.50 EUR", "maria@example.com"],
+        ["Zoë", "", "olga", "no", "", ""],
+        ["'=cmd()", "VIP; Ärger", "eva", "no", "", ""],
+    ]
 
 
 def test_excel_and_vcard_hold_the_same_customers(filled: Any, tmp_path: Path) -> None:
@@ -97,6 +94,24 @@ def test_what_cannot_be_asked_writes_no_file(filled: Any, tmp_path: Path) -> Non
         with pytest.raises(InputError):
             exported(filled, folder / name, text)
         assert not list(folder.iterdir())
+
+
+def test_no_cell_is_taken_for_a_formula_and_numbers_stay_readable() -> None:
+    for risky in (
+        "=1+1",
+        " =1",
+        "\t=1",
+        "\r=1",
+        "\u00a0@x",
+        "＝1+1",
+        "＋1+1",
+        "－1-1",
+        "-1-1",
+        "@x",
+    ):
+        assert guarded(risky) == "'" + risky
+    for plain in ("+30 210 1234567", "-3.5", "-1,200.00", "a=1", "", "Ω"):
+        assert guarded(plain) == plain
 
 
 def test_an_empty_list_has_headings(filled: Any, tmp_path: Path) -> None:

@@ -414,12 +414,12 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_core_customer_reference"), "core_customer", ["reference"], unique=False
+        op.f("ix_core_customer_reference_id"), "core_customer", ["reference", "id"], unique=False
     )
     op.create_index(
         op.f("ix_core_customer_updated_at_id"), "core_customer", ["updated_at", "id"], unique=False
     )
-    op.create_index(op.f("ix_core_customer_vat"), "core_customer", ["vat"], unique=False)
+    op.create_index(op.f("ix_core_customer_vat_id"), "core_customer", ["vat", "id"], unique=False)
     op.create_table(
         "core_dead_letter",
         sa.Column("id", types.Key(), nullable=False),
@@ -1608,9 +1608,9 @@ def downgrade() -> None:
     )
     op.drop_table("core_delivery")
     op.drop_table("core_dead_letter")
-    op.drop_index(op.f("ix_core_customer_vat"), table_name="core_customer")
+    op.drop_index(op.f("ix_core_customer_vat_id"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_updated_at_id"), table_name="core_customer")
-    op.drop_index(op.f("ix_core_customer_reference"), table_name="core_customer")
+    op.drop_index(op.f("ix_core_customer_reference_id"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_owner_id_name_id"), table_name="core_customer")
     op.drop_index(op.f("ix_core_customer_name_id"), table_name="core_customer")
     op.drop_index(

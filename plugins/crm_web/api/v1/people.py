@@ -41,12 +41,7 @@ class UserResult(Result):
 class UserSchema(Strict):
     """A new user; a password is set by them or by an administrator, in a page."""
 
-    login = fields.String(
-        required=True,
-        validate=validate.Regexp(
-            r"^[^\s:\x00]{1,100}$", error="needs 1 to 100 characters, no spaces and no colons."
-        ),
-    )
+    login = fields.String(required=True, validate=validate.Length(1, 100))
     name = fields.String(allow_none=True, validate=validate.Length(max=LINE))
     email = fields.String(allow_none=True, validate=validate.Length(max=LINE))
     roles = fields.List(fields.String(validate=validate.Length(1, SHORT)))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import fields, validate
 
 from crm_core.entities.conflict import ConflictState
 from crm_core.entities.sync import SYNC_VIEW
@@ -188,12 +188,9 @@ class ResolveSchema(Strict):
 
     ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, 500))
     take = fields.String(required=True, validate=validate.OneOf(resolve.TAKES))
-    value = fields.String(validate=validate.Length(max=TEXT))
-
-    @validates_schema
-    def _together(self, data: Mapping[str, Any], **_: Any) -> None:
-        if (data.get("take") == resolve.VALUE) != ("value" in data):
-            raise ValidationError("goes with take=value, and only with that.", "value")
+    value = fields.String(
+        validate=validate.Length(max=TEXT), metadata={"description": "Goes with take=value."}
+    )
 
 
 class ResolvedResult(Result):

@@ -1,0 +1,160 @@
+"""Setting up back offices: adding one, its options, its secret, taking it away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from crm_core.errors import ConfigurationError, CrmError, InputError
+from crm_core.messages import t
+from crm_core.secret_refs import forget_in_keyring, keep_secret, read_secret
+from crm_core.services.backend_options import options_of, set_backend
+from crm_core.services.backends import (
+    MANAGE,
+    add_backend,
+    backend_named,
+    list_backends,
+    removal_effects,
+    remove_backend,
+)
+from crm_web.sdk.pages import Menu, Pages
+from crm_web.sdk.request import Request
+
+if TYPE_CHECKING:
+    from crm_core.entities.sync import Backend
+    from crm_hooks.contributions import BackendType
+
+pages = Pages("admin_backends", __name_, title="Back offices", prefix="/admin/back-offices")
+SECRETS = "secrets"
+"""Folder beside the attached files, read by this account alone, where there is no keyring."""
+
+
+@pages.get("/", right=MANAGE, menu=Menu(t("Back offices"), "link", "admin", position=30))
+def backends(request: Request) -> str:
+    """List the back offices, and the kinds that can be added."""
+    kinds = request.application.plugins.backend_types
+    found = list_backends(request.uow)
+    return request.render("web/admin/backends.html", backends=found, kinds=kinds)
+
+
+@pages.get("/add", right=MANAGE)
+def new(request: Request) -> str:
+    """Show the form to add a back office of a kind."""
+    kind = request.application.backend_type(request.args.get("kind", ""))
+    return _form(request, kind)
+
+
+def _form(
+    request: Request, kind: BackendType, backend: Backend | None = None, error: str = ""
+) -> str:
+    typed, config = request.form, backend.config if backend else {}
+    options = [
+        (
+            each,
+            typed.get(
+                each.name, str(config.get(each.name) or ("" if backend else each.default or ""))
+            ),
+        )
+        for each in options_of(kind)
+    ]
+    own = {each.name for each in kind.options}
+    return request.render(
+        "web/admin/backend.html",
+        kind=kind,
+        backend=backend,
+        own=[each for each in options if each[0].name in own],
+        general=[each for each in options if each[0].name not in own],
+        effects=removal_effects(request.uow, backend.id) if backend else None,
+        error=error,
+    )
+
+
+@pages.post("/add", right=MANAGE)
+def add(request: Request) -> Response:
+    """Add a back office; nothing is asked of it yet."""
+    kind = request.application.backend_type(request.form.get("kind", ""))
+    name = request.form.get("name", "").strip()
+    try:
+        config = _chosen(request, kind)
+        secret = request.form.get("secret_password", "")
+        if kind.needs_secret and not secret:
+            raise InputError(t("It needs a password or key."), code="core.backend.secret_missing")
+        request.application.try_options(kind, config, secret or None)
+        made = add_backend(
+            request.uow, name=name, type_name=kind.name, config=config, secret_ref=None
+        )
+        made.secret_ref = _kept(request, name, secret)
+    except (InputError, ConfigurationError, CrmError) as error:
+        if error.http_status == 403:
+            raise
+        return _again(_form(request, kind, error=error.message), error)
+    said = t("{name} was added. Try the connection, then make its plan.", name=name)
+    return request.done(said, to="admin_backends.edit", name=name)
+
+
+def _chosen(request: Request, kind: BackendType) -> dict[str, str]:
+    """Return the options that were filled in, with paths made absolute."""
+    found: dict[str, str] = {}
+    for option in options_of(kind):
+        text = request.form.get(option.name, "").strip()
+        if not text and option.required:
+            raise InputError(
+                t("{option} is missing.", option=option.name.replace("_", " ")),
+                code="core.backend.option",
+            )
+        if text:
+            found[option.name] = str(Path(text).expanduser().resolve()) if option.is_path else text
+    return found
+
+
+def _kept(request: Request, name: str, secret: str) -> str | None:
+    if not secret:
+        return None
+    folder = request.application.config.files_folder.parent / SECRETS
+    return keep_secret(name, secret, folder)
+
+
+def _again(page: str, error: CrmError) -> Response:
+    status = 422 if error.http_status >= 500 else error.http_status
+    return Response(page, status, content_type="text/html; charset=utf-8")
+
+
+@pages.get("/of/<name>", right=MANAGE)
+def edit(request: Request, name: str) -> str:
+    """Show the options of a back office."""
+    found = backend_named(request.uow, name)
+    return _form(request, request.application.backend_type(found.type), found)
+
+
+@pages.post("/of/<name>", right=MANAGE)
+def change(request: Request, name: str) -> Response:
+    """Change the options of a back office; an empty password stays as it was."""
+    found = backend_named(request.uow, name)
+    kind = request.application.backend_type(found.type)
+    typed = request.form.get("secret_password", "")
+    try:
+        config = _chosen(request, kind)
+        secret = typed or read_secret(found.secret_ref, name)
+        request.application.try_options(kind, config, secret)
+        reference = _kept(request, name, typed) or found.secret_ref
+        set_backend(request.uow, name, config, reference)
+    except (InputError, ConfigurationError) as error:
+        return _again(_form(request, kind, found, error.message), error)
+    return request.done(t("Saved."), to="admin_backends.edit", name=name)
+
+
+@pages.post("/of/<name>/remove", right=MANAGE)
+def remove(request: Request, name: str) -> Response:
+    """Take a back office away; customers and documents stay."""
+    if request.form.get("again", "").strip() != name:
+        return request.back(
+            t("Nothing was removed: type its name to go on."),
+            otherwise="admin_backends.edit",
+            name=name,
+        )
+    gone: Any = remove_backend(request.uow, name)
+    reference = gone.secret_ref
+    request.after_commit.append(lambda: forget_in_keyring(reference))
+    return request.done(t("{name} was removed.", name=name), to="admin_backends.backends")
