@@ -30,6 +30,7 @@ SIZES: dict[str, dict[str, int]] = {
     "push_customers": {"--customers": 2_000},
     "push_updates": {"--customers": 1_000},
     "script_ways": {"--records": 200},
+    "api": {"--customers": 100_000},
     "match_customers": {"--size": 100_000},
 }
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from crm_core.entities.customer import Address, AddressUse, Customer, CustomerTag, Tag
 from crm_core.entities.user import User
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import t
+from crm_core.persistence.bulk import among
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_by
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_list_compare import COUNTRY, TAGS, USER, Asking
+from crm_core.services.customer_list_conditions import FEW
 from crm_core.services.customer_list_fields import ListField, field_named, fields_for
 from crm_core.services.customer_list_query import ListQuery
 from crm_core.services.customer_list_values import Reader
@@ -109,7 +111,7 @@ def list_page(
             of another list. The message names the field and what is allowed.
     """
     asking, shown, fields = _begun(uow, query)
-    statement = _filtered(asking, query, fields, _columns(shown))
+    statement = select(*_columns(shown)).where(*_narrowed(asking, query, fields))
     statement = statement.outerjoin(User, User.id == Customer.owner_id)
     sort = query.sort or DEFAULT_SORT
     sorted_by = field_named(fields, sort.removeprefix("-"))
@@ -135,7 +137,8 @@ def count_listed(uow: UnitOfWork, query: ListQuery, *, most: int = COUNTED) -> L
         InputError: As :func:`list_page`.
     """
     asking, _, fields = _begun(uow, query)
-    some = _filtered(asking, query, fields, [Customer.id]).limit(most + 1).subquery()
+    conditions = _conditions(asking, query, fields)
+    some = select(Customer.id).where(*conditions).limit(most + 1).subquery()
     number = uow.scalar(select(func.count()).select_from(some))
     return ListCount(min(number, most), number > most)
 
@@ -149,7 +152,7 @@ def listed_ids(
         InputError: As :func:`list_page`.
     """
     asking, _, fields = _begun(uow, query)
-    statement = _filtered(asking, query, fields, [Customer.id])
+    statement = select(Customer.id).where(*_conditions(asking, query, fields))
     if after is not None:
         statement = statement.where(Customer.id > after)
     return list(uow.scalars(statement.order_by(Customer.id).limit(limit)))
@@ -158,7 +161,7 @@ def listed_ids(
 def check_query(uow: UnitOfWork, query: ListQuery) -> None:
     """Raise InputError unless a query can be asked by the actor."""
     asking, _, fields = _begun(uow, query)
-    _filtered(asking, query, fields, [Customer.id])
+    _conditions(asking, query, fields)
     _key(asking, field_named(fields, (query.sort or DEFAULT_SORT).removeprefix("-")))
 
 
@@ -234,17 +237,31 @@ def _columns(shown: Sequence[ListField]) -> list[Any]:
     return [Customer.id, Customer.version, Customer.owner_id, *own]
 
 
-def _filtered(
-    asking: Asking, query: ListQuery, fields: dict[str, ListField], columns: Sequence[Any]
-) -> Select[Any]:
-    statement = select(*columns).where(Customer.merged_into_id.is_(None))
-    for each in query.filters:
-        statement = statement.where(field_named(fields, each.field).sql(asking, each))
+def _conditions(
+    asking: Asking, query: ListQuery, fields: dict[str, ListField]
+) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [Customer.merged_into_id.is_(None)]
+    found += [field_named(fields, each.field).sql(asking, each) for each in query.filters]
     if not any(each.field == "archived" for each in query.filters):
-        statement = statement.where(Customer.archived_at.is_(None))
+        found.append(Customer.archived_at.is_(None))
     if query.text:
-        statement = statement.where(Customer.id.in_(found_ids(asking.uow, query.text)))
-    return statement
+        found.append(Customer.id.in_(found_ids(asking.uow, query.text)))
+    return found
+
+
+def _narrowed(
+    asking: Asking, query: ListQuery, fields: dict[str, ListField]
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a query; of few customers just their ids.
+
+    To walk all customers in the order of a list, only to find few, costs several times what finding
+    them in the order in which they lie does.
+    """
+    conditions = _conditions(asking, query, fields)
+    if not (query.filters or query.text):
+        return conditions
+    ids = asking.uow.scalars(select(Customer.id).where(*conditions).limit(FEW + 1)).all()
+    return [among(Customer.id, ids)] if len(ids) <= FEW else conditions
 
 
 def _key(asking: Asking, sorted_by: ListField) -> Any:

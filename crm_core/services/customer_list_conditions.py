@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, case, cast, exists, func, or_, select
+from sqlalchemy import ColumnElement, Float, and_, case, cast, exists, func, or_, select
 
 from crm_core.entities.commerce import Transaction, TransactionKind
 from crm_core.entities.consent import ProfileValue
@@ -91,18 +91,38 @@ def address(column: Any, kind: str) -> Condition:
     return condition
 
 
-def last_contact(_asking: Asking) -> ColumnElement[Any]:
-    """Return the SQL of when there was contact with a customer last."""
-    latest = select(func.max(Interaction.at)).where(Interaction.customer_id == Customer.id)
-    return latest.correlate(Customer).scalar_subquery()
+def extreme(moment: Any, *rows: ColumnElement[bool], is_latest: bool) -> Condition:
+    """Return the condition on the latest, or earliest, moment of a customer's rows elsewhere.
+
+    It asks whether there are rows, and none beyond: databases answer that for all customers at
+    once, where the greatest moment would be looked up for each.
+    """
+
+    def condition(
+        _asking: Asking, operator: Operator, values: Sequence[Any]
+    ) -> ColumnElement[bool]:
+        if operator is Operator.FILLED:
+            return exists().where(*rows)
+        since = values[0][1] if operator is Operator.AFTER else values[0][0]
+        until = values[0][0] if operator is Operator.BEFORE else values[-1][1]
+        within = []
+        if operator is not Operator.BEFORE:
+            within.append(moment >= since)
+        if operator is not Operator.AFTER:
+            within.append(moment < until)
+        found = exists().where(*rows, *within)
+        if operator is (Operator.AFTER if is_latest else Operator.BEFORE):
+            return found
+        beyond = moment >= until if is_latest else moment < since
+        return and_(found, ~exists().where(*rows, beyond))
+
+    return condition
 
 
-def next_activity(_asking: Asking) -> ColumnElement[Any]:
-    """Return the SQL of when something is to be done next."""
-    soonest = select(func.min(Activity.due_at)).where(
-        Activity.customer_id == Customer.id, Activity.is_open
-    )
-    return soonest.correlate(Customer).scalar_subquery()
+last_contact = extreme(Interaction.at, Interaction.customer_id == Customer.id, is_latest=True)
+next_activity = extreme(
+    Activity.due_at, Activity.customer_id == Customer.id, Activity.is_open, is_latest=False
+)
 
 
 def open_activities(_asking: Asking) -> ColumnElement[Any]:

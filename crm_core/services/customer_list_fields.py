@@ -258,14 +258,14 @@ CORE_FIELDS: Mapping[str, ListField] = {
             t("Last contact"),
             kinds.MOMENT,
             reader=read_moments,
-            expression=last_contact,
+            condition=last_contact,
         ),
         ListField(
             "next_activity",
             t("Next activity"),
             kinds.MOMENT,
             reader=read_moments,
-            expression=next_activity,
+            condition=next_activity,
         ),
         ListField(
             "open_activities",

@@ -14,7 +14,6 @@ from crm_core.entities.consent import ProfileAttribute, ProfileValue
 from crm_core.entities.customer import Address, AddressUse, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.entities.merge import CustomerMerge
 from crm_core.entities.user import User
-from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_merge import (
@@ -68,12 +67,13 @@ def compare_customers(
         if field == OWNER:
             one, other = users.get(one), users.get(other)
         told.append(FieldComparison(field, one, other, DROP if column in values else KEEP))
-    ours, theirs = (_single(uow, each.id) for each in (keep, drop))
+    both = (keep.id, drop.id)
+    ours, theirs = _single(uow, both)
     for field in sorted({*ours, *theirs}):
         usual = KEEP if field in ours else DROP
         sides = (ours.get(field), theirs.get(field))
         told.append(FieldComparison(field, *sides, chosen.get(field, usual)))
-    ours, theirs = (_several(uow, each.id) for each in (keep, drop))
+    ours, theirs = _several(uow, both)
     told += [FieldComparison(field, ours[field], theirs[field], BOTH) for field in ours]
     return [each for each in told if each.keep or each.drop]
 
@@ -128,38 +128,46 @@ def list_merges(
     return replace(page, items=items)
 
 
-def _single(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
-    """Return the main address and profile values, of which one survives each."""
-    found = {}
+def _single(uow: UnitOfWork, customer_ids: tuple[UUID, UUID]) -> list[dict[str, str]]:
+    """Return the main address and profile values of each, of which one survives."""
+    found: dict[UUID, dict[str, str]] = {key: {} for key in customer_ids}
     parts = [getattr(Address, name) for name in PARTS]
-    main = select(*parts).where(
-        Address.customer_id == customer_id,
+    main: Select[Any] = select(Address.customer_id, *parts).where(
+        Address.customer_id.in_(customer_ids),
         Address.use == AddressUse.MAIN.value,
         Address.archived_at.is_(None),
     )
-    for row in uow.execute(main):
-        found[ADDRESS] = ", ".join(part for part in row if part)
+    rows: Any = uow.execute(main)
+    for customer_id, *place in rows:
+        found[customer_id][ADDRESS] = ", ".join(part for part in place if part)
     profile = (
-        select(ProfileAttribute.code, ProfileValue.value)
-        .join(ProfileValue, ProfileValue.attribute_id == ProfileAttribute.id)
-        .where(ProfileValue.customer_id == customer_id)
+        select(ProfileValue.customer_id, ProfileAttribute.code, ProfileValue.value)
+        .join(ProfileAttribute, ProfileAttribute.id == ProfileValue.attribute_id)
+        .where(ProfileValue.customer_id.in_(customer_ids))
     )
-    found.update({PROFILE + row.code: row.value for row in uow.execute(profile)})
-    return found
+    for row in uow.execute(profile):
+        found[row.customer_id][PROFILE + row.code] = row.value
+    return list(found.values())
 
 
-def _several(uow: UnitOfWork, customer_id: UUID) -> dict[str, str]:
-    """Return what is put together."""
-    points = (
-        select(ContactPoint.value)
-        .where(ContactPoint.customer_id == customer_id)
+def _several(uow: UnitOfWork, customer_ids: tuple[UUID, UUID]) -> list[dict[str, str]]:
+    """Return what of each is put together."""
+    points: Select[*tuple[Any, ...]] = (
+        select(ContactPoint.customer_id, ContactPoint.value)
+        .where(ContactPoint.customer_id.in_(customer_ids))
         .order_by(ContactPoint.position, ContactPoint.id)
     )
-    tags = (
-        select(Tag.name)
-        .join(CustomerTag, CustomerTag.tag_id == Tag.id)
-        .where(CustomerTag.customer_id == customer_id)
+    tags: Select[*tuple[Any, ...]] = (
+        select(CustomerTag.customer_id, Tag.name)
+        .join(Tag, Tag.id == CustomerTag.tag_id)
+        .where(CustomerTag.customer_id.in_(customer_ids))
         .order_by(Tag.name)
     )
-    told = {t("contact points"): points, "tags": tags}
-    return {name: ", ".join(uow.scalars(statement)) for name, statement in told.items()}
+    found: dict[UUID, dict[str, list[str]]] = {
+        key: {"contact points": [], "tags": []} for key in customer_ids
+    }
+    for name, statement in (("contact points", points), ("tags", tags)):
+        rows: Any = uow.execute(statement)
+        for customer_id, value in rows:
+            found[customer_id][name].append(value)
+    return [{name: ", ".join(each[name]) for name in each} for each in found.values()]

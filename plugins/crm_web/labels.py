@@ -110,6 +110,31 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "visit": t("Address for visits"),
         "other": t("Another address"),
     },
+    "plugin_state": {
+        "enabled": t("in use"),
+        "disabled": t("off"),
+        "quarantined": t("quarantined"),
+        "missing": t("not found"),
+    },
+    "delivery_state": {
+        "pending": t("Waits"),
+        "done": t("Handled"),
+        "dead": t("Given up"),
+        "dropped": t("Left out"),
+    },
+    "secret_place": {
+        "keyring": t("in the keyring"),
+        "file": t("in a file"),
+        "env": t("in the environment"),
+    },
+    "audit_action": {
+        "create": t("added"),
+        "update": t("changed"),
+        "delete": t("deleted"),
+        "erase": t("erased"),
+        "merge": t("merged"),
+        "export": t("exported"),
+    },
     "import_state": {
         "waiting": t("Waits for the worker"),
         "running": t("Under way"),

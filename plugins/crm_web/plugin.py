@@ -17,7 +17,24 @@ manifest = PluginManifest(
     demo="crm_web.demo:prepare",
     commands_anywhere=("serve",),
 )
-PAGES = ("home", "find", "customers", "activities", "imports", "sync", "webhooks", "account", "api")
+PAGES = (
+    "home",
+    "find",
+    "customers",
+    "activities",
+    "imports",
+    "sync",
+    "webhooks",
+    "admin_users",
+    "admin_roles",
+    "admin_backends",
+    "admin_plugins",
+    "admin_settings",
+    "admin_work",
+    "admin_audit",
+    "account",
+    "api",
+)
 API = (
     "customers",
     "parts",
@@ -28,6 +45,7 @@ API = (
     "company",
     "sync",
     "access",
+    "imports",
 )
 
 

@@ -35,6 +35,8 @@ OF_NOBODY: Mapping[str, Any] = {
     "request_id": NOBODYS_ID,
     "conflict_id": NOBODYS_ID,
     "post_id": NOBODYS_ID,
+    "mail_id": NOBODYS_ID,
+    "job_id": NOBODYS_ID,
     "batch_id": NOBODYS_ID,
     "delivery_id": 999,
     "name": "nothing",
@@ -49,6 +51,9 @@ HELD_BY_OTHERS = (
     | {right.code for right in RIGHTS if right.roles}
 )
 """Rights that not administrators alone hold: whoever writes by these has to be walked in full."""
+
+AFTER_ANOTHER = frozenset({"imports.columns"})
+"""Pages that show what was sent to the one before, and without it say that there is nothing."""
 
 Sent = Callable[[Known, str], Any]
 FORMS: dict[str, Sent] = {}
@@ -96,7 +101,7 @@ class Step:
     @property
     def leads_nowhere(self) -> bool:
         """Whether its examples are of nothing that is there."""
-        return bool(self.arguments & set(OF_NOBODY))
+        return bool(self.arguments & set(OF_NOBODY)) or self.endpoint in AFTER_ANOTHER
 
     def path(self, app: Flask, examples: Mapping[str, Any]) -> str:
         """Return its address with these arguments."""
@@ -231,7 +236,7 @@ FORMS["customers.export"] = lambda known, owner: {
     "query": "",
 }
 
-UPLOADS = frozenset({"api-history.attach"})
+UPLOADS = frozenset({"api-history.attach", "api-imports.send"})
 """Operations that are sent a form with a file instead of JSON."""
 BODIES["api-history.attach"] = FORMS["customers.attach"]
 
@@ -239,6 +244,11 @@ BODIES["api-history.attach"] = FORMS["customers.attach"]
 takes("sync.ask_for", "sync.make_plan", "sync.retry", "sync.take_back")
 sends("sync.ask", kind="pull")
 sends("sync.retry")
+
+# Imports: of files and jobs that are not there.
+takes("imports.go", "imports.start", "imports.stop", "imports.undo", "imports.upload")
+sends("imports.run", "imports.stop", "imports.undo")
+sends("imports.send")
 
 # Customers, as data.
 sends("customers.archive", "customers.restore", "history.complete_activity")

@@ -67,7 +67,7 @@ IF_NONE_MATCH = {
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "Any text of your own: sent again with the same body, the first answer comes.",
 }
 _TEXT = {"schema": {"type": "string"}}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crm_core.entities.sync import Backend
     from crm_hooks.contributions import BackendType
 
-pages = Pages("admin_backends", __name_, title="Back offices", prefix="/admin/back-offices")
+pages = Pages("admin_backends", __name__, title="Back offices", prefix="/admin/back-offices")
 SECRETS = "secrets"
 """Folder beside the attached files, read by this account alone, where there is no keyring."""
 

@@ -36,7 +36,7 @@ def _shown(request: Request, wrong: dict[str, str] | None = None) -> str:
     groups: dict[str, list[tuple[PluginSetting, str]]] = {}
     for declared, value in list_plugin_settings(request.uow):
         plugin = declared.name.partition(".")[0]
-        groups.setdefault(plugin, []).append((declared, _typed(declared, value)))
+        groups.setdefault(plugin, []).append((declared, _typed(value)))
     titles = {
         name: loaded.manifest.title for name, loaded in request.application.plugins.plugins.items()
     }
@@ -51,7 +51,7 @@ def _shown(request: Request, wrong: dict[str, str] | None = None) -> str:
     )
 
 
-def _typed(declared: PluginSetting, value: Any) -> str:
+def _typed(value: Any) -> str:
     """Return a value as it is typed."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -65,7 +65,7 @@ def change(request: Request) -> Response:
     """Set what was changed; nothing is saved while something will not do."""
     own = asdict(load_settings(request.uow))
     before = {key: str(own[key] or "") for key in OWN}
-    before |= {d.name: _typed(d, value) for d, value in list_plugin_settings(request.uow)}
+    before |= {d.name: _typed(value) for d, value in list_plugin_settings(request.uow)}
     changed = {
         key: request.form[key].strip()
         for key, text in before.items()

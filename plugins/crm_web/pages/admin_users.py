@@ -12,6 +12,7 @@ from crm_core.entities.user import User
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import t
 from crm_core.services.access_check import explain_access, summarise_access
+from crm_core.services.rights import CORE_RIGHTS
 from crm_core.services.roles import list_roles
 from crm_core.services.teams import add_team, add_team_member, list_teams, remove_team_member
 from crm_core.services.users import (
@@ -108,16 +109,10 @@ def user(request: Request, user_id: UUID) -> str:
         sessions=list_sessions(uow, user_id) if may_access else [],
         factor=second_factor_state(uow, user_id) if may_access else None,
         may_access=may_access,
-        rights=sorted({*of_plugins, *_core_rights()}),
+        rights={**CORE_RIGHTS, **of_plugins},
         answer=answer,
         problem=problem,
     )
-
-
-def _core_rights() -> set[str]:
-    from crm_core.services.rights import CORE_RIGHTS
-
-    return set(CORE_RIGHTS)
 
 
 def _asked(request: Request, login: str) -> tuple[Any, str]:

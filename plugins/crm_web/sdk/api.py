@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from werkzeug.datastructures import FileStorage
 
 from crm_core.errors import InputError
 from crm_core.messages import say, t
@@ -104,6 +105,19 @@ class Moment(fields.AwareDateTime):
         return moment.astimezone(UTC)
 
 
+class File(fields.Raw):
+    """A file that a form sends, in an ``upload``."""
+
+    def __init__(self, **options: Any) -> None:
+        told = {"type": "string", "format": "binary", **options.pop("metadata", {})}
+        super().__init__(metadata=told, **options)
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> FileStorage:
+        if not isinstance(value, FileStorage) or not value.filename:
+            raise ValidationError("is no file.")
+        return value
+
+
 class Said(fields.String):
     """A text for people, given back in the caller's language."""
 
@@ -169,7 +183,7 @@ class Options(TypedDict, total=False):
         query: Schema of its arguments, a :class:`PageQuery` for a list in pages; without one it
             takes none.
         body: Schema of what is sent as JSON.
-        upload: Schema of what is sent as ``multipart/form-data``, with ``fields.Raw`` for files.
+        upload: Schema of what is sent as ``multipart/form-data``, with :class:`File` for files.
         result: Schema of the record that it gives back. One with a ``version`` gets an ``ETag``.
         page: Schema of the records that it lists: a ``Page`` or a sequence of them.
         media: Media type of what it gives back as a Flask response, such as a file.

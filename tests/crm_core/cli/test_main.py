@@ -215,7 +215,8 @@ def test_a_command_without_a_database_says_so_and_makes_none(bare_crm):
 
 
 def test_sqlite_locked_by_another_process_is_exit_5(crm, monkeypatch):
-    monkeypatch.setattr(Database.__init__, "__kwdefaults__", {"busy_timeout_ms": 50, "key_file": None})
+    defaults = {"busy_timeout_ms": 50, "key_file": None}
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", defaults)
     other = sqlite3.connect(crm.folder / "crm.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     (crm.folder / "data").mkdir()

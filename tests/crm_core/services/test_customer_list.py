@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from sqlalchemy import event
 from crm_core.access import Reach
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.services import customer_list_conditions
+from crm_core.services import customer_list, customer_list_conditions
 from crm_core.services.activities import add_activity
 from crm_core.services.customer_list import (
     count_listed,
@@ -71,7 +71,16 @@ def filled(company: Any) -> Any:
     with company.writing() as uow:
         archive_customer(uow, old)
         log_interaction(uow, acme, channel="phone", direction="inbound", subject="Hi", at=LONG_AGO)
+        log_interaction(
+            uow,
+            acme,
+            channel="phone",
+            direction="inbound",
+            subject="Long before",
+            at=LONG_AGO - timedelta(days=3),
+        )
         add_activity(uow, maria, type="call", due_at=datetime(2030, 1, 1, tzinfo=UTC))
+        add_activity(uow, maria, type="call", due_at=datetime(2030, 6, 1, tzinfo=UTC))
         make_invoice(uow, acme, total="120.00", due_on=date(2026, 1, 1))
         make_invoice(uow, maria, total="50.00", due_on=date(2099, 1, 1), currency="USD")
     return company
@@ -130,6 +139,14 @@ FILTERS = {
     "last_contact=before:2026-01-05T13:00:00Z": ["Acme"],
     "last_contact=empty:": ["Nobody's", "Zoë O'Neil", "Μαρία Παπά"],
     "next_activity=filled:": ["Μαρία Παπά"],
+    "next_activity=empty:": ["Acme", "Nobody's", "Zoë O'Neil"],
+    "next_activity=2030-01-01": ["Μαρία Παπά"],
+    "next_activity=after:2029-12-31": ["Μαρία Παπά"],
+    "next_activity=after:2030-01-01": [],
+    "next_activity=before:2030-01-02": ["Μαρία Παπά"],
+    "next_activity=between:2030-01-02,2031-01-01": [],
+    "last_contact=between:2026-01-06,2026-01-31": [],
+    "last_contact=before:2026-01-05": [],
     "open_activities=more_than:0": ["Μαρία Παπά"],
     "open_activities=0": ["Acme", "Nobody's", "Zoë O'Neil"],
     "overdue=yes": ["Acme"],
@@ -155,7 +172,8 @@ FILTERS = {
 def test_filters(
     names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr(customer_list_conditions, "FEW", few)
+    for module in (customer_list_conditions, customer_list):
+        monkeypatch.setattr(module, "FEW", few)
     assert {text: sorted(names(text)) for text in FILTERS} == {
         text: sorted(found) for text, found in FILTERS.items()
     }

@@ -24,6 +24,7 @@ from crm_core.services.profile import define_attribute, set_profile_value
 from crm_core.services.relationships import relate_customers
 from crm_core.testing.factories import make_customer, make_invoice
 from crm_web.pages.customers.reach import link_of
+from crm_web.sdk.pages import Panel
 
 MOST_QUERIES = 15
 SCRIPT = "<script>alert(1)</script>"
@@ -218,11 +219,30 @@ def test_owner_tags_and_ties_change(office, web):
     browser.post(f"{path}/tags/remove", {"name": "gold"})
     assert "Take off: gold" not in browser.get(path).html
     other = office.write(lambda uow: make_customer(uow, "Maria", reference="C-77").id)
+    office.write(lambda uow: make_customer(uow, "Maria Second"))
+    several = browser.post(f"{path}/relations/new", {"type": "has contact", "other": "mari"})
+    assert (several.status, "Maria (C-77)" in several.words) == (422, True)
     tied = browser.post(f"{path}/relations/new", {"type": "has contact", "other": "C-77"})
     page = browser.follow(tied)
     assert "has contact Maria" in page.words
     assert f"/customers/{other}" in page.links
     assert page.all("svg[@class='network']")
+
+
+def test_panels_of_plugins_stand_on_the_card_and_fail_in_their_own_frame(office, web):
+    def broken(_request, customer_id):
+        raise RuntimeError(f"the secret of {customer_id}")
+
+    panels = office.app.extensions["crm"].panels["customer"]
+    panels.append(Panel("customer", "Points", lambda _request, customer_id: "<p>7 points</p>", ""))
+    panels.append(Panel("customer", "Broken", broken, ""))
+    panels.append(Panel("customer", "Hidden", broken, "core.user.manage"))
+    page = web("employee").get(_card(office))
+    assert page.status == 200
+    assert "7 points" in page.words
+    assert "“Broken” cannot be shown now" in page.words
+    assert "the secret" not in page.html
+    assert "Hidden" not in page.words
 
 
 def test_contact_points_and_addresses_change(office, web):
@@ -268,7 +288,7 @@ def test_a_file_comes_back_as_it_was_and_is_never_shown_as_a_page(office, web):
     body = b"<script>alert(1)</script>"
     sent = {"file": (BytesIO(body), "../../\u202eπρο.html")}
     page = browser.follow(browser.post(f"{path}/files", sent, content_type="multipart/form-data"))
-    [link] = [link for link in page.links if "/files/" in link]
+    link = next(link for link in page.links if "/files/" in link)  # the latest stands first
     got = browser.get(link)
     assert got.response.get_data() == body
     assert got.response.headers["Content-Disposition"].startswith("attachment")
@@ -343,7 +363,7 @@ def test_customers_are_compared_merged_and_parted_again(office, web):
     assert browser.get(f"/customers/{drop}").location.endswith(f"/customers/{keep}")
     [undo] = [
         form.get("action")
-        for form in browser.get(f"/customers/{keep}/duplicates").all("form")
+        for form in browser.get(f"/customers/{keep}/merges").all("form")
         if form.get("action", "").endswith("/undo")
     ]
     browser.post(undo)

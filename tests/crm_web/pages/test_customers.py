@@ -223,7 +223,7 @@ def test_just_what_is_seen_is_exported(office, web, kind, begin):
     if kind == "xlsx":
         rows = python_calamine.load_workbook(BytesIO(body)).get_sheet_by_index(0).to_python()
         assert rows[0] == ["Name", "E-mail"]
-        assert len(rows) == 2
+        assert {row[0].split()[0] for row in rows[1:]} == {"Southquux"}
     else:
         text = body.decode()
         assert "Southquux" in text

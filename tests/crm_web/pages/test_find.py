@@ -30,7 +30,9 @@ def test_nobody_of_another_team_is_found(office, web):
 def test_suggestions_are_options_that_say_where_they_lead(office, web):
     page = web("employee").get("/find/suggest?q=north")
     options = page.all("li[@role='option']")
-    assert f"/customers/{office.customer('employee')}" in [each.get("data-href") for each in options]
+    assert f"/customers/{office.customer('employee')}" in [
+        each.get("data-href") for each in options
+    ]
     assert [each.get("id") for each in options] == [f"found-{n + 1}" for n in range(len(options))]
     assert len(page.queries) <= MOST_QUERIES
 

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
 
 from crm_core.access import system_actor
+from crm_core.services.settings import set_setting
+from crm_core.services.users import add_user
 from crm_web.services.api_tokens import actor_for_token
 from crm_web.services.sessions import session_for
 from crm_web.sign_in import sign_in
 
 PASSWORD = "seventeen blue herons"
+
+
+class Mailbox(Message):
+    def __init__(self):
+        super().__init__()
+        self.mails = []
+
+    def handle_message(self, message):
+        self.mails.append(message)
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +92,30 @@ def test_who_has_no_address_is_not_invited(crm_command):
     result = crm_command("web", "invite", "admin")
     assert result.exit_code == 1
     assert "address" in result.output
+
+
+def test_an_invitation_is_mailed_by_the_worker(crm_application, crm_command, told, monkeypatch):
+    with crm_application.unit_of_work(system_actor("test"), write=True) as uow:
+        add_user(uow, "nikos", email="nikos@example.com", language="el")
+        set_setting(uow, "web.base_url", "https://crm.example.com")
+        uow.commit()
+    assert told("invite", "nikos")["data"] == {"id": "nikos", "is_sent": False}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    box = Mailbox()
+    host = Controller(box, hostname="127.0.0.1", port=port)
+    host.start()
+    monkeypatch.setenv("CRM_SMTP_HOST", "127.0.0.1")
+    monkeypatch.setenv("CRM_SMTP_PORT", str(port))
+    monkeypatch.setenv("CRM_SMTP_TLS", "off")
+    monkeypatch.setenv("CRM_MAIL_FROM", "crm@example.com")
+    try:
+        assert crm_command("worker", "--once").exit_code == 0
+    finally:
+        host.stop()
+    (mail,) = box.mails
+    assert mail["To"] == "nikos@example.com"
+    assert "https://crm.example.com/account/link/" in mail.get_payload(decode=True).decode()
 
 
 def test_a_second_factor_is_reset(crm_command, told):

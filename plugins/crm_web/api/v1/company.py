@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields as fields_of
 from typing import Any
+from uuid import UUID
 
 from marshmallow import fields, validate
 
@@ -14,7 +15,7 @@ from crm_core.persistence.paging import Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.plugins import activation
 from crm_core.schemas.customer import LINE, SHORT
-from crm_core.services import deliveries, profile, tags
+from crm_core.services import deliveries, mail, profile, tags
 from crm_core.services.audit import list_audit
 from crm_core.services.plugin_settings import list_plugin_settings
 from crm_core.services.settings import EDIT, Settings, load_settings, set_setting
@@ -132,6 +133,20 @@ class DeliveryResult(Result):
     origin = fields.String()
 
 
+class MailResult(Result):
+    """A mail that waits, or was sent of late; without what it says."""
+
+    id = fields.UUID(required=True)
+    to_address = fields.String()
+    subject = fields.String()
+    kind = fields.String()
+    made_at = fields.DateTime()
+    next_at = fields.DateTime()
+    attempts = fields.Integer()
+    error = fields.String()
+    sent_at = fields.DateTime()
+
+
 @api.get("/settings", page=SettingResult, right=EDIT)
 def settings(call: Call) -> Sequence[Mapping[str, Any]]:
     """List the settings of the company and of plugins."""
@@ -223,3 +238,15 @@ def retry_delivery(call: Call, delivery_id: int) -> None:
 def drop_delivery(call: Call, delivery_id: int) -> None:
     """Leave a delivery out for good."""
     deliveries.drop_delivery(call.uow, delivery_id)
+
+
+@api.get("/mail", query=PageQuery, page=MailResult, right=mail.VIEW)
+def list_mail(call: Call) -> Page[dict[str, Any]]:
+    """List mail, what waits and what was sent of late, the latest first."""
+    return mail.list_mail(call.uow, **call.query)
+
+
+@api.post("/mail/<uuid:mail_id>/retry", right=mail.MANAGE)
+def retry_mail(call: Call, mail_id: UUID) -> None:
+    """Have a mail that waits sent at once."""
+    mail.retry_mail(call.uow, mail_id)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import send_file
 from marshmallow import fields, validate
+from webargs.fields import DelimitedList
 from werkzeug.wrappers import Response
 
 from crm_core.entities.customer import Customer
@@ -18,8 +19,12 @@ from crm_core.schemas.customer import LINE, TEXT
 from crm_core.services import activities as todo
 from crm_core.services import attachments as files
 from crm_core.services import interactions as past
+from crm_core.services.home import MyDay, my_day
+from crm_core.services.lookup import permitted_customer
+from crm_core.services.timeline import customer_timeline
+from crm_hooks.contributions import TimelineEntry, TimelineRequest
 from crm_web.api.v1.shapes import ActivityResult, AttachmentResult, InteractionResult
-from crm_web.sdk.api import Api, Call, Flag, Moment, PageQuery, Strict
+from crm_web.sdk.api import Api, Call, File, Flag, Moment, PageQuery, Result, Said, Strict
 
 api = Api("history", title="What happened, and what is to be done", prefix="/")
 CUSTOMER = "/customers/<uuid:customer_id>"
@@ -60,10 +65,73 @@ class ActivitySchema(Strict):
     owner_id = fields.UUID(allow_none=True)
 
 
+class TimelineQuery(PageQuery):
+    """Which entries; all unless said."""
+
+    since = Moment()
+    until = Moment()
+    text = fields.String(validate=validate.Length(1, LINE))
+    modules = DelimitedList(fields.String(validate=validate.Length(1, LINE)))
+    channels = DelimitedList(
+        fields.String(validate=validate.OneOf([each.value for each in Channel]))
+    )
+    direction = fields.String(validate=validate.OneOf([each.value for each in Direction]))
+
+
+class TimelineResult(Result):
+    """Something that happened, whichever module it belongs to."""
+
+    module = fields.String(required=True)
+    id = fields.UUID(required=True)
+    at = fields.DateTime()
+    title = fields.String()
+    detail = fields.String()
+    body = fields.String()
+    channel = fields.String()
+    direction = fields.String()
+    who = fields.String()
+    entity_type = fields.String()
+    entity_id = fields.UUID()
+
+
+class HomeCardResult(Result):
+    """Something that needs one's attention today."""
+
+    name = fields.String(required=True)
+    title = Said()
+    count = fields.Integer()
+
+
+class MyDayResult(Result):
+    """One's own day."""
+
+    today = fields.Date()
+    overdue = fields.Integer()
+    due = fields.Integer()
+    activities = fields.List(fields.Nested(ActivityResult))
+    cards = fields.List(fields.Nested(HomeCardResult))
+
+
 class AttachmentSchema(Strict):
     """A file, as a form sends it."""
 
-    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+    file = File(required=True)
+
+
+@api.get("/my-day", result=MyDayResult, right="")
+def day(call: Call) -> MyDay:
+    """Tell what needs one first: activities that are due, and what plugins add."""
+    return my_day(call.uow)
+
+
+@api.get(f"{CUSTOMER}/timeline", query=TimelineQuery, page=TimelineResult, right=CUSTOMER_VIEW)
+def timeline(call: Call, customer_id: UUID) -> Page[TimelineEntry]:
+    """List what happened with a customer over every channel and module, the latest first."""
+    wanted = dict(call.query)
+    page = {name: wanted.pop(name) for name in ("limit", "cursor") if name in wanted}
+    for name in wanted.keys() & {"modules", "channels"}:
+        wanted[name] = frozenset(wanted[name])
+    return customer_timeline(call.uow, customer_id, TimelineRequest(**wanted), **page)
 
 
 @api.get(f"{CUSTOMER}/interactions", query=PageQuery, page=InteractionResult, right=CUSTOMER_VIEW)
@@ -138,6 +206,7 @@ def attachments(call: Call, customer_id: UUID) -> Sequence[Mapping[str, Any]]:
 def attach(call: Call, customer_id: UUID) -> Any:
     """Keep a file with a customer."""
     file = call.body["file"]
+    permitted_customer(call.uow, customer_id, files.EDIT)
     kept = files.keep_bytes(call.request.application.config.files_folder, file.stream)
     return files.attach_file(
         call.uow, customer_id, kept, file_name=file.filename, content_type=file.mimetype

@@ -109,7 +109,7 @@ def chips_of(
         column = columns.get(each.field)
         rest = replace(query, filters=query.filters[:index] + query.filters[index + 1 :])
         operator = say(WORDS.get(each.operator, each.operator))
-        values = [_read(each, column, titles.get(each.field, {}), value) for value in each.values]
+        values = [_read(column, titles.get(each.field, {}), value) for value in each.values]
         if each.operator == O.AFTER and values and each.values[0].startswith("today-"):
             days = each.values[0].removeprefix("today-")
             if days.isdecimal():
@@ -126,9 +126,7 @@ def chips_of(
     return chips
 
 
-def _read(
-    wanted: ListFilter, column: ListColumnInfo | None, titles: Mapping[str, str], value: str
-) -> str:
+def _read(column: ListColumnInfo | None, titles: Mapping[str, str], value: str) -> str:
     if column is None:
         return value
     known = dict(YES_NO) if column.kind == "yes_no" else dict(column.choices)

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from crm_core.entities.customer import Customer, CustomerKind, CustomerStage
 from crm_core.entities.interaction import Channel
-from crm_core.errors import CrmError, StaleVersionError
+from crm_core.errors import CrmError
 from crm_core.messages import t
 from crm_core.services import customers
 from crm_core.services.customers import PLAIN_FIELDS
@@ -110,8 +110,6 @@ def send_edit(request: Request, customer_id: UUID) -> Response:
                 return _meanwhile(request, customer, given, differing)
         customers.edit_customer(request.uow, customer_id, given, expected_version=version)
         request.uow.flush()
-    except StaleVersionError:  # saved in the same moment: it is shown on the next attempt
-        raise
     except TELLABLE as error:
         beside_fields(error)
         page = _form(request, customer, request.form, was, request.form.get("version"), error)

@@ -63,14 +63,14 @@ def customers(request: Request) -> Response | str:
             return _sent_to(address(parse_list_query(chosen["query"])))
     query = query_of(request)
     columns = {each.name: each for each in list_columns(request.uow)}
+    users = list_options(request.uow, "owner", limit=MOST_OPTIONS)
+    context = _around(request, query, columns, views) | {"users": users}
+    context["chips"] = chips_of(query, columns, {"owner": dict(users)})
     try:
         page = list_page(request.uow, query, cursor=request.args.get("cursor") or None)
         count = count_listed(request.uow, query)
     except InputError as error:
-        context = _around(request, query, columns, views)
         return request.refuse(LIST_PAGE, error.http_status, error=error, page=None, **context)
-    context = _around(request, query, columns, views)
-    users = list_options(request.uow, "owner", limit=MOST_OPTIONS)
     _tell_profile(page.columns, page.items)
     return request.render(
         LIST_PAGE,
@@ -78,7 +78,6 @@ def customers(request: Request) -> Response | str:
         page=page,
         count=_counted(count),
         headings=_headings(query, page.columns),
-        users=users,
         titles={each.name: dict(each.choices) for each in page.columns},
         link_of=link_of,
         older=page.next_cursor
@@ -106,7 +105,6 @@ def _around(
     return {
         "query_text": list_text(query),
         "text": query.text or "",
-        "chips": chips_of(query, columns, {}),
         "filterable": [each for each in columns.values() if each.operators],
         "filter_form": form,
         "tabs": _tabs(query, views),

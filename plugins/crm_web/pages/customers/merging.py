@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from werkzeug.wrappers import Response
 
+from crm_core.entities.customer import Customer
 from crm_core.messages import n, t
 from crm_core.services.customer_duplicates import duplicates_of, say_distinct
 from crm_core.services.customer_merge import DROP, KEEP, MERGE, merge_customers
 from crm_core.services.customer_merge_report import (
     BOTH,
-    FieldComparison,
     compare_customers,
     list_merges,
 )
 from crm_core.services.customer_merge_rows import PROFILE
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.lookup import permitted_customer
+from crm_core.services.profile import list_attributes
 from crm_web.labels import label
 from crm_web.pages.customers.area import pages
+from crm_web.pages.customers.profile import shown_value
 from crm_web.sdk.request import Request
 
 CHOICE = "choice_"
@@ -29,13 +34,18 @@ TOPICS = {"kind": "kind", "stage": "stage", "preferred_channel": "channel"}
 
 @pages.get("/<uuid:customer_id>/duplicates", right=MERGE)
 def duplicates(request: Request, customer_id: UUID) -> str:
-    """Show who may be the same customer, and why, and whom it was merged with."""
+    """Show who may be the same customer, and why."""
     customer = permitted_customer(request.uow, customer_id, MERGE)
     found = duplicates_of(request.uow, customer_id, limit=MOST)
-    merges = list_merges(request.uow, customer_id).items
-    return request.render(
-        "web/customers/duplicates.html", customer=customer, found=found, merges=merges
-    )
+    return request.render("web/customers/duplicates.html", customer=customer, found=found)
+
+
+@pages.get("/<uuid:customer_id>/merges", right=MERGE)
+def merges(request: Request, customer_id: UUID) -> str:
+    """Show whom a customer was merged with."""
+    customer = request.uow.get(Customer, customer_id)
+    found = list_merges(request.uow, customer_id).items
+    return request.render("web/customers/merges.html", customer=customer, merges=found)
 
 
 @pages.post("/<uuid:customer_id>/distinct/<uuid:other_id>", right=MERGE)
@@ -49,8 +59,7 @@ def distinct(request: Request, customer_id: UUID, other_id: UUID) -> Response:
 @pages.get("/<uuid:customer_id>/merge/<uuid:other_id>", right=MERGE)
 def compare(request: Request, customer_id: UUID, other_id: UUID) -> str:
     """Show two customers side by side, with what would survive."""
-    keep = permitted_customer(request.uow, customer_id, MERGE)
-    drop = permitted_customer(request.uow, other_id, MERGE)
+    keep, drop = (request.uow.get(Customer, key) for key in (customer_id, other_id))
     fields = compare_customers(request.uow, customer_id, other_id)
     return request.render(
         "web/customers/compare.html",
@@ -59,8 +68,7 @@ def compare(request: Request, customer_id: UUID, other_id: UUID) -> str:
         single=[each for each in fields if each.survives != BOTH and each.keep != each.drop],
         same=[each for each in fields if each.survives != BOTH and each.keep == each.drop],
         both=[each for each in fields if each.survives == BOTH],
-        title_of=_title,
-        shown=_shown,
+        told=_Told({each["code"]: each for each in list_attributes(request.uow)}),
         choice=CHOICE,
     )
 
@@ -100,10 +108,26 @@ def undo(request: Request, customer_id: UUID, merge_id: UUID) -> Response:
     return request.done(message, to="customers.card", customer_id=customer_id)
 
 
-def _title(field: str) -> str:
-    return field.removeprefix(PROFILE) if field.startswith(PROFILE) else label(field, "field")
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What people read for the fields of a comparison, and for their values."""
 
+    attributes: Mapping[str, Mapping[str, Any]]
 
-def _shown(each: FieldComparison, value: str | None) -> str:
-    topic = TOPICS.get(each.field)
-    return label(value, topic) if topic else value or "–"
+    def title(self, field: str) -> str:
+        """Return what a field is called."""
+        attribute = self._attribute(field)
+        return str(attribute["title"]) if attribute else label(field, "field")
+
+    def value(self, field: str, kept: str | None) -> str:
+        """Return a value as people read it."""
+        attribute = self._attribute(field)
+        if attribute and kept:
+            return shown_value(attribute["type"], kept)
+        topic = TOPICS.get(field)
+        return label(kept, topic) if topic else kept or "–"
+
+    def _attribute(self, field: str) -> Mapping[str, Any] | None:
+        return (
+            self.attributes.get(field.removeprefix(PROFILE)) if field.startswith(PROFILE) else None
+        )

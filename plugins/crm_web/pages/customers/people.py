@@ -12,15 +12,19 @@ from werkzeug.wrappers import Response
 
 from crm_core.entities.customer import Customer
 from crm_core.entities.user import User
+from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import Message, joined, t
 from crm_core.services import ownership, relationships, tags
 from crm_core.services.lookup import resolve_unmerged_id
+from crm_core.services.search import search_customers
 from crm_core.services.users import user_named
 from crm_web.labels import label
 from crm_web.pages.customers.area import pages, users_to_choose
 from crm_web.pages.customers.forms import asks
 from crm_web.sdk.forms import Choices
 from crm_web.sdk.request import Request
+
+SUGGESTED = 5
 
 
 class OwnerSchema(Schema):
@@ -90,8 +94,7 @@ class TieSchema(Schema):
         validate=validate.Length(max=250),
         metadata={
             "title": t("of whom"),
-            "help": t("Reference or id; begin to type a name to be shown who is meant."),
-            "finds": True,
+            "help": t("Name, reference or id."),
         },
     )
     started_on = fields.Date(allow_none=True, metadata={"title": t("Since")})
@@ -116,10 +119,27 @@ def _types(request: Request) -> Mapping[str, Choices]:
 )
 def relate(request: Request, customer: Customer, given: dict[str, Any]) -> Message:
     """Tie a customer to another."""
-    other_id = resolve_unmerged_id(request.uow, given.pop("other"))
+    other_id = _meant(request, given.pop("other"))
     kind = given.pop("type")
     relationships.relate_customers(request.uow, customer.id, kind, other_id, **given)
     return t("The relation is kept.")
+
+
+def _meant(request: Request, text: str) -> UUID:
+    """Return the customer that a reference, an id or a name means, when there is but one."""
+    try:
+        return resolve_unmerged_id(request.uow, text)
+    except NotFoundError:
+        found = search_customers(request.uow, text, limit=SUGGESTED).items
+    if len(found) == 1:
+        return found[0].id
+    message = t("Nobody is called {text}: look whether it is spelt so.", text=text)
+    if found:
+        names = ", ".join(
+            f"{each.name} ({each.reference})" if each.reference else each.name for each in found
+        )
+        message = t("Several customers fit: {names}. Give the reference.", names=names)
+    raise InputError(message, code="web.other_customer", details={"fields": {"other": message}})
 
 
 @pages.post("/<uuid:customer_id>/relations/<uuid:tie_id>/end", right=relationships.EDIT)

@@ -80,8 +80,8 @@ def crm_register_list_columns() -> Sequence[ListColumn]:
 
 @hookimpl
 def crm_register_web() -> Sequence[WebModule]:
-    """Let programs list, issue and redeem cards; without the web plugin nobody asks."""
-    return [WebModule("loyalty.web", api="crm_loyalty.api:api")]
+    """Let people and programs reach cards; without the web plugin nobody asks."""
+    return [WebModule("loyalty.web", pages="crm_loyalty.pages:pages", api="crm_loyalty.api:api")]
 
 
 @hookimpl

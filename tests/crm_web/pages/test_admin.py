@@ -1,0 +1,301 @@
+"""Administration: users, roles, back offices, plugins, settings, audit, background work."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from crm_core.entities.mail import QueuedMail
+from crm_core.entities.outbox import Delivery, OutboxEvent
+from crm_core.entities.plugin import JobRun
+from crm_core.entities.sync import Backend
+from crm_core.entities.user import User
+from crm_core.services.backends import add_backend
+from crm_core.services.settings import load_settings
+
+PAGES = (
+    "/admin/users",
+    "/admin/users/teams",
+    "/admin/roles",
+    "/admin/roles?role=employee",
+    "/admin/back-offices",
+    "/admin/back-offices/add?kind=files",
+    "/admin/plugins",
+    "/admin/settings",
+    "/admin/audit",
+    "/admin/work",
+    "/admin/work/deliveries",
+    "/admin/work/mail",
+)
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_opens_with_few_queries(office, web, path):
+    page = web("admin").get(path)
+    assert page.status == 200
+    assert len(page.queries) <= 15, page.queries
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize("login", ["manager", "employee", "readonly", "outsider"])
+def test_nobody_else_opens_any_or_sees_an_entry_of_the_menu(office, web, login):
+    browser, before = web(login), office.rows()
+    assert not [link for link in browser.get("/").links if link.startswith("/admin")]
+    for path in PAGES:
+        assert browser.get(path).status == 403, path
+    for path in ("users/add", "users/teams", "roles/add", "back-offices/add", "settings",
+                 "audit/verify", "work/mail", "work/deliveries", "plugins/web/disable"):  # fmt: skip
+        assert browser.post(f"/admin/{path}").status == 403, path
+    assert office.rows() == before
+
+
+def test_a_user_is_added_with_roles_and_may_be_switched_off(office, web):
+    admin = web("admin")
+    sent = {"login": "dora", "name": SCRIPT, "email": "dora@example.com", "role": "employee"}
+    page = admin.follow(admin.post("/admin/users/add", sent))
+    assert SCRIPT not in page.html
+    assert page.form(page.all("main//form")[-1].get("action")) is not None
+    user_id = office.read(lambda uow: uow.scalar(select(User.id).where(User.login == "dora")))
+    admin.post(f"/admin/users/{user_id}/roles", {"role": ["manager", "readonly"]})
+    assert set(office.actor("dora").rights) >= {"core.customer.merge"}
+    admin.post(f"/admin/users/{user_id}/switch")
+    assert office.read(lambda uow: uow.get(User, user_id).is_enabled) is False
+
+
+def test_a_user_that_cannot_be_is_typed_again(office, web):
+    admin, before = web("admin"), office.rows()
+    page = admin.post("/admin/users/add", {"login": "two words", "email": "x@example.com"})
+    assert page.status in (400, 422)
+    assert "x@example.com" in page.html
+    assert admin.post("/admin/users/add", {"login": "manager"}).status == 409
+    assert office.rows() == before
+
+
+def test_the_last_administrator_stays(office, web):
+    admin, before = web("admin"), office.rows()
+    user_id = office.known.users["admin"]
+    assert admin.post(f"/admin/users/{user_id}/roles", {"role": "readonly"}).status >= 400
+    assert admin.post(f"/admin/users/{user_id}/switch").status >= 400
+    assert office.rows() == before
+
+
+def test_what_somebody_sees_is_told_with_the_reason(office, web):
+    admin, user_id = web("admin"), office.known.users["outsider"]
+    theirs, foreign = office.customer("outsider"), office.customer("employee")
+    ask = f"/admin/users/{user_id}?right=core.customer.edit&customer="
+    assert "Yes." in admin.get(f"{ask}{theirs}").words
+    assert "No." in admin.get(f"{ask}http://localhost/customers/{foreign}").words
+    assert "Give the address" in admin.get(f"{ask}nonsense").words
+
+
+def test_sessions_of_others_are_ended(office, web):
+    employee = web("employee")
+    assert employee.get("/").status == 200
+    web("admin").post(f"/admin/users/{office.known.users['employee']}/sign-out")
+    assert employee.get("/").location.startswith("/account/sign-in")
+
+
+def test_teams_are_made_and_filled(office, web):
+    admin = web("admin")
+    admin.post("/admin/users/teams", {"what": "add", "team": "Ομάδα"})
+    admin.post("/admin/users/teams", {"what": "put", "team": "Ομάδα", "login": "readonly"})
+    page = admin.get("/admin/users/teams")
+    assert "Ομάδα" in page.words
+    assert admin.post("/admin/users/teams", {"what": "add", "team": "Ομάδα"}).status == 409
+
+
+def test_how_far_a_right_reaches_is_changed(office, web):
+    admin = web("admin")
+    form = admin.get("/admin/roles?role=readonly").form("/admin/roles/readonly/rights")
+    assert form["core.customer.view"] == "all"
+    admin.post(
+        "/admin/roles/readonly/rights",
+        {**form, "core.customer.view": "team", "core.customer.export": "own"},
+    )
+    rights = office.actor("readonly").rights
+    assert rights["core.customer.view"].name == "TEAM"
+    assert rights["core.customer.export"].name == "OWN"
+    before = office.rows()
+    assert admin.post("/admin/roles/readonly/rights", {"core.customer.view": "x"}).status == 422
+    assert office.rows() == before
+
+
+def test_a_role_is_made_like_another(office, web):
+    admin = web("admin")
+    admin.post("/admin/roles/add", {"code": "clerk", "name": "Υπάλληλος", "like": "employee"})
+    page = admin.get("/admin/roles?role=clerk")
+    assert page.form("/admin/roles/clerk/rights")["core.customer.edit"] == "team"
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_back_office_is_added_changed_and_taken_away(office, web, tmp_path):
+    admin = web("admin")
+    sent = {"kind": "files", "name": "erp", "path": str(tmp_path)}
+    page = admin.post("/admin/back-offices/add", sent)
+    assert page.location == "/admin/back-offices/of/erp"
+    assert admin.post("/admin/back-offices/add", sent).status == 409
+    form = admin.get("/admin/back-offices/of/erp").form("/admin/back-offices/of/erp")
+    assert form["path"] == str(tmp_path)
+    admin.post("/admin/back-offices/of/erp", {**form, "page_size": "50"})
+    assert office.read(lambda uow: uow.scalar(select(Backend)).config["page_size"]) == "50"
+    before = office.rows()
+    assert admin.post("/admin/back-offices/of/erp", {**form, "page_size": "ten"}).status == 422
+    admin.post("/admin/back-offices/of/erp/remove", {"again": "erpp"})
+    assert office.rows() == before
+    admin.post("/admin/back-offices/of/erp/remove", {"again": "erp"})
+    assert office.read(lambda uow: uow.scalar(select(Backend))) is None
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_secret_is_kept_outside_and_never_shown(office, web, monkeypatch, tmp_path):
+    import crm_core.secret_refs as secret_refs
+    from crm_core.errors import ConfigurationError
+
+    def none(*_args):
+        raise ConfigurationError("no keyring")
+
+    monkeypatch.setattr(secret_refs, "store_in_keyring", none)
+    sent = {
+        "kind": "odoo",
+        "name": "erp",
+        "url": "https://erp.example",
+        "database": "shop",
+        "login": "api",
+        "secret_password": "s3cret-of-erp",
+    }
+    admin = web("admin")
+    page = admin.follow(admin.post("/admin/back-offices/add", sent))
+    assert "s3cret" not in page.html
+    reference = office.read(lambda uow: uow.scalar(select(Backend)).secret_ref)
+    assert reference.startswith("file:")
+    assert secret_refs.read_secret(reference, "erp") == "s3cret-of-erp"
+    assert secret_refs.secret_warnings(reference) == []
+    assert "s3cret" not in str(office.rows())
+
+
+def test_settings_are_saved_together_or_not_at_all(office, web):
+    admin = web("admin")
+    form = admin.get("/admin/settings").form("/admin/settings")
+    before = office.rows()
+    page = admin.post("/admin/settings", {**form, "company": "Νέα ΑΕ", "time_zone": "Mars/Base"})
+    assert page.status == 422
+    assert "Νέα ΑΕ" in page.html
+    assert office.rows() == before
+    admin.post("/admin/settings", {**form, "company": f"Νέα {SCRIPT}", "time_zone": "Asia/Tehran"})
+    settings = office.read(load_settings)
+    assert (settings.company, settings.time_zone) == (f"Νέα {SCRIPT}", "Asia/Tehran")
+    assert SCRIPT not in admin.get("/admin/settings").html
+
+
+def test_the_audit_is_searched_and_verified(office, web):
+    admin = web("admin")
+    admin.post(f"/admin/users/{office.known.users['readonly']}/switch")
+    page = admin.get("/admin/audit?login=admin&entity=user&action=update")
+    assert "is enabled" in page.words
+    assert not admin.get("/admin/audit?login=nobody").all("tbody/tr")
+    assert "no day" in admin.get("/admin/audit?since=2026-02-31").words
+    told = admin.follow(admin.post("/admin/audit/verify")).words
+    assert re.search(r"The chain of \d+ entr\w+ is whole", told)
+
+
+def test_plugins_are_told_of_and_switched(office, web):
+    admin = web("admin")
+    assert "CSV folder" in admin.get("/admin/plugins").words
+    admin.post("/admin/plugins/files/disable")
+    found = admin.get("/admin/plugins")
+    assert [f.get("action") for f in found.all("form") if f.get("action").endswith("files/enable")]
+    admin.post("/admin/plugins/files/enable")
+    assert admin.post("/admin/plugins/nothing/enable").status == 404
+
+
+def test_a_job_is_asked_for(office, web):
+    jobs = office.application.plugins.jobs
+    name = next(iter(jobs))
+    office.write(
+        lambda uow: uow.add(
+            JobRun(name=name, started_at=uow.now, finished_at=uow.now, error=SCRIPT)
+        )
+    )
+    admin = web("admin")
+    assert SCRIPT not in admin.get("/admin/work").html
+    admin.post(f"/admin/work/jobs/{name}")
+    assert office.read(lambda uow: uow.find(JobRun, name)) is None
+
+
+def test_a_delivery_that_was_given_up_is_tried_again_or_left_out(office, web):
+    def fill(uow):
+        event = uow.add(
+            OutboxEvent(
+                at=uow.now,
+                name="x",
+                version=1,
+                payload={},
+                actor_login="a",
+                origin="cli",
+                dispatched_at=uow.now,
+            )  # fmt: skip
+        )
+        uow.flush()
+        uow.add(
+            Delivery(
+                outbox_id=event.id,
+                handler="web.webhooks",
+                state="dead",
+                attempts=9,
+                done_at=uow.now,
+                error=SCRIPT,
+            )  # fmt: skip
+        )
+
+    office.write(fill)
+    admin = web("admin")
+    page = admin.get("/admin/work/deliveries?state=dead")
+    assert SCRIPT not in page.html
+    (row,) = page.all("tbody/tr")
+    (action,) = [f.get("action") for f in page.all("tbody//form")]
+    admin.post(action, {"what": "retry"})
+    states = office.read(lambda uow: set(uow.scalars(select(Delivery.state))))
+    assert "dead" not in states
+    admin.post(action, {"what": "drop"})
+    assert "dropped" in office.read(lambda uow: set(uow.scalars(select(Delivery.state))))
+
+
+def test_a_mail_that_waits_is_sent_at_once(office, web):
+    def fill(uow):
+        uow.add(
+            QueuedMail(
+                to_address="x@example.com",
+                subject=SCRIPT,
+                body="secret words",
+                kind="test",
+                made_at=uow.now,
+                next_at=uow.now + timedelta(hours=1),
+                expires_at=uow.now + timedelta(days=1),
+            )  # fmt: skip
+        )
+
+    office.write(fill)
+    admin = web("admin")
+    page = admin.get("/admin/work/mail")
+    assert SCRIPT not in page.html
+    assert "secret words" not in page.html
+    (action,) = [f.get("action") for f in page.all("tbody//form")]
+    admin.post(action)
+    assert office.read(lambda uow: uow.scalar(select(QueuedMail.next_at)) <= uow.now)
+
+
+def test_the_page_of_a_user_is_light(office, web):
+    page = web("admin").get(f"/admin/users/{office.known.users['employee']}")
+    assert page.status == 200
+    assert len(page.queries) <= 15, page.queries
+
+
+def test_a_back_office_of_a_plugin_that_is_off_is_still_listed(office, web):
+    office.write(
+        lambda uow: add_backend(uow, name="old", type_name="gone", config={}, secret_ref=None)
+    )
+    assert "its plugin is off" in web("admin").get("/admin/back-offices").words
