@@ -20,7 +20,7 @@ from crm_core.persistence.session import customer_id_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.rights import CORE_RIGHTS
 from crm_core.services.roles import EVERY_RIGHT, list_roles
-from crm_core.services.users import actor_for_login, user_named
+from crm_core.services.users import actor_for_login, actor_of, user_named
 
 MANAGE = "core.user.manage"
 COUNTED = 10_000
@@ -123,7 +123,8 @@ def summarise_access(
     """
     uow.actor.require(MANAGE)
     user = user_named(uow, login)
-    roles = [role for role in list_roles(uow) if role["code"] in _role_codes(uow, user.id)]
+    held = role_codes(uow, user.id)
+    roles = [role for role in list_roles(uow) if role["code"] in held]
     rights = []
     for code, title in {**CORE_RIGHTS, **(of_plugins or {})}.items():
         by = {role["code"]: _reach_of(role["rights"], code) for role in roles}
@@ -191,7 +192,8 @@ def _reach_of(rights: Mapping[str, str], right: str) -> Reach:
     return max(Reach[each.upper()] for each in given)
 
 
-def _role_codes(uow: UnitOfWork, user_id: UUID) -> set[str]:
+def role_codes(uow: UnitOfWork, user_id: UUID) -> set[str]:
+    """Return the codes of the roles that a user has."""
     held = select(Role.code).join(UserRole, UserRole.role_id == Role.id)
     return set(uow.scalars(held.where(UserRole.user_id == user_id)))
 
@@ -209,7 +211,7 @@ def _given_by(uow: UnitOfWork, user_id: UUID, right: str) -> tuple[GivenBy, ...]
 
 
 def _not_given(uow: UnitOfWork, user: User, right: str) -> str:
-    held = sorted(_role_codes(uow, user.id))
+    held = sorted(role_codes(uow, user.id))
     giving = sorted(
         role["code"] for role in list_roles(uow) if _reach_of(role["rights"], right) > Reach.NONE
     )
@@ -310,7 +312,9 @@ def _sees(uow: UnitOfWork, actor: Actor, model: Any, key: UUID) -> bool:
 def _customers_seen(uow: UnitOfWork, user: User) -> int:
     if not user.is_enabled:
         return 0
-    condition = Customer.__scope__.criterion(Customer, actor_for_login(uow, user.login))
+    condition = Customer.__scope__.criterion(
+        Customer, actor_of(uow, user.id, user.login, origin="check")
+    )
     some = select(Customer.id).where(Customer.archived_at.is_(None))
     if condition is not None:
         some = some.where(condition)

@@ -384,7 +384,7 @@ class ListColumn:
 
 @dataclass(frozen=True, slots=True)
 class WebModule:
-    """Pages and resources that a plugin adds to the web; without the web plugin they are not loaded.
+    """Pages and resources that a plugin adds to the web; loaded where the web plugin is in use.
 
     Attributes:
         name: ``<plugin>.<what>``, unique: ``loyalty.web``.

@@ -108,7 +108,7 @@ def _loaded(web: Web, part: str, kind: type[P]) -> Iterator[tuple[WebModule, P]]
             found = getattr(importlib.import_module(path), attribute)
             _check(module, found, kind)
         except FAILURES as error:
-            log.warning(f"{part} left out", plugin=_plugin(module), exc_info=True)
+            log.warning("left out", plugin=_plugin(module), part=part, exc_info=True)
             web.faults[_plugin(module)] = described(error)
             continue
         yield module, found

@@ -39,16 +39,19 @@ def answer(route: Route, arguments: dict[str, Any]) -> Response:
     """Return what a page answers; commit what it wrote when it did not refuse."""
     asked: Request = g.request
     writes = route.method == "POST"
-    if asked.actor is None and not route.is_public:
+    if route.is_public:
+        if writes:
+            check_sent_by_us(asked)
+        return make_response(route.view(asked, **arguments))
+    if asked.actor is None:  # asked before anything else: what the form sent is kept for afterwards
         return sign_in_first(asked)
     if writes:
         check_sent_by_us(asked)
-    if not route.is_public:
-        if g.signed_in.step and g.signed_in.step not in route.steps:
-            return asked.to(f"account.{g.signed_in.step}")
-        if route.right:
-            asked.actor.require(route.right)
-    if asked.actor is None or route.is_public or route.own_work:
+    if g.signed_in.step and g.signed_in.step not in route.steps:
+        return asked.to(f"account.{g.signed_in.step}")
+    if route.right:
+        asked.actor.require(route.right)
+    if route.own_work:
         return make_response(route.view(asked, **arguments))
     with asked.application.unit_of_work(asked.actor, write=writes) as uow:
         asked.open(uow)

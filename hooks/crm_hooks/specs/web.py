@@ -21,7 +21,8 @@ def crm_register_web() -> Sequence[WebModule]:
     Raises:
         Anything raised quarantines the plugin, with the reason shown by ``crm doctor``.
 
-    Ordering: menus follow the order of plugins; two modules of one name quarantine the later plugin.
+    Ordering: menus follow the order of plugins; two modules of one name quarantine the later
+    plugin.
 
     Since: 1.0
 

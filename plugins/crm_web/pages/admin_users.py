@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from crm_core.entities.user import User
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import t
-from crm_core.services.access_check import explain_access, summarise_access
+from crm_core.services.access_check import explain_access, role_codes, summarise_access
 from crm_core.services.rights import CORE_RIGHTS
 from crm_core.services.roles import list_roles
 from crm_core.services.teams import add_team, add_team_member, list_teams, remove_team_member
@@ -95,20 +95,34 @@ def _again(page: str, error: CrmError) -> Response:
 
 @pages.get("/<uuid:user_id>", right=MANAGE)
 def user(request: Request, user_id: UUID) -> str:
-    """Show one user: roles, teams, sessions, and what they see."""
+    """Show one user: roles, teams, and how they sign in."""
     uow, found = request.uow, request.uow.get(User, user_id)
     may_access = request.may(MANAGE_ACCESS)
-    of_plugins = {each.code: each.title for each in request.application.plugins.rights.values()}
-    answer, problem = _asked(request, found.login)
     return request.render(
         "web/admin/user.html",
         user=found,
         roles=list_roles(uow),
-        access=summarise_access(uow, found.login, of_plugins=of_plugins),
-        teams=list_teams(uow),
+        held=role_codes(uow, user_id),
+        teams=[each["name"] for each in list_teams(uow) if found.login in each["members"]],
         sessions=list_sessions(uow, user_id) if may_access else [],
         factor=second_factor_state(uow, user_id) if may_access else None,
         may_access=may_access,
+    )
+
+
+@pages.get("/<uuid:user_id>/access", right=MANAGE)
+def access(request: Request, user_id: UUID) -> str:
+    """Show what a user may do and see, or whether they may do something somewhere, and why."""
+    found = request.uow.get(User, user_id)
+    of_plugins = {each.code: each.title for each in request.application.plugins.rights.values()}
+    answer, problem = _asked(request, found.login)
+    told = None
+    if answer is None:
+        told = summarise_access(request.uow, found.login, of_plugins=of_plugins)
+    return request.render(
+        "web/admin/access.html",
+        user=found,
+        access=told,
         rights={**CORE_RIGHTS, **of_plugins},
         answer=answer,
         problem=problem,
@@ -134,7 +148,7 @@ def set_roles(request: Request, user_id: UUID) -> Response:
     """Give a user just these roles."""
     uow, found = request.uow, request.uow.get(User, user_id)
     wanted = set(request.form.getlist("role"))
-    held = set(summarise_access(uow, found.login).roles)
+    held = role_codes(uow, user_id)
     for code in sorted(wanted - held):
         grant_role(uow, found.login, code)
     uow.flush()

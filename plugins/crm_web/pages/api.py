@@ -89,6 +89,9 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
         words += [" | ".join(map(str, inner["enum"]))] if "enum" in inner else []
         several = "[] " if "items" in field else ""
         refers = _name(inner) or "".join(_name(each) for each in inner.get("anyOf", ()))
-        yield name, several + ", ".join(filter(None, words)), refers, name in schema.get(
-            "required", ()
+        yield (
+            name,
+            several + ", ".join(filter(None, words)),
+            refers,
+            name in schema.get("required", ()),
         )

@@ -7,6 +7,7 @@ from typing import Any
 import pyotp
 import pytest
 
+from crm_web.services.sessions import list_sessions
 from web_office import PASSWORD
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
@@ -97,9 +98,7 @@ def test_nobody_ends_somebody_elses_session(web: Any, office: Any) -> None:
     manager, employee = web("manager"), web("employee")
     page = manager.get("/account")
     assert "employee" not in page.words
-    from crm_web.services.sessions import list_sessions
-
-    theirs = office.read(lambda uow: list_sessions(uow), login="employee")
+    theirs = office.read(list_sessions, login="employee")
     for session in theirs:
         path = f"/account/sessions/{session['id']}/end"
         assert manager.post(path, {}).status == 404

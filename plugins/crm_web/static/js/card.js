@@ -38,7 +38,9 @@ async function into(name, address) {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const part = page.querySelector(`[data-part="${name}"]`);
   if (!answer.ok || !part) throw new Error(String(answer.status));
-  place.replaceWith(document.importNode(part, true));
+  const fresh = document.importNode(part, true);
+  place.replaceWith(fresh);
+  fresh.querySelector("[aria-current]")?.focus();
 }
 
 document.addEventListener("click", (event) => {
