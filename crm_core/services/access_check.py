@@ -123,11 +123,10 @@ def summarise_access(
     """
     uow.actor.require(MANAGE)
     user = user_named(uow, login)
-    held = role_codes(uow, user.id)
-    roles = [role for role in list_roles(uow) if role["code"] in held]
+    roles = _roles_of(uow, user.id)
     rights = []
     for code, title in {**CORE_RIGHTS, **(of_plugins or {})}.items():
-        by = {role["code"]: _reach_of(role["rights"], code) for role in roles}
+        by = {role: _reach_of(given, code) for role, given in roles.items()}
         reach = max(by.values(), default=Reach.NONE)
         if reach is not Reach.NONE:
             given = [role for role, each in by.items() if each is not Reach.NONE]
@@ -147,7 +146,7 @@ def summarise_access(
     seen = _customers_seen(uow, user)
     return AccessSummary(
         user.is_enabled,
-        [role["code"] for role in roles],
+        list(roles),
         list(teams),
         list(uow.scalars(mates)),
         rights,
@@ -190,6 +189,23 @@ def rights_table(
 def _reach_of(rights: Mapping[str, str], right: str) -> Reach:
     given = (rights.get(right, "none"), rights.get(EVERY_RIGHT, "none"))
     return max(Reach[each.upper()] for each in given)
+
+
+def _roles_of(uow: UnitOfWork, user_id: UUID) -> dict[str, dict[str, str]]:
+    """Return the roles that a user has, by code: right to reach."""
+    rows = uow.execute(
+        select(Role.code, RoleRight.right, RoleRight.reach)
+        .join(UserRole, UserRole.role_id == Role.id)
+        .outerjoin(RoleRight, RoleRight.role_id == Role.id)
+        .where(UserRole.user_id == user_id)
+        .order_by(Role.code)
+    )
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        given = found.setdefault(row.code, {})
+        if row.right is not None:
+            given[row.right] = row.reach
+    return found
 
 
 def role_codes(uow: UnitOfWork, user_id: UUID) -> set[str]:

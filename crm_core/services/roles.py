@@ -177,6 +177,12 @@ def role_named(uow: UnitOfWork, code: str) -> Role:
     return role
 
 
+def role_names(uow: UnitOfWork) -> dict[str, str]:
+    """Return what all roles are called, by code."""
+    rows = uow.execute(select(Role.code, Role.name).order_by(Role.code))
+    return {row.code: row.name for row in rows}
+
+
 def list_roles(uow: UnitOfWork) -> list[dict[str, Any]]:
     """Return all roles by code: ``id, code, name, rights`` (right to reach, as text)."""
     rights: dict[Any, dict[str, str]] = {}

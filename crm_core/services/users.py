@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from crm_core.access import Actor, Reach
 from crm_core.entities.user import Role, RoleRight, TeamMember, User, UserRole
@@ -110,7 +110,9 @@ def _checked(email: str | None, language: str | None, zone: str | None) -> dict[
 
 def user_named(uow: UnitOfWork, login: str) -> User:
     """Return a user by login; raises NotFoundError."""
-    user: User | None = uow.scalar(select(User).where(func.lower(User.login) == login.lower()))
+    # SQLite lowers ASCII alone: a login in another script is found as it was written.
+    same = or_(User.login == login, func.lower(User.login) == login.lower())
+    user: User | None = uow.scalars(select(User).where(same)).first()
     if user is None:
         raise NotFoundError(
             t("There is no user {login!r}. See crm user list.", login=login),

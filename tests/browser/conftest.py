@@ -7,17 +7,20 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 import browser as chromium
 from crm_web.demo import PASSWORD
 
 CRM = Path(sys.executable).parent / "crm"
+SAMPLE = Path(__file__).parents[1] / "samples" / "crm-plugin-loyalty"
 DESK, PHONE = 1280, 360
 CUSTOMERS = "200"
 EXPECTED = re.compile(r"the server responded with a status of (401|403|404|409|412|422|428)")
@@ -69,7 +72,12 @@ def site(tmp_path_factory) -> Iterator[Site]:
     """The demo company, served by a process of its own."""
     folder = tmp_path_factory.mktemp("served")
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CRM_")}
-    environment = {**kept, "CRM_CONFIG_HOME": str(folder), "HOME": str(folder)}
+    environment = {
+        **kept,
+        "CRM_CONFIG_HOME": str(folder),
+        "HOME": str(folder),
+        "PYTHONPATH": str(installed(SAMPLE, folder)),
+    }
     made = subprocess.run(
         [str(CRM), "demo", "--path", "demo", "--customers", CUSTOMERS],
         cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300,
@@ -97,6 +105,14 @@ def site(tmp_path_factory) -> Iterator[Site]:
     log.close()
     told = (folder / "serve.log").read_text(encoding="utf-8")
     assert "Traceback" not in told, told[-5_000:]
+
+
+def installed(source: Path, folder: Path) -> Path:
+    """Build a plugin as its author would, and return where it is installed."""
+    wheels = WheelBuilder(str(source)).build(directory=str(folder / "dist"), versions=["standard"])
+    with zipfile.ZipFile(next(wheels)) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from crm_core.errors import CrmError, InputError
 from crm_core.messages import t
 from crm_core.services.access_check import explain_access, role_codes, summarise_access
 from crm_core.services.rights import CORE_RIGHTS
-from crm_core.services.roles import list_roles
+from crm_core.services.roles import role_names
 from crm_core.services.teams import add_team, add_team_member, list_teams, remove_team_member
 from crm_core.services.users import (
     MANAGE,
@@ -64,7 +64,7 @@ def _listed(request: Request, form: Form | None = None) -> str:
         "web/admin/users.html",
         page=page,
         form=form or Form(UserSchema(), {}),
-        roles=list_roles(request.uow),
+        roles=role_names(request.uow),
         chosen=request.form.getlist("role"),
         may_invite=request.may(MANAGE_ACCESS),
     )
@@ -101,7 +101,7 @@ def user(request: Request, user_id: UUID) -> str:
     return request.render(
         "web/admin/user.html",
         user=found,
-        roles=list_roles(uow),
+        roles=role_names(uow),
         held=role_codes(uow, user_id),
         teams=[each["name"] for each in list_teams(uow) if found.login in each["members"]],
         sessions=list_sessions(uow, user_id) if may_access else [],

@@ -23,7 +23,7 @@ def test_the_first_program_works(office):
     thread.start()
     names = {"ADDRESS": f"http://127.0.0.1:{server.effective_port}", "TOKEN": token}
     try:
-        exec(compile(program, str(DOCS), "exec"), names)  # noqa: S102  it is ours
+        exec(compile(program, str(DOCS), "exec"), names)
     finally:
         server.close()
         thread.join(10)

@@ -18,11 +18,12 @@ from crm_core.entities.interaction import Activity, Interaction
 from crm_core.entities.system import Attachment
 from crm_core.services.contact_details import add_contact_point
 from crm_core.services.currencies import set_rate
-from crm_core.services.customers import create_customer, edit_customer
+from crm_core.services.customers import PLAIN_FIELDS, create_customer, edit_customer
 from crm_core.services.interactions import log_interaction
 from crm_core.services.profile import define_attribute, set_profile_value
 from crm_core.services.relationships import relate_customers
 from crm_core.testing.factories import make_customer, make_invoice
+from crm_web.pages.customers.identity import merged_fields
 from crm_web.pages.customers.reach import link_of
 from crm_web.sdk.pages import Panel
 
@@ -391,6 +392,24 @@ def test_forms_of_others_are_refused_and_change_nothing(office, web):
     assert office.rows() == before
     subjects = office.read(lambda uow: uow.scalars(select(Interaction.subject)).all())
     assert "x" not in subjects
+
+
+_TEXTS = st.sampled_from(["", "a", "b", "c\nd"])
+
+
+@given(*[st.fixed_dictionaries({name: _TEXTS for name in PLAIN_FIELDS})] * 3)
+def test_of_two_edits_nothing_is_lost(was, theirs, ours):
+    merged, differing = merged_fields(was, theirs, {n: v or None for n, v in ours.items()})
+    clashes = {each.name: each for each in differing}
+    for name in PLAIN_FIELDS:
+        if ours[name] == was[name]:
+            assert (merged[name] or "") == theirs[name]
+        else:
+            assert (merged[name] or "") == ours[name]
+        clash = theirs[name] != was[name] and ours[name] not in (was[name], theirs[name])
+        assert (name in clashes) == clash
+        if clash:
+            assert (clashes[name].theirs, clashes[name].ours) == (theirs[name], ours[name])
 
 
 @given(

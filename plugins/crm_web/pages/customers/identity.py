@@ -105,7 +105,7 @@ def send_edit(request: Request, customer_id: UUID) -> Response:
         given = tidy(request.read(IdentitySchema()))
         is_stale = request.form.get("version", "") != str(version)
         if is_stale:
-            given, differing = _merged(was, before, given)
+            given, differing = merged_fields(was, before, given)
             if differing:
                 return _meanwhile(request, customer, given, differing)
         customers.edit_customer(request.uow, customer_id, given, expected_version=version)
@@ -135,7 +135,7 @@ def _form(
     )
 
 
-def _merged(
+def merged_fields(
     was: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Difference]]:
     """Lay what was typed over what others saved: field by field, whoever changed it counts.
