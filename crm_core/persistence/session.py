@@ -17,7 +17,7 @@ from crm_core.errors import PermissionDeniedError
 from crm_core.messages import t
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import insert_rows
-from crm_core.persistence.criteria import scope_option
+from crm_core.persistence.criteria import ScopeOption, scope_option
 
 ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
 WITHHELD = "withheld"
@@ -38,7 +38,19 @@ class ScopedSession(Session):
         self.created_customers: set[UUID] = set()
         self.changed_customers: set[UUID] = set()
         self.changed_tags: set[UUID] = set()
-        self.scope = None if actor is None else scope_option(actor)
+        self._scope: ScopeOption | None = None
+        self._mapped = 0
+
+    @property
+    def scope(self) -> ScopeOption | None:
+        """What restricts its statements; None for an actor who may read everything.
+
+        A plugin's classes may be mapped while it is in use, when a hook loads them.
+        """
+        mapped = len(Base.metadata.tables)
+        if mapped != self._mapped and self.actor is not None:
+            self._scope, self._mapped = scope_option(self.actor), mapped
+        return self._scope
 
 
 def _scope(state: ORMExecuteState) -> None:
@@ -49,8 +61,9 @@ def _scope(state: ORMExecuteState) -> None:
             t("Nobody is signed in, so nothing can be read: name a user (--as USER)."),
             code="core.no_actor",
         )
-    if session.scope is not None:
-        state.statement = state.statement.options(session.scope)
+    option = session.scope
+    if option is not None:
+        state.statement = state.statement.options(option)
 
 
 def _audit(session: Session, _context: UOWTransaction) -> None:

@@ -83,7 +83,6 @@ def main() -> None:
             page.goto(address + path, wait_until="networkidle")
             page.screenshot(path=FOLDER / file)
             context.close()
-            print(f"{file}: {(FOLDER / file).stat().st_size // 1024} kB")
         chromium.close()
 
 

@@ -18,6 +18,7 @@ from crm_core.access import system_actor
 from crm_core.errors import LockedError
 from crm_core.messages import LANGUAGES, SOURCE, in_language, say
 from crm_core.services.settings import Settings, load_settings
+from crm_web.problem_details import is_api
 from crm_web.sdk.request import Request, Viewer
 from crm_web.services.api_tokens import actor_for_token, mark_token_used
 from crm_web.services.sessions import LONGEST, SignedIn, csrf_token, mark_seen, session_for
@@ -70,8 +71,7 @@ def open_request() -> None:
 def bearer() -> str:
     """Return the token that a program shows, or empty; pages take none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    shown = scheme.lower() == "bearer" and request.path.startswith("/api/")
-    return token.strip() if shown else ""
+    return token.strip() if scheme.lower() == "bearer" and is_api() else ""
 
 
 def close_request(_error: BaseException | None) -> None:

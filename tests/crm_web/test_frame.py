@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+
+import pytest
+from sqlalchemy import text
+
 
 def test_home_opens_for_every_role(web):
     for login in ("admin", "manager", "employee", "readonly", "outsider"):
@@ -34,8 +39,6 @@ def test_the_first_load_is_at_most_200_kb(web):
 
 def test_what_is_compressed_is_the_same(web):
     browser = web("employee")
-    import gzip
-
     page = browser.get("/account", headers={"Accept-Encoding": "gzip"})
     assert page.response.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in page.response.headers["Vary"]
@@ -44,3 +47,48 @@ def test_what_is_compressed_is_the_same(web):
     plain, packed = browser.get(file), browser.get(file, headers={"Accept-Encoding": "gzip"})
     assert gzip.decompress(packed.response.data) == plain.response.data
     assert "Content-Encoding" not in plain.response.headers
+
+
+def panel(view, right=""):
+    from crm_web.sdk.pages import Panel
+
+    return Panel("customer", "Weather", view, right)
+
+
+def test_a_panel_that_fails_says_so_in_its_own_frame(office, web):
+    """What it did to the database is undone, and the rest of the page is there."""
+
+    def breaks(request, customer_id):
+        request.uow.execute(text("SELECT * FROM no_such_table"))
+
+    def shows(request, customer_id):
+        return "<p>Sunny</p>"
+
+    office.app.extensions["crm"].panels["customer"] += [panel(breaks), panel(shows)]
+    page = web("employee").get(f"/customers/{office.customer('employee')}")
+    assert page.status == 200
+    assert "Northquux called" in page.words
+    assert "Sunny" in page.words
+    assert "no_such_table" not in page.html
+    assert len([words for words in page.texts("section") if "Weather" in words]) == 2
+
+
+def test_a_panel_stands_there_for_whom_it_is_alone(office, web):
+    secret = panel(lambda request, customer_id: "<p>Sunny</p>", "core.user.manage")
+    office.app.extensions["crm"].panels["customer"].append(secret)
+    path = f"/customers/{office.customer('employee')}"
+    assert "Sunny" not in web("employee").get(path).words
+    assert "Sunny" in web("admin").get(path).words
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_pages_of_a_plugin_that_cannot_be_loaded_are_left_out_with_the_reason(office, monkeypatch):
+    from crm_hooks.contributions import WebModule
+    from crm_web.app import create_app
+
+    modules = {**office.application.plugins.web_modules}
+    modules["broken.web"] = WebModule("broken.web", pages="no_such_package.pages:pages")
+    monkeypatch.setattr(office.application.plugins, "web_modules", modules)
+    app = create_app(office.application)
+    assert "no_such_package" in app.extensions["crm"].faults["broken"]
+    assert "home.home" in app.view_functions

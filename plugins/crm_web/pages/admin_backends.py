@@ -40,10 +40,10 @@ def backends(request: Request) -> str:
 
 
 @pages.get("/add", right=MANAGE)
-def new(request: Request) -> str:
+def new(request: Request) -> Response | str:
     """Show the form to add a back office of a kind."""
-    kind = request.application.backend_type(request.args.get("kind", ""))
-    return _form(request, kind)
+    kind = request.application.plugins.backend_types.get(request.args.get("kind", ""))
+    return _form(request, kind) if kind else request.to("admin_backends.backends")
 
 
 def _form(

@@ -380,3 +380,33 @@ def test_a_plan_that_was_applied_is_decided_on_no_more(planned, web):
     page = web("admin").post("/sync/of/erp/plan/decide", {"was-2": "", "d-2": "link"})
     assert page.status >= 400
     assert planned.rows() == before
+
+
+CUSTOMERS = """id,kind,name,reference,vat,email
+c1,company,Αθηναϊκή Γη,R-1,,gi@athens.example
+c2,company,Midquux Ltd,,,mid@example.com
+"""
+
+
+def asked(office, browser, stop, path):
+    """Ask for something, have the worker do it, and return the page that tells of it."""
+    page = browser.post(path)
+    assert Worker(office.application, stop)._requests() == 0
+    return browser.follow(page)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_first_sync_is_planned_decided_on_and_applied(desk, web, stop, tmp_path):
+    (tmp_path / "erp" / "customers.csv").write_text(CUSTOMERS, encoding="utf-8")
+    admin = web("admin")
+    page = asked(desk, admin, stop, "/sync/of/erp/plan/make")
+    assert "Apply the plan" in page.words
+    assert page.status == 200
+    for group in ("decide", "link", "create_here", "create_there"):
+        assert admin.get(f"/sync/of/erp/plan?group={group}").status == 200
+    assert "Αθηναϊκή Γη" in admin.get("/sync/of/erp/plan?group=create_here").words
+    page = asked(desk, admin, stop, "/sync/of/erp/plan/apply")
+    assert "The plan was applied" in page.words
+    found = admin.get("/find?q=athens").words
+    assert "Αθηναϊκή Γη" in found
+    assert requests(desk) == [("plan", "done"), ("apply", "done")]

@@ -42,7 +42,6 @@ def asks(
     right: str,
     title: Message,
     schema: Schema | Callable[[Request], Schema],
-    button: Message | None = None,
     starts: Callable[..., Mapping[str, Any]] | None = None,
     choices: Callable[[Request], Mapping[str, Choices]] | None = None,
 ) -> Callable[[Act], Act]:
@@ -56,7 +55,6 @@ def asks(
         right: What it takes to do it to that customer.
         title: Of the page.
         schema: Its fields, or what returns them.
-        button: What the button says; "Save" by default.
         starts: ``starts(request, customer, **path arguments)``: what stands in the fields first.
         choices: What can be chosen; see ``Form``.
     """
@@ -72,9 +70,7 @@ def asks(
             time_zone=request.viewer.time_zone if request.viewer else "UTC",
         )
         back = request.form.get("back") or url_for("customers.card", customer_id=customer.id)
-        return request.render(
-            TEMPLATE, customer=customer, form=form, title=title, button=button, back=back
-        )
+        return request.render(TEMPLATE, customer=customer, form=form, title=title, back=back)
 
     def declared(act: Act) -> Act:
         def show(request: Request, customer_id: UUID, **about: Any) -> str:
