@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, case, cast, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ColumnExpressionArgument,
+    Float,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from crm_core.entities.commerce import Transaction, TransactionKind
 from crm_core.entities.consent import ProfileValue
@@ -91,7 +102,7 @@ def address(column: Any, kind: str) -> Condition:
     return condition
 
 
-def extreme(moment: Any, *rows: ColumnElement[bool], is_latest: bool) -> Condition:
+def extreme(moment: Any, *rows: ColumnExpressionArgument[bool], is_latest: bool) -> Condition:
     """Return the condition on the latest, or earliest, moment of a customer's rows elsewhere.
 
     It asks whether there are rows, and none beyond: databases answer that for all customers at
