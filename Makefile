@@ -10,7 +10,7 @@ WORKERS ?= 2
 SCALE ?= 1
 PACKAGES := $(patsubst %/__init__.py,%,$(wildcard crm_core/__init__.py connectors/*/__init__.py plugins/*/__init__.py))
 # Texts still change: what the catalogues lack is told and fails nothing. Empty it when they are done.
-MESSAGES ?= --warn
+MESSAGES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help

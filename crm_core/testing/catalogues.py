@@ -240,7 +240,9 @@ def _wrong_placeholders(message: Message, texts: Sequence[str]) -> Iterator[str]
         allowed = {name for text in _forms(message.id) for name in _placeholders(text)}
     except ValueError:  # a help text with a brace: it is never formatted
         return
-    needed = allowed - {"count"} if message.pluralizable else allowed
+    needed = allowed
+    if message.pluralizable:  # the form for one may do without the number, as the source's does
+        needed = set.intersection(*map(_placeholders, _forms(message.id))) - {"count"}
     for text in texts:
         try:
             named = _placeholders(text)

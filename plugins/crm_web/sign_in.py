@@ -86,7 +86,7 @@ def check_password(
     of_login, of_address = counted_login(login), counted_address(address)
     _count(database, of_login, of_address)
     with unit_of_work(database, actor=actor) as uow:
-        held = _held(uow, login.lower())
+        held = _held(uow, login)
     # Nobody's password takes as long as a wrong one.
     if not matches(held.password_hash if held else None, password) or held is None:
         log.warning("sign-in refused", address=address)  # no login: some type the password there
@@ -206,7 +206,7 @@ def request_reset(
     def send() -> None:
         try:
             with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
-                user = _reachable(uow, login.lower())
+                user = _reachable(uow, login)
                 if user is not None:
                     send_reset(uow, user)
                 uow.commit()
@@ -252,25 +252,31 @@ def _count(database: Database, *counted: Counted) -> None:
 
 def _held(uow: UnitOfWork, login: str) -> Any:
     """Return the user and hash that go by a login, or by an address that only one of them has."""
-    statement = select(User.id, func.lower(User.login).label("login"), Credential.password_hash)
+    statement = select(User.id, User.login, Credential.password_hash)
     statement = statement.join(Credential, Credential.user_id == User.id)
     return _only(uow.execute(_named(statement, login)).all(), login)
 
 
 def _reachable(uow: UnitOfWork, login: str) -> User | None:
     """Return the user whom a link can be mailed to, by login or an address that nobody else has."""
-    statement = _named(select(User.id, func.lower(User.login).label("login")), login)
+    statement = _named(select(User.id, User.login), login)
     found = _only(uow.execute(statement.where(User.email.is_not(None))).all(), login)
     return uow.find(User, found.id) if found else None
 
 
 def _named(statement: Any, login: str) -> Any:
-    either = or_(func.lower(User.login) == login, func.lower(User.email) == login)
+    # SQLite lowers ASCII alone: a login in another script is found as it was written.
+    lowered = login.lower()
+    either = or_(
+        User.login == login,
+        func.lower(User.login) == lowered,
+        func.lower(User.email) == lowered,
+    )
     return statement.where(either, User.is_enabled).limit(10)
 
 
 def _only(rows: Sequence[Any], login: str) -> Any:
-    found = [row for row in rows if row.login == login] or rows
+    found = [row for row in rows if row.login.lower() == login.lower()] or rows
     return found[0] if len(found) == 1 else None
 
 

@@ -243,6 +243,7 @@ BODIES["api-history.attach"] = FORMS["customers.attach"]
 # The sync desk, by whoever may see it.
 takes("sync.ask_for", "sync.make_plan", "sync.retry", "sync.take_back")
 sends("sync.ask", kind="pull")
+sends("lists.export", format="csv")
 sends("sync.retry")
 
 # Imports: of files and jobs that are not there.

@@ -112,7 +112,7 @@ def test_views_are_kept_and_lists_taken_away(call):
     assert renamed.json["name"] == "Loyal"
     assert "Loyal" in {each["name"] for each in call.get("/views").json["items"]}
     assert call.delete(f"/views/{view.json['id']}").status == 204
-    table = call.get("/customers/export?format=csv&query=columns%3Dname")
+    table = call.post("/customers/export", {"format": "csv", "query": "columns=name"})
     assert "Παπαδόπουλος" in table.raw.decode("utf-8-sig")
     assert call.get("/customers/count").json["number"] >= 4
 

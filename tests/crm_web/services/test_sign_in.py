@@ -15,6 +15,7 @@ from crm_core.entities.system import AuditEntry
 from crm_core.errors import NotFoundError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.users import (
+    add_user,
     disable_user,
     enable_user,
     grant_role,
@@ -321,3 +322,9 @@ def test_hashes_are_renewed_when_hashing_became_stronger(office, monkeypatch):
         assert uow.scalar(select(func.count()).select_from(WebSession)) == 1
     assert len(renewed) == 1
     assert sign_in(office, "eleni", PASSWORD)
+
+
+def test_a_login_in_greek_signs_in(office):
+    _write(office, lambda uow: add_user(uow, "Ζωή", role_codes=["employee"]))
+    _write(office, lambda uow: passwords.set_password(uow, "Ζωή", PASSWORD))
+    assert sign_in(office, "Ζωή", PASSWORD)

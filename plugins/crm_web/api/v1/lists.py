@@ -120,7 +120,7 @@ class BulkOutcomeResult(Result):
     message = Said()
 
 
-class ExportQuery(Strict):
+class ExportBody(Strict):
     """Which customers and columns, and in which form."""
 
     query = fields.String(validate=validate.Length(max=MOST_LETTERS))
@@ -169,12 +169,12 @@ def bulk_edit(call: Call) -> Sequence[bulk.BulkOutcome]:
     return bulk.edit_many(call.uow, chosen, bulk.BulkChanges(**changes))
 
 
-@api.get("/customers/export", query=ExportQuery, media=MEDIA, right=EXPORT, opens_own=True)
+@api.post("/customers/export", body=ExportBody, media=MEDIA, right=EXPORT, opens_own=True)
 def export(call: Call) -> Response:
-    """Return a list as a file: CSV, Excel or vCard."""
-    kind = call.query["format"]
+    """Return a list as a file: CSV, Excel or vCard; that somebody took it along is audited."""
+    kind = call.body["format"]
     with tempfile.NamedTemporaryFile(suffix=f".{kind}") as file:
-        query = parse_list_query(call.query.get("query", ""))
+        query = parse_list_query(call.body.get("query", ""))
         database = call.request.application.database
         export_list(database, call.actor, query, Path(file.name), format=kind)
         made = Path(file.name).open("rb")  # noqa: SIM115  the answer closes it
