@@ -29,17 +29,20 @@ def crm_register_backend_types() -> Sequence[BackendType]:
                     "language",
                     t("Odoo's code of the language product names come in; the user's by default"),
                     required=False,
+                    keeps_secret=True,
                 ),
                 BackendOption(
                     "customer_domain",
                     t("Which partners are customers, an Odoo domain as JSON"),
                     required=False,
+                    keeps_secret=True,
                 ),
                 BackendOption(
                     "timeout_seconds",
                     t("How long an answer may take"),
                     required=False,
                     default="120",
+                    keeps_secret=True,
                 ),
                 BackendOption(
                     "ca_file", t("Certificates to trust instead of the system's"), required=False

@@ -105,11 +105,12 @@ class _Work:
 
     def _retry(self) -> dict[str, Any]:
         """Try records again that were set aside: those of some entities, or all."""
-        entities = self.claimed.options.get("entities")
-        if entities:  # those chosen were put back into the queue when they were
-            return self._ran(entities=entities)
+        options = self.claimed.options
+        chosen = options.get("entities", [])
+        if chosen and not options.get("all"):
+            return self._ran(entities=chosen)  # put back into the queue when they were chosen
         with self.application.unit_of_work(ACTOR) as uow:
-            entities = set_aside_entities(uow, self.backend.id)
+            entities = sorted({*set_aside_entities(uow, self.backend.id), *chosen})
         return self._ran(entities=entities, retry=True) if entities else {"run_id": None}
 
     def _dry_run(self) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, not_, select
+from sqlalchemy import Connection, and_, not_, or_, select
 
 from crm_core.entities.commerce import Transaction
 from crm_core.entities.customer import Customer
+from crm_core.entities.relationship import Relationship
 from crm_core.entities.sync import Binding
 from crm_core.entities.system import AuditEntry
 from crm_core.persistence.bulk import among, chunked, delete_rows, insert_rows, table_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BATCH = 500
 Changes = dict[str, list[Any]]
 _AUDIT = table_of(AuditEntry)
+_OWN_DOING = and_(_AUDIT.c.actor_id.is_(None), _AUDIT.c.origin.startswith("event:"))
 
 
 class Imported(NamedTuple):
@@ -69,15 +71,15 @@ def written_by(
 def touched_since(uow: UnitOfWork, ids: Iterable[UUID], origins: Sequence[str]) -> set[UUID]:
     """Return those of these customers to whom something happened but by these origins.
 
-    What the product itself did when it heard of a change is nobody's doing; documents, and being
-    in step with a back office, are.
+    What the product itself did when it heard of a change is nobody's doing; documents, being in
+    step with a back office, and a tie that others made or changed, at either end of it, are. Lock
+    the customers first: what happens to one afterwards is not told.
     """
     connection = uow.connection()
     found: set[UUID] = set()
-    own_doing = and_(_AUDIT.c.actor_id.is_(None), _AUDIT.c.origin.startswith("event:"))
     for some in chunked(ids, BATCH):
         by_others = select(_AUDIT.c.customer_id).where(
-            among(_AUDIT.c.customer_id, some), _AUDIT.c.origin.not_in(origins), not_(own_doing)
+            among(_AUDIT.c.customer_id, some), _AUDIT.c.origin.not_in(origins), not_(_OWN_DOING)
         )
         binding, document = table_of(Binding), table_of(Transaction)
         bound = select(binding.c.local_id).where(
@@ -86,7 +88,33 @@ def touched_since(uow: UnitOfWork, ids: Iterable[UUID], origins: Sequence[str]) 
         billed = select(document.c.customer_id).where(among(document.c.customer_id, some))
         for statement in (by_others, bound, billed):
             found.update(connection.scalars(statement.distinct()))
+        found |= _tied_by_others(connection, some, origins).intersection(some)
     return found
+
+
+def _tied_by_others(
+    connection: Connection, ids: Sequence[UUID], origins: Sequence[str]
+) -> set[UUID]:
+    """Return both ends of these customers' ties but for those that only these origins wrote.
+
+    The audit of a tie names one end alone, and removing either takes the tie along.
+    """
+    tie = table_of(Relationship)
+    statement = select(tie.c.id, tie.c.from_customer_id, tie.c.to_customer_id).where(
+        or_(among(tie.c.from_customer_id, ids), among(tie.c.to_customer_id, ids))
+    )
+    ends = {str(key): both for key, *both in connection.execute(statement)}
+    written: set[str] = set()
+    for some in chunked(ends, BATCH):
+        told = select(_AUDIT.c.entity_id, _AUDIT.c.origin.in_(origins)).where(
+            _AUDIT.c.entity_type == Relationship.__entity__,
+            among(_AUDIT.c.entity_id, some),
+            not_(_OWN_DOING),
+        )
+        by_whom = connection.execute(told.distinct()).all()
+        others = {key for key, is_own in by_whom if not is_own}
+        written.update(key for key, is_own in by_whom if is_own and key not in others)
+    return {end for key, both in ends.items() if key not in written for end in both}
 
 
 def remove_rows(uow: UnitOfWork, model: type[Keyed], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -34,16 +34,32 @@ class Limits:
 
 
 GENERAL_OPTIONS = (
-    BackendOption("calls_per_second", t("Most calls a second (0.1 to 1000)"), required=False),
-    BackendOption("connections", t("Connections used at once (1 to 16)"), required=False),
-    BackendOption("page_size", t("Records read at a time (10 to 5000), else 1000"), required=False),
+    BackendOption(
+        "calls_per_second",
+        t("Most calls a second (0.1 to 1000)"),
+        required=False,
+        keeps_secret=True,
+    ),
+    BackendOption(
+        "connections", t("Connections used at once (1 to 16)"), required=False, keeps_secret=True
+    ),
+    BackendOption(
+        "page_size",
+        t("Records read at a time (10 to 5000), else 1000"),
+        required=False,
+        keeps_secret=True,
+    ),
     BackendOption(
         "vanish_percent",
         t("Percent of an entity that may be gone at once, else 20"),
         required=False,
+        keeps_secret=True,
     ),
     BackendOption(
-        "batch_size", t("Records written at a time (10 to 2000), else 500"), required=False
+        "batch_size",
+        t("Records written at a time (10 to 2000), else 500"),
+        required=False,
+        keeps_secret=True,
     ),
 )
 """Options of every backend beside those of its type; its factory finds them in ``config`` too."""
@@ -86,6 +102,33 @@ def options_of(kind: BackendType) -> list[BackendOption]:
     """Return a type's own options, then those of every backend."""
     own = {option.name for option in kind.options}
     return [*kind.options, *(each for each in GENERAL_OPTIONS if each.name not in own)]
+
+
+def require_secret_stays(
+    kind: BackendType, before: Mapping[str, str], after: Mapping[str, str]
+) -> None:
+    """Refuse to send a kept secret elsewhere, or as somebody else, than it was typed for.
+
+    For those who may change options but cannot read the secret: else they had it sent to them.
+
+    Raises:
+        InputError: An option changed that has a say in where the secret goes.
+    """
+    changed = [
+        option.name.replace("_", " ")
+        for option in options_of(kind)
+        if not option.keeps_secret and before.get(option.name) != after.get(option.name)
+    ]
+    if changed:
+        raise InputError(
+            t(
+                "Where it connects to changes ({options}): type the password or key again, for the "
+                "one that is kept is sent nowhere else.",
+                options=", ".join(changed),
+            ),
+            code="core.backend.secret_again",
+            details={"options": changed},
+        )
 
 
 def set_backend(

@@ -41,10 +41,11 @@ def add_contact_point(
 def change_contact_point(
     uow: UnitOfWork, contact_point_id: UUID, value: str, *, label: str | None = None
 ) -> ContactPoint:
-    """Change the value (and with text for it the label) of a contact point."""
+    """Change the value of a contact point and its label: None leaves it, blank text clears it."""
     point = uow.get(ContactPoint, contact_point_id)
     customer = _touched(uow, point.customer_id)
-    checked = _checked_point(uow, customer.id, point.kind, value, label or point.label)
+    label = point.label if label is None else label
+    checked = _checked_point(uow, customer.id, point.kind, value, label)
     point.value, point.normalized = checked["value"], checked["normalized"]
     point.label = checked["label"]
     return point

@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from crm_core.errors import ConfigurationError, InputError
 from crm_core.messages import t
 from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.database import Database
+from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.customer_columns import (
@@ -59,7 +61,7 @@ def export_customers(
     wanted: CustomerFilter | None = None,
     on_progress: Progress = lambda done: None,
 ) -> int:
-    """Write the customers that the actor may see to a file, and return how many.
+    """Write the customers that the actor may export to a file, and return how many.
 
     Args:
         database: From which.
@@ -74,12 +76,23 @@ def export_customers(
         PermissionDeniedError: The actor may not export.
         ConfigurationError: The file cannot be written.
     """
-    actor.require(EXPORT)
+    reader = exporting(actor)
     chosen = checked_format(out_path, format)
-    with unit_of_work(database, actor=actor) as uow:
+    with unit_of_work(database, actor=reader) as uow:
         names = column_names(uow)
-    rows = customer_rows(database, actor, wanted or CustomerFilter())
+    rows = customer_rows(database, reader, wanted or CustomerFilter())
     return write_export(database, actor, out_path, chosen, names, rows, on_progress)
+
+
+def exporting(actor: Actor) -> Actor:
+    """Return an actor who sees no more customers than this one may export.
+
+    Raises:
+        PermissionDeniedError: The actor may not export.
+    """
+    actor.require(EXPORT)
+    reach = min(actor.reach(CUSTOMER_VIEW), actor.reach(EXPORT))
+    return replace(actor, rights={**actor.rights, CUSTOMER_VIEW: reach})
 
 
 def checked_format(out_path: Path, format: str | None) -> str:
@@ -174,7 +187,7 @@ def _write_csv(path: Path, names: list[str], rows: Rows) -> None:
     # The byte order mark is what makes Excel read UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(names)
+        writer.writerow([guarded(name) for name in names])
         writer.writerows([guarded(cell) for cell in line_of(names, cells)] for _, cells in rows)
 
 

@@ -29,7 +29,7 @@ from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.customer_bulk import save_customers
-from crm_core.services.customer_columns import COMPANY, Column, column_named
+from crm_core.services.customer_columns import COMPANY, Column, column_named, guarded
 from crm_core.services.customer_matching import MATCH_KEYS, Matcher, RowError, checked_match
 from crm_core.services.import_drafts import DraftMaker
 from crm_core.services.import_rows import (
@@ -203,7 +203,9 @@ def _fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetA
 
         def count_and_write(fault: ImportFault) -> None:
             count(fault)
-            writer.writerow(fault)
+            writer.writerow(
+                (fault.line, guarded(fault.column), guarded(fault.value), guarded(fault.message))
+            )
 
         yield count_and_write
 

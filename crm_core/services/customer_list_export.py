@@ -16,10 +16,10 @@ from crm_core.persistence.database import Database
 from crm_core.persistence.paging import MAXIMUM_LIMIT
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.customer_export import (
-    EXPORT,
     Progress,
     Rows,
     checked_format,
+    exporting,
     write_export,
 )
 from crm_core.services.customer_list import list_page, listed_ids
@@ -39,7 +39,7 @@ def export_list(
     format: str | None = None,
     on_progress: Progress = lambda done: None,
 ) -> int:
-    """Write what a query lists to a file, and return how many customers.
+    """Write what a query lists, as far as the actor may export it, to a file; return how many.
 
     CSV and Excel hold the columns of the list under their titles, in the reader's language; moments
     are told in the company's time zone. A vCard holds all there is of a customer, as every export
@@ -58,19 +58,19 @@ def export_list(
         PermissionDeniedError: The actor may not export.
         ConfigurationError: The file cannot be written.
     """
-    actor.require(EXPORT)
+    reader = exporting(actor)
     chosen = checked_format(out_path, format)
     text = list_text(query)
     if chosen == "vcf":
-        rows = _whole(database, actor, query)
+        rows = _whole(database, reader, query)
         return write_export(database, actor, out_path, chosen, [], rows, on_progress, text)
-    with unit_of_work(database, actor=actor) as uow:
+    with unit_of_work(database, actor=reader) as uow:
         titles = {
             column.name: say(column.title) for column in list_page(uow, query, limit=1).columns
         }
         zone = ZoneInfo(load_settings(uow).time_zone)
     headings = _distinct(titles)
-    rows = _shown(database, actor, query, headings, zone)
+    rows = _shown(database, reader, query, headings, zone)
     names = list(headings.values())
     return write_export(database, actor, out_path, chosen, names, rows, on_progress, text)
 

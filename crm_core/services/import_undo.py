@@ -45,11 +45,8 @@ EDIT = "core.customer.edit"
 MOST_LEFT = 1_000
 """Things named that could not be undone; all are counted."""
 LISTS = ("contact_points", "addresses", "tags")
-UNDOABLE = tuple(
-    state.value
-    for state in ImportState
-    if state not in (ImportState.WAITING, ImportState.RUNNING, ImportState.UNDONE)
-)
+ENDED = (ImportState.DONE, ImportState.STOPPED, ImportState.FAILED)
+ASKED = (ImportState.TO_UNDO, ImportState.UNDOING)
 
 Progress = Callable[[int], None]
 Change = dict[str, list[Any]]
@@ -86,9 +83,9 @@ def ask_undo(uow: UnitOfWork, job_id: UUID) -> ImportJob:
 
     Raises:
         NotFoundError: There is no such import that the actor may see.
-        RuleViolationError: It has not ended, was a dry run, or was undone before.
+        RuleViolationError: It has not ended, was a dry run, or its undoing was asked for before.
     """
-    job = _undoable(uow, job_id)
+    job = _undoable(uow, job_id, ENDED)
     job.state, job.undo = ImportState.TO_UNDO.value, {"by": uow.actor.login}
     job.updated_at = uow.now
     uow.flush()
@@ -100,12 +97,17 @@ def undo_import(
 ) -> Undone:
     """Undo an import, some hundreds of customers in a transaction each.
 
+    Each gives a sign, so that no worker takes it for given up and undoes it beside this one.
+
     Raises:
         NotFoundError: There is no such import that the actor may see.
         RuleViolationError: It has not ended, was a dry run, or was undone before.
     """
-    with unit_of_work(database, actor=actor) as uow:
-        job = _undoable(uow, job_id)
+    with unit_of_work(database, actor=actor, write=True) as uow:
+        job = _undoable(uow, job_id, (*ENDED, *ASKED))
+        job.state, job.undo = ImportState.UNDOING.value, {"by": actor.login}
+        job.seen_at = job.updated_at = uow.now
+        uow.commit()
     undoing = _Undoing(database, actor, job, on_progress)
     undoing.run()
     with unit_of_work(database, actor=actor, write=True) as uow:
@@ -117,10 +119,10 @@ def undo_import(
     return undoing.result
 
 
-def _undoable(uow: UnitOfWork, job_id: UUID) -> ImportJob:
+def _undoable(uow: UnitOfWork, job_id: UUID, states: Sequence[ImportState]) -> ImportJob:
     uow.actor.require(IMPORT)
     job = uow.get(ImportJob, job_id)
-    if job.is_dry_run or job.state not in UNDOABLE:
+    if job.is_dry_run or job.state not in states:
         raise RuleViolationError(
             t(
                 "The import of {file} cannot be undone: it is {state}.",
@@ -179,12 +181,12 @@ class _Undoing:
 
     def _remove(self, ids: Sequence[UUID]) -> None:
         with unit_of_work(self.database, actor=self.actor, write=True) as uow:
-            touched = touched_since(uow, ids, self.origins)
             rows = uow.execute(
                 select(Customer.id, Customer.name, Customer.owner_id)
                 .where(among(Customer.id, ids))
                 .with_for_update()
             ).all()
+            touched = touched_since(uow, ids, self.origins)
             doomed = []
             for row in rows:
                 if row.id in touched:
@@ -196,6 +198,7 @@ class _Undoing:
                     continue
                 self.result.leave(Customer.__entity__, row.id, row.name, reason)
             remove_rows(uow, Customer, doomed)
+            self._sign(uow)
             uow.commit()
         self.result.removed += len(doomed)
         self._tell(len(ids))
@@ -205,11 +208,16 @@ class _Undoing:
         with unit_of_work(self.database, actor=self.actor, write=True) as uow:
             batch = _Batch(uow, self.result, changed)
             batch.run()
+            self._sign(uow)
             uow.commit()
         self.seen |= batch.restored
         self.result.restored = len(self.seen)
         self._tell(len(changed))
         changed.clear()
+
+    def _sign(self, uow: UnitOfWork) -> None:
+        job = uow.get(ImportJob, self.job.id)
+        job.seen_at = job.updated_at = uow.now
 
     def _tell(self, count: int) -> None:
         self.done += count

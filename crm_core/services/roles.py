@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from crm_core.access import Reach
+from crm_core.access import Actor, Reach
 from crm_core.entities.user import Role, RoleRight
 from crm_core.errors import (
     DuplicateError,
@@ -82,8 +82,10 @@ def add_role(uow: UnitOfWork, code: str, *, name: str, rights: Mapping[str, Reac
 
     Raises:
         DuplicateError: The code is taken.
+        PermissionDeniedError: A right reaches further than the actor's own.
     """
     uow.actor.require(MANAGE)
+    _require_own(uow.actor, rights)
     code = filled(code, "code").lower()
     if uow.scalar(select(Role.id).where(Role.code == code)) is not None:
         raise DuplicateError(
@@ -132,24 +134,41 @@ def set_rights(
                 code="core.role.right",
                 details={"right": right},
             )
+    _require_own(uow.actor, rights)
+    for right, reach in rights.items():
         _set_right(uow, role, right, reach)
     role.updated_at = uow.now
     uow.flush()
     return role
 
 
+def require_may_give(uow: UnitOfWork, role: Role) -> None:
+    """Raise PermissionDeniedError unless the actor may give a role to somebody.
+
+    Nobody gives more than they have, but for those who say what roles hold.
+    """
+    if uow.actor.may(MANAGE):
+        return
+    statement = select(RoleRight.right, RoleRight.reach).where(RoleRight.role_id == role.id)
+    _require_own(uow.actor, {r.right: Reach[r.reach.upper()] for r in uow.execute(statement)})
+
+
+def _require_own(actor: Actor, rights: Mapping[str, Reach]) -> None:
+    for right, reach in rights.items():
+        if actor.reach(right) < reach:
+            raise PermissionDeniedError(
+                t(
+                    "{login} cannot give {right} with a reach of {reach}: it is further than their "
+                    "own. Ask an administrator.",
+                    login=actor.login,
+                    right=right,
+                    reach=reach.name.lower(),
+                ),
+                details={"right": right},
+            )
+
+
 def _set_right(uow: UnitOfWork, role: Role, right: str, reach: Reach) -> None:
-    if uow.actor.reach(right) < reach:
-        raise PermissionDeniedError(
-            t(
-                "{login} cannot give {right} with a reach of {reach}: it is further than their "
-                "own. Ask an administrator.",
-                login=uow.actor.login,
-                right=right,
-                reach=reach.name.lower(),
-            ),
-            details={"right": right},
-        )
     held = uow.find(RoleRight, (role.id, right))
     if reach is Reach.NONE:
         if held is not None:

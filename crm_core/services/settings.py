@@ -17,6 +17,7 @@ from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import checked_code, ensure_currency
 from crm_core.services.plugin_settings import value_from
+from crm_hooks.contributions import PluginSetting
 
 EDIT = "core.settings.edit"
 _LOADED = "settings"
@@ -57,12 +58,15 @@ def set_setting(uow: UnitOfWork, key: str, text: str) -> Any:
     """Set one setting, of the company or of a plugin, from text and return it as it is kept.
 
     Raises:
+        PermissionDeniedError: The actor may not; some settings of plugins ask for another right.
         NotFoundError: There is no such setting.
         InputError: The text is no such value.
     """
+    declared = uow.hooks.settings.get(key)
+    if declared is not None:
+        uow.actor.require(right_to_set(declared))
+        return _kept(uow, key, value_from(uow, declared, text))
     uow.actor.require(EDIT)
-    if key in uow.hooks.settings:
-        return _kept(uow, key, value_from(uow, uow.hooks.settings[key], text))
     if key not in _PARSERS:
         raise NotFoundError(
             t(
@@ -90,6 +94,11 @@ def set_setting(uow: UnitOfWork, key: str, text: str) -> Any:
     if key == "base_currency":
         ensure_currency(uow, value)
     return _kept(uow, key, value)
+
+
+def right_to_set(declared: PluginSetting) -> str:
+    """Return the right that setting a plugin's setting asks for."""
+    return declared.right or EDIT
 
 
 def _kept(uow: UnitOfWork, key: str, value: Any) -> Any:

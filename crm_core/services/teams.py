@@ -6,11 +6,18 @@ from typing import Any
 
 from sqlalchemy import select
 
-from crm_core.entities.user import Team, TeamMember, User
-from crm_core.errors import DuplicateError, NotFoundError, RuleViolationError
+from crm_core.access import Reach
+from crm_core.entities.user import RoleRight, Team, TeamMember, User, UserRole
+from crm_core.errors import (
+    DuplicateError,
+    NotFoundError,
+    PermissionDeniedError,
+    RuleViolationError,
+)
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
+from crm_core.services.roles import MANAGE as MANAGE_ROLES
 from crm_core.services.users import MANAGE, user_named
 
 
@@ -28,11 +35,46 @@ def add_team(uow: UnitOfWork, name: str) -> Team:
 
 
 def add_team_member(uow: UnitOfWork, name: str, login: str) -> None:
-    """Put a user into a team; nothing happens where they are in it."""
+    """Put a user into a team; nothing happens where they are in it.
+
+    Raises:
+        PermissionDeniedError: Members would reach records that the actor does not.
+    """
     uow.actor.require(MANAGE)
     team, user = _team_named(uow, name), user_named(uow, login)
     if uow.find(TeamMember, (team.id, user.id)) is None:
+        _require_within_reach(uow, team, user)
         uow.add(TeamMember(team_id=team.id, user_id=user.id))
+
+
+def _require_within_reach(uow: UnitOfWork, team: Team, user: User) -> None:
+    """Refuse to give anybody, by who is in a team, more than the actor has."""
+    actor = uow.actor
+    if actor.may(MANAGE_ROLES):
+        return
+    members = uow.scalars(select(TeamMember.user_id).where(TeamMember.team_id == team.id))
+    people = {user.id, *members}
+    widened = (
+        select(RoleRight.right)
+        .join(UserRole, UserRole.role_id == RoleRight.role_id)
+        .where(UserRole.user_id.in_(people), RoleRight.reach == Reach.TEAM.name.lower())
+        .order_by(RoleRight.right)
+        .distinct()
+    )
+    for right in uow.scalars(widened):
+        if not all(actor.may_for_owner(right, each) for each in people):
+            raise PermissionDeniedError(
+                t(
+                    "{login} cannot put {member} into the team {team}: its members would reach "
+                    "records by {right} that {login} does not. Ask an administrator.",
+                    login=actor.login,
+                    member=user.login,
+                    team=team.name,
+                    right=right,
+                ),
+                code="core.team.beyond",
+                details={"right": right},
+            )
 
 
 def remove_team_member(uow: UnitOfWork, name: str, login: str) -> None:

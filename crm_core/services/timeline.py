@@ -281,7 +281,8 @@ def _before(bound: _Bound) -> ColumnElement[bool]:
 def _day_from(moment: datetime) -> date:
     """Return the first day that begins at a moment or later."""
     day = moment.astimezone(UTC).date()
-    return day if _midnight(day) >= moment else day + timedelta(days=1)
+    begins_here = _midnight(day) >= moment or day == date.max  # after which there is none
+    return day if begins_here else day + timedelta(days=1)
 
 
 def _midnight(day: date) -> datetime:
@@ -341,7 +342,8 @@ def _decoded(cursor: str) -> Place:
         place = Place(datetime.fromisoformat(at), str(module), UUID(key))
         if place.at.tzinfo is None:
             raise ValueError(cursor)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+        place.at.astimezone(UTC)  # at the ends of time it has no such moment, nor has the database
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error):
         raise InputError(
             t("This cursor does not belong to this list: leave it out to begin at the first page."),
             code="core.page.cursor",

@@ -23,7 +23,7 @@ from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, optional
-from crm_core.services.roles import EVERY_RIGHT, role_named
+from crm_core.services.roles import EVERY_RIGHT, require_may_give, role_named
 
 MANAGE = "core.user.manage"
 _LOGIN = re.compile(r"[^\s:\x00-\x1f\x7f-\x9f]{1,100}")
@@ -56,6 +56,7 @@ def add_user(
         InputError: The login, e-mail address, language or time zone is none.
         DuplicateError: The login is taken.
         NotFoundError: There is no such role.
+        PermissionDeniedError: A role gives more than the actor has.
     """
     uow.actor.require(MANAGE)
     if not _LOGIN.fullmatch(login):
@@ -72,6 +73,8 @@ def add_user(
             code="core.user.exists",
         )
     roles = [role_named(uow, code) for code in dict.fromkeys(role_codes)]
+    for role in roles:
+        require_may_give(uow, role)
     user = uow.add(
         User(
             login=login,
@@ -171,9 +174,14 @@ def enable_user(uow: UnitOfWork, login: str) -> User:
 
 
 def grant_role(uow: UnitOfWork, login: str, role_code: str) -> None:
-    """Give a user one more role; nothing happens where they have it."""
+    """Give a user one more role; nothing happens where they have it.
+
+    Raises:
+        PermissionDeniedError: The role gives more than the actor has.
+    """
     uow.actor.require(MANAGE)
     user, role = user_named(uow, login), role_named(uow, role_code)
+    require_may_give(uow, role)
     if uow.find(UserRole, (user.id, role.id)) is None:
         uow.add(UserRole(user_id=user.id, role_id=role.id))
 

@@ -51,7 +51,10 @@ class Claimed:
 
 
 def ask(uow: UnitOfWork, name: str, kind: RequestKind, **options: Any) -> UUID:
-    """Ask the worker for something; what waits already is not asked for twice.
+    """Ask the worker for something; what waits already is done once, with the options of all.
+
+    A run that waits becomes a full one when a full one is asked for, records to be tried again are
+    added to those that wait to be.
 
     Args:
         uow: A writing unit of work.
@@ -77,12 +80,7 @@ def ask(uow: UnitOfWork, name: str, kind: RequestKind, **options: Any) -> UUID:
         raise RuleViolationError(
             t("There is no plan of {name}: make one first.", name=name), code="core.sync.no_plan"
         )
-    waits = select(SyncRequest.id).where(
-        SyncRequest.backend_id == backend.id,
-        SyncRequest.kind == kind.value,
-        SyncRequest.state == RequestState.WAITING.value,
-    )
-    found: UUID | None = uow.scalar(waits)
+    found = _added(uow, backend.id, kind, options)
     if found is not None:
         return found
     request = uow.add(
@@ -96,6 +94,38 @@ def ask(uow: UnitOfWork, name: str, kind: RequestKind, **options: Any) -> UUID:
     )
     uow.flush()
     return request.id
+
+
+def _added(
+    uow: UnitOfWork, backend_id: UUID, kind: RequestKind, options: dict[str, Any]
+) -> UUID | None:
+    """Add options to the request of this kind that waits; None where none does."""
+    waits = select(SyncRequest).where(
+        SyncRequest.backend_id == backend_id,
+        SyncRequest.kind == kind.value,
+        SyncRequest.state == RequestState.WAITING.value,
+    )
+    # Locked, so that no worker begins it before what is asked for now is in it.
+    request: SyncRequest | None = uow.scalar(waits.with_for_update())
+    if request is None:
+        return None
+    added = _both(kind, request.options, options)
+    if added != request.options:
+        request.options = added
+        uow.flush()
+    return request.id
+
+
+def _both(kind: RequestKind, one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a request that does what either of two asks for."""
+    if kind == RequestKind.RETRY:
+        chosen = one.get("entities"), other.get("entities")
+        entities = sorted({entity for each in chosen for entity in each or ()})
+        is_all = one.get("all") or other.get("all") or not all(chosen)
+        return ({"entities": entities} if entities else {}) | (
+            {"all": True} if entities and is_all else {}
+        )
+    return {**one, **{name: value for name, value in other.items() if value}}
 
 
 def ask_retry(
@@ -140,12 +170,15 @@ def withdraw(uow: UnitOfWork, request_id: UUID) -> None:
     request = uow.get(SyncRequest, request_id)
     for right in RIGHTS[RequestKind(request.kind)]:
         uow.actor.require(right)
-    if request.state != RequestState.WAITING:
+    waits = update(SyncRequest).where(
+        SyncRequest.id == request_id, SyncRequest.state == RequestState.WAITING.value
+    )
+    # A worker may begin between reading and writing: only what still waits is taken back.
+    taken: Any = uow.execute(waits.values(state=RequestState.WITHDRAWN.value, ended_at=uow.now))
+    if taken.rowcount != 1:
         raise RuleViolationError(
             t("The worker has begun with it already."), code="core.sync.request_begun"
         )
-    request.state, request.ended_at = RequestState.WITHDRAWN.value, uow.now
-    uow.flush()
 
 
 def list_requests(

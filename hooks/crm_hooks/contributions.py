@@ -22,6 +22,8 @@ class BackendOption:
         required: Whether it has to be given.
         default: Used when it is not given.
         is_path: Whether it names a file or folder here; kept as an absolute path.
+        keeps_secret: Whether it may change without the secret being typed again, because it has no
+            say in where, as whom and how safely the secret is sent.
     """
 
     name: str
@@ -29,6 +31,7 @@ class BackendOption:
     required: bool = True
     default: str | None = None
     is_path: bool = False
+    keeps_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,8 @@ class PluginSetting:
         most: For ``whole``: the largest number.
         check: ``"module:attribute"`` of ``check(uow, value) -> value``: what is kept; raises
             InputError where the value will not do. Empty for no more than its kind asks.
+        right: Who may set it; empty for those who may change the company's settings. Name one
+            where it guards something, such as who may sign in.
     """
 
     name: str
@@ -190,6 +195,7 @@ class PluginSetting:
     least: int = 0
     most: int = 1_000_000
     check: str = ""
+    right: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ from crm_web.errors import ProviderError
 from crm_web.models import OidcAttempt
 from crm_web.services.identities import Provider, the_provider, user_for_identity
 from crm_web.services.sessions import OIDC, open_session
+from crm_web.services.throttle import (
+    Counted,
+    count_attempt,
+    counted_use,
+    network_of,
+    take_back_attempt,
+)
 from crm_web.services.tokens import hashed, new_token
 from crm_web.services.vault import seal, unseal
 
@@ -59,20 +66,26 @@ class Returned:
     next_path: str | None
 
 
-def begin_oidc(database: Database, browser: str, next_path: str | None = None) -> str:
-    """Return the provider's address to send a browser to.
+def begin_oidc(
+    database: Database, browser: str, next_path: str | None = None, *, address: str | None = None
+) -> str:
+    """Return the provider's address to send a browser to; counts the attempt.
 
     Args:
         database: Where.
         browser: A random cookie of this browser: no other can finish.
         next_path: Where it wanted to go here.
+        address: Where it is.
 
     Raises:
+        TooManyAttemptsError: Too many began there and never came back.
         ConfigurationError: No provider is set.
         ProviderError: It does not answer as it should.
     """
-    with unit_of_work(database, actor=system_actor(WHY)) as uow:
+    with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
         provider = the_provider(uow)
+        count_attempt(uow, _begun(address))  # committed before the provider is asked
+        uow.commit()
     state, nonce, verifier = new_token(), new_token(), new_token()
     try:
         client = _client(provider)
@@ -133,8 +146,14 @@ def finish_oidc(
     with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
         user = user_for_identity(uow, provider, claims)
         token = open_session(uow, user, method=OIDC, user_agent=user_agent, address=address)
+        take_back_attempt(uow, _begun(address))
         uow.commit()
     return Returned(token, next_path)
+
+
+def _begun(address: str | None) -> Counted:
+    """Return what sign-ins are counted under that begin somewhere, and are not finished there."""
+    return counted_use("provider from", network_of(address), free=50)
 
 
 def _take(uow: UnitOfWork, browser: str, state: str) -> tuple[str, str, str | None]:

@@ -131,7 +131,7 @@ def take_notices() -> list[tuple[str, str]]:
     """Return what the page before wanted to be said here: ``(kind, text)`` each."""
     try:
         told: Any = json.loads(base64.urlsafe_b64decode(request.cookies.get(NOTICES, "")))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         return []
     g.notices_taken = True
     whole = isinstance(told, list) and all(isinstance(one, list) and len(one) == 2 for one in told)

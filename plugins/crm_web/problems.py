@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import structlog
 from flask import g, make_response, request
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from crm_core.cli.failures import write_log
 from crm_core.errors import CrmError, InputError, NotFoundError
-from crm_core.messages import t
+from crm_core.messages import say, t
+from crm_core.plugins.discovery import FAILURES
 from crm_web.problem_details import is_api, problem_response
 from crm_web.sdk.request import Request
 
 log = structlog.get_logger(__name__)
+_FRAMELESS = Markup(
+    '<!doctype html><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p><p>{2}</p>'
+)
+"""For when what stands around every page is what breaks."""
 
 
 def problem(error: CrmError, status: int | None = None) -> Response:
@@ -25,7 +31,12 @@ def problem(error: CrmError, status: int | None = None) -> Response:
     if asked is None or asked.wants_json:
         told = {"code": error.code, "message": str(error.message), "details": error.details}
         return make_response({"error": told}, status)
-    return make_response(asked.render("web/error.html", error=error, status=status), status)
+    try:
+        page = asked.render("web/error.html", error=error, status=status)
+    except FAILURES as also:
+        _note(also)
+        page = _FRAMELESS.format(say(t("That did not work")), say(error.message), error.code)
+    return make_response(page, status)
 
 
 def refused(error: HTTPException) -> Response:
@@ -53,10 +64,14 @@ def refused(error: HTTPException) -> Response:
 
 def broken(error: Exception) -> Response:
     """Say that something broke and was written down; never what it was."""
-    path = write_log(error)
-    log.error("page broke", path=request.path, reason=repr(error), logged_in=str(path))
+    _note(error)
     message = t(
         "Something broke on our side. Nothing was saved, and it was written down for the "
         "administrators. Try again; if it happens again, tell them when it was."
     )
     return problem(CrmError(message, code="web.broken"))
+
+
+def _note(error: BaseException) -> None:
+    path = write_log(error)
+    log.error("page broke", path=request.path, reason=repr(error), logged_in=str(path))

@@ -6,6 +6,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from crm_core.errors import ConfigurationError
 from crm_core.messages import Message, t
 from crm_core.outbox.inline import relay_recorded
 from crm_core.plugins.activation import activation_number
+from crm_core.plugins.discovery import FAILURES, described
 from crm_web.app import MOST_BYTES, create_app
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,21 @@ LOOK_SECONDS = 0.5
 RELAY_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 """How long requests under way may take when it ends; then they are cut off."""
+
+
+@dataclass(eq=False, slots=True)
+class _Served:
+    """An application and its pages, as plugins were when it was built.
+
+    Attributes:
+        number: The activation that it was built for.
+        under_way: How many requests it is answering.
+    """
+
+    number: int
+    application: Application
+    app: Flask
+    under_way: int = 0
 
 
 class Server:
@@ -38,45 +55,73 @@ class Server:
 
     def __init__(self, config: Config, *, trusted_proxies: int = 0) -> None:
         self._config, self.trusted_proxies = config, trusted_proxies
-        self._lock = threading.Lock()
-        self._looked_at = 0.0
-        self._number = -1
-        self._application = Application(config)
-        self._app = self._built()
+        self._building, self._counting = threading.Lock(), threading.Lock()
+        self._former: list[_Served] = []
+        self._served = self._built()
+        self._looked_at = time.monotonic()
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request."""
-        return self._current()(environ, start_response)
+        self._look()
+        with self._counting:
+            served = self._served
+            served.under_way += 1
+        try:
+            return served.app(environ, start_response)
+        finally:
+            with self._counting:
+                served.under_way -= 1
 
-    def _current(self) -> Flask:
+    def _look(self) -> None:
+        """Take up a change of plugins; what cannot be built now is tried again at the next look."""
         if time.monotonic() - self._looked_at < LOOK_SECONDS:
-            return self._app
-        with self._lock:
-            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
-                if self._present_number() != self._number:
-                    former, self._application = self._application, Application(self._config)
-                    self._app = self._built()
-                    former.close()
+            return
+        with self._building:
+            if time.monotonic() - self._looked_at < LOOK_SECONDS:
+                return
+            try:
+                if _present_number(self._served.application) != self._served.number:
+                    served = self._built()
+                    with self._counting:
+                        self._former.append(self._served)
+                        self._served = served
                     log.info("plugins changed")
-                self._looked_at = time.monotonic()
-            return self._app
+            except FAILURES as error:
+                log.warning("a change of plugins waits", reason=described(error), exc_info=True)
+            self._looked_at = time.monotonic()
 
-    def _built(self) -> Flask:
-        self._number = self._present_number()
-        self._looked_at = time.monotonic()
-        return create_app(self._application, trusted_proxies=self.trusted_proxies)
-
-    def _present_number(self) -> int:
-        with self._application.unit_of_work(system_actor("web")) as uow:
-            return activation_number(uow)
+    def _built(self) -> _Served:
+        application = Application(self._config)
+        try:
+            number = _present_number(application)
+            app = create_app(application, trusted_proxies=self.trusted_proxies)
+        except BaseException:
+            application.close()
+            raise
+        return _Served(number, application, app)
 
     def relay(self, stop: threading.Event) -> None:
         """Hand over events that pages recorded, until told to stop."""
         while not stop.wait(RELAY_SECONDS):
-            application = self._application
-            relay_recorded(application.database, application.event_handlers)
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Hand over what was recorded, and close what was replaced and answers nothing any more."""
+        with self._counting:
+            ended = [each for each in self._former if not each.under_way]
+            self._former = [each for each in self._former if each.under_way]
+            open_ones = [*self._former, self._served]
+        for each in ended:
+            each.application.close()  # which hands over what its last requests recorded
+        for each in open_ones:
+            relay_recorded(each.application.database, each.application.event_handlers)
+
+
+def _present_number(application: Application) -> int:
+    with application.unit_of_work(system_actor("web")) as uow:
+        return activation_number(uow)
 
 
 class Listener:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.messages import t
 from crm_hooks.contributions import PluginSetting
+from crm_web.permissions import MANAGE_ACCESS, MANAGE_WEBHOOKS
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
@@ -19,6 +20,7 @@ BASE_URL = PluginSetting(
     t("Address of this site"),
     help=t("What links in mails begin with, such as https://crm.example.com."),
     check="crm_web.settings:checked_base_url",
+    right=MANAGE_ACCESS,
 )
 IDLE_HOURS = PluginSetting(
     "web.idle_hours",
@@ -27,6 +29,7 @@ IDLE_HOURS = PluginSetting(
     default=12,
     least=1,
     most=168,
+    right=MANAGE_ACCESS,
 )
 LONGEST_DAYS = PluginSetting(
     "web.longest_days",
@@ -35,6 +38,7 @@ LONGEST_DAYS = PluginSetting(
     default=7,
     least=1,
     most=90,
+    right=MANAGE_ACCESS,
 )
 SECOND_FACTOR = PluginSetting(
     "web.second_factor",
@@ -42,6 +46,7 @@ SECOND_FACTOR = PluginSetting(
     "choice",
     default=NONE,
     choices=((NONE, t("Nobody")), (ADMINS, t("Administrators")), (ALL, t("Everybody"))),
+    right=MANAGE_ACCESS,
 )
 WEBHOOK_HOSTS = PluginSetting(
     "web.webhook_hosts",
@@ -49,17 +54,25 @@ WEBHOOK_HOSTS = PluginSetting(
     "list",
     default=[],
     help=t("Names as they stand in the address; all other private addresses are refused."),
+    right=MANAGE_WEBHOOKS,
 )
 OIDC_ISSUER = PluginSetting(
     "web.oidc_issuer",
     t("Sign-in provider (OpenID Connect)"),
     help=t("Its issuer, such as https://login.example.com; empty for none."),
     check="crm_web.settings:checked_issuer",
+    right=MANAGE_ACCESS,
 )
-OIDC_CLIENT_ID = PluginSetting("web.oidc_client_id", t("Client id there"))
-OIDC_SECRET = PluginSetting("web.oidc_secret", t("Where the client's secret is kept"), "secret")
+OIDC_CLIENT_ID = PluginSetting("web.oidc_client_id", t("Client id there"), right=MANAGE_ACCESS)
+OIDC_SECRET = PluginSetting(
+    "web.oidc_secret", t("Where the client's secret is kept"), "secret", right=MANAGE_ACCESS
+)
 OIDC_SCOPES = PluginSetting(
-    "web.oidc_scopes", t("Scopes to ask for"), "list", default=["openid", "email", "profile"]
+    "web.oidc_scopes",
+    t("Scopes to ask for"),
+    "list",
+    default=["openid", "email", "profile"],
+    right=MANAGE_ACCESS,
 )
 OIDC_DOMAINS = PluginSetting(
     "web.oidc_domains",
@@ -67,12 +80,14 @@ OIDC_DOMAINS = PluginSetting(
     "list",
     default=[],
     help=t("Empty for all that the provider knows."),
+    right=MANAGE_ACCESS,
 )
 OIDC_ROLE = PluginSetting(
     "web.oidc_role",
     t("Role of users made at their first sign-in with it"),
     help=t("Empty: only those who are users already may sign in."),
     check="crm_web.settings:checked_role",
+    right=MANAGE_ACCESS,
 )
 SETTINGS = (
     BASE_URL,

@@ -41,6 +41,7 @@ from crm_web.services.throttle import (
     counted_login,
     counted_use,
     forgive_attempts,
+    network_of,
     take_back_attempt,
 )
 from crm_web.services.trail import note
@@ -200,7 +201,7 @@ def request_reset(
         TooManyAttemptsError: It was asked for too often.
     """
     login = _storable(login)
-    whence = counted_use("reset from", str(address), free=20)
+    whence = counted_use("reset from", network_of(address), free=20)
     _count(database, counted_use("reset", login.lower(), free=3), whence)
 
     def send() -> None:

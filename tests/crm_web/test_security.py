@@ -189,6 +189,15 @@ def test_what_a_form_sent_survives_the_end_of_the_session(office, web):
     assert again.form(path)["subject"] == typed["subject"]
 
 
+def test_what_only_the_form_needs_is_sent_again_unshown(office, web):
+    path = f"/customers/{office.customer('employee')}/profile"
+    names, values = ["mood", "was.mood", "choice_name"], ["loud", "unlikely", "unseen"]
+    sent = {"login": "employee", "password": PASSWORD, "next": path}
+    again = web().post("/account/sign-in", {**sent, "kept_name": names, "kept_value": values})
+    assert again.form(path) == dict(zip(names, values, strict=True))
+    assert [text for text in values if text in again.words] == ["loud"]
+
+
 def test_what_another_site_sent_is_not_kept_for_after_signing_in(office, web):
     path = f"/customers/{office.customer('employee')}/log"
     for headers in ({"Origin": "https://evil.example"}, {}):

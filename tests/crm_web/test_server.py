@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from werkzeug.test import Client
 
 from crm_core.errors import ConfigurationError
 from crm_core.plugins.activation import disable_plugin
+from crm_web.app import create_app
 from crm_web.server import Listener, Server
 from web_office import PASSWORD
 
@@ -135,6 +137,81 @@ def test_a_plugin_that_goes_is_gone_without_a_restart(office):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert status in (404, 500, 503)
+
+
+@pytest.fixture
+def changing(office, monkeypatch):
+    """A server that looks at each request; ``change`` has plugins have changed."""
+    monkeypatch.setattr("crm_web.server.LOOK_SECONDS", 0.0)
+    server, numbers = Server(office.application.config), [0]
+    started = server._served.number
+    monkeypatch.setattr("crm_web.server.activation_number", lambda uow: started + numbers[0])
+
+    def change():
+        numbers[0] += 1
+
+    yield server, change
+    server.hand_over()
+    server._served.application.close()
+
+
+def opened(server, path="/account/sign-in") -> int:
+    return Client(server).get(path).status_code
+
+
+def test_a_rebuild_that_failed_is_tried_again_and_the_pages_stay(changing, monkeypatch):
+    server, change = changing
+    before, real = server._served, create_app
+
+    def breaks(*_args, **_options):
+        raise RuntimeError("not now")
+
+    monkeypatch.setattr("crm_web.server.create_app", breaks)
+    change()
+    for _ in range(2):
+        assert opened(server) == 200
+        assert server._served is before
+    monkeypatch.setattr("crm_web.server.create_app", real)
+    assert opened(server) == 200
+    assert server._served is not before
+    assert server._served.app.extensions["crm"].application is server._served.application
+
+
+def test_what_was_replaced_is_closed_after_its_last_request(changing, office, monkeypatch):
+    server, change = changing
+    before, closed, handed = server._served, [], []
+    began, go_on = threading.Event(), threading.Event()
+    close = before.application.close
+
+    def told(database, _handlers):
+        if database.has_recorded:
+            handed.append(database)
+            database.has_recorded = False
+
+    def slow():
+        began.set()
+        assert go_on.wait(10)
+        before.application.database.has_recorded = True
+        return "done"
+
+    monkeypatch.setattr("crm_web.server.relay_recorded", told)
+    monkeypatch.setattr("crm_core.outbox.inline.relay_recorded", told)
+    monkeypatch.setattr(before.application, "close", lambda: (closed.append(1), close()))
+    before.app.add_url_rule("/slow", "slow", slow)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(opened, server, "/slow")
+        assert began.wait(10)
+        change()
+        assert opened(server) == 200
+        assert server._served is not before
+        server.hand_over()
+        assert closed == []
+        go_on.set()
+        assert under_way.result() == 200
+    server.hand_over()
+    assert (closed, handed) == ([1], [before.application.database])
+    server.hand_over()
+    assert closed == [1]
 
 
 def typed(folder: Path, *words: str, **options) -> subprocess.Popen[str]:

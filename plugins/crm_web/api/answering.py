@@ -87,8 +87,7 @@ def run(operation: Operation, sent: Mapping[str, Any], parts: Mapping[str, Any])
                 uow.flush()
             response = _response(operation, given, only)
             if operation.writes and response.status_code < 400:
-                repeat.kept(response, uow)
-                uow.commit()
+                repeat.commit(uow, response)
         for act in asked.after_commit:
             act()
     return response

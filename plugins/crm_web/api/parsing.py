@@ -17,6 +17,7 @@ from crm_core.messages import t
 from crm_web.errors import MediaTypeError, RequestError
 
 JSON, FORM = "json", "files"
+MOST_DEPTH = 50
 
 
 class StrictParser(FlaskParser):
@@ -43,7 +44,7 @@ class StrictParser(FlaskParser):
             raise RequestError(
                 t("The body is no JSON: {reason}", reason=str(error)), code="web.api.json"
             ) from None
-        _refuse_nul(value)
+        _check(value)
         return value
 
     def load_files(self, req: flask.Request, schema: Schema) -> Any:
@@ -54,7 +55,7 @@ class StrictParser(FlaskParser):
                 details={"media_type": "multipart/form-data"},
             )
         sent = {**req.form.to_dict(), **req.files.to_dict()}
-        _refuse_nul(sent)
+        _check(sent)
         return sent
 
     def load_querystring(self, req: flask.Request, schema: Schema) -> Any:
@@ -69,7 +70,7 @@ class StrictParser(FlaskParser):
                 },
             )
         flat = {name: values[0] for name, values in given.items()}
-        _refuse_nul(flat)
+        _check(flat)
         return flat
 
     def handle_error(
@@ -103,14 +104,20 @@ def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str
         yield path, messages if isinstance(messages, str) else str(messages)
 
 
-def _refuse_nul(value: Any) -> None:
+def _check(value: Any, depth: int = 0) -> None:
+    """Refuse what no field takes: NUL in a text, and nesting that reading would break on."""
     if isinstance(value, str):
         if "\x00" in value:
             raise InputError(t("A text holds a NUL character; remove it."), code="web.api.nul")
-    elif isinstance(value, Mapping):
+        return
+    if depth > MOST_DEPTH:
+        raise RequestError(
+            t("The body is nested more than {depth} deep.", depth=MOST_DEPTH), code="web.api.json"
+        )
+    if isinstance(value, Mapping):
         for name, inner in value.items():
-            _refuse_nul(name)
-            _refuse_nul(inner)
+            _check(name, depth + 1)
+            _check(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _refuse_nul(inner)
+            _check(inner, depth + 1)

@@ -29,7 +29,7 @@ class Repeat:
         asked: The request.
         key: What it carries; empty for nothing.
         answer: What it was answered before, or None.
-        is_kept: Whether its answer is kept now.
+        is_kept: Whether its answer is kept and committed.
     """
 
     asked: Request
@@ -37,19 +37,20 @@ class Repeat:
     answer: Response | None = None
     is_kept: bool = False
 
-    def kept(self, response: Response, uow: UnitOfWork | None = None) -> Response:
-        """Keep an answer, in the unit of work that did the work or in one of its own."""
-        if not self.key:
-            return response
-        if uow is None:
-            assert self.asked.actor is not None
-            with self.asked.application.unit_of_work(self.asked.actor, write=True) as own:
-                self.kept(response, own)
-                own.commit()
-            return response
-        headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
-        keep_reply(uow, self.key, response.status_code, headers, response.get_data())
+    def commit(self, uow: UnitOfWork, response: Response) -> None:
+        """Commit what was done together with its answer: both are there then, or neither."""
+        if self.key:
+            headers = {name: response.headers[name] for name in _KEPT if name in response.headers}
+            keep_reply(uow, self.key, response.status_code, headers, response.get_data())
+        uow.commit()
         self.is_kept = True
+
+    def kept(self, response: Response) -> Response:
+        """Keep the answer of what committed by itself."""
+        if self.key:
+            assert self.asked.actor is not None
+            with self.asked.application.unit_of_work(self.asked.actor, write=True) as uow:
+                self.commit(uow, response)
         return response
 
 

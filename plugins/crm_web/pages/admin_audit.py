@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,9 @@ pages = Pages("admin_audit", __name__, title="Audit", prefix="/admin/audit")
 SHOWN = 50
 FILTERS = ("login", "action", "entity", "field", "text", "since", "until", "sealed")
 ACTIONS = ("create", "update", "delete", "erase", "merge", "export")
+
+FIRST, LAST = date(2, 1, 1), date(9998, 12, 31)
+"""Beyond these nothing was written, and a day has no moments in every zone."""
 
 
 @pages.get("/", right=AUDIT_VIEW, menu=Menu(t("Audit"), "shield", "admin", position=80))
@@ -64,7 +67,7 @@ def _day(request: Request, text: str) -> datetime | None:
         day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  the zone follows
     except ValueError:
         raise InputError(t("{text!r} is no day.", text=text[:40]), code="web.form") from None
-    return datetime.combine(day, time(), ZoneInfo(zone))
+    return datetime.combine(min(max(day, FIRST), LAST), time(), ZoneInfo(zone))
 
 
 @pages.post("/verify", right=AUDIT_VIEW)

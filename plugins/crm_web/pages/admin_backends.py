@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_core.messages import t
 from crm_core.secret_refs import forget_in_keyring, keep_secret, read_secret
-from crm_core.services.backend_options import options_of, set_backend
+from crm_core.services.backend_options import options_of, require_secret_stays, set_backend
 from crm_core.services.backends import (
     MANAGE,
     add_backend,
@@ -130,12 +130,14 @@ def edit(request: Request, name: str) -> str:
 
 @pages.post("/of/<name>", right=MANAGE)
 def change(request: Request, name: str) -> Response:
-    """Change the options of a back office; an empty password stays as it was."""
+    """Change the options of a back office; an empty password stays while it goes where it went."""
     found = backend_named(request.uow, name)
     kind = request.application.backend_type(found.type)
     typed = request.form.get("secret_password", "")
     try:
         config = _chosen(request, kind)
+        if not typed and found.secret_ref:
+            require_secret_stays(kind, found.config, config)
         secret = typed or read_secret(found.secret_ref, name)
         request.application.try_options(kind, config, secret)
         reference = _kept(request, name, typed) or found.secret_ref

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import LANGUAGES, n, t
 from crm_core.services.plugin_settings import list_plugin_settings
-from crm_core.services.settings import EDIT, load_settings, set_setting
+from crm_core.services.settings import EDIT, load_settings, right_to_set, set_setting
 from crm_hooks.contributions import PluginSetting
 from crm_web.sdk.pages import Menu, Pages
 from crm_web.sdk.request import Request
@@ -27,7 +27,7 @@ OWN = {
 
 @pages.get("/", right=EDIT, menu=Menu(t("Settings"), "cog", "admin", position=50))
 def settings(request: Request) -> str:
-    """Show all settings."""
+    """Show all settings that one may change."""
     return _shown(request)
 
 
@@ -35,6 +35,8 @@ def _shown(request: Request, wrong: dict[str, str] | None = None) -> str:
     own = asdict(load_settings(request.uow))
     groups: dict[str, list[tuple[PluginSetting, str]]] = {}
     for declared, value in list_plugin_settings(request.uow):
+        if not request.may(right_to_set(declared)):
+            continue
         plugin = declared.name.partition(".")[0]
         groups.setdefault(plugin, []).append((declared, _typed(value)))
     titles = {

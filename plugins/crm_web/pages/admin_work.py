@@ -28,6 +28,7 @@ from crm_web.sdk.pages import Menu, Pages
 from crm_web.sdk.request import Request
 
 pages = Pages("admin_work", __name__, title="Background work", prefix="/admin/work")
+GREATEST = 2**63 - 1
 STATES = ("dead", "pending", "dropped", "done")
 SHOWN = 50
 
@@ -64,7 +65,7 @@ def deliveries(request: Request) -> str:
     return request.render("web/admin/deliveries.html", page=page, state=state, states=STATES)
 
 
-@pages.post("/deliveries/<int:delivery_id>", right=MANAGE)
+@pages.post(f"/deliveries/<int(max={GREATEST}):delivery_id>", right=MANAGE)
 def settle(request: Request, delivery_id: int) -> Response:
     """Have one delivery tried again, or leave it out for good."""
     if request.form.get("what") == "drop":

@@ -28,8 +28,16 @@ READ, WRITE = "read", "write"
 USED_EVERY = timedelta(minutes=1)
 DAYS, MOST_DAYS = 90, 3_650
 _READING = (".view", ".export")
-_WITHHELD = {MANAGE_ACCESS, MANAGE_TOKENS}
-"""What no token gives unless it names it: with these it could give itself more."""
+_WITHHELD = {
+    MANAGE_ACCESS,
+    MANAGE_TOKENS,
+    "core.user.manage",
+    "core.role.manage",
+    "core.settings.edit",
+    "core.backend.manage",
+    "core.plugin.manage",
+}
+"""What no token gives unless it names it: with these it could give itself more, or others."""
 
 Scope = str | Sequence[str]
 

@@ -21,7 +21,7 @@ from crm_core.services.users import user_named
 from crm_web.errors import WrongCredentialsError
 from crm_web.models import RecoveryCode, SecondFactor
 from crm_web.permissions import MANAGE_ACCESS
-from crm_web.services.sessions import close_sessions_of
+from crm_web.services.sessions import close_sessions_of, is_factor_demanded
 from crm_web.services.tokens import hashed
 from crm_web.services.trail import note
 from crm_web.services.vault import seal, unseal
@@ -118,10 +118,18 @@ def remove_second_factor(uow: UnitOfWork, *, session_id: UUID | None = None) -> 
     """Turn one's own second factor off; the caller has asked for a code before.
 
     Raises:
-        RuleViolationError: One has none.
+        RuleViolationError: One has none, or has to have one.
     """
     user = _oneself(uow)
     _require_on(uow, user)
+    if is_factor_demanded(uow, user.id):
+        raise RuleViolationError(
+            t(
+                "You have to have a second factor here, so it stays on. For another phone ask an "
+                "administrator to turn it off; you set it up anew when you sign in next."
+            ),
+            code="web.second_factor.demanded",
+        )
     _remove(uow, user.id, session_id)
 
 

@@ -191,12 +191,13 @@ def next_step(
         return SECOND_FACTOR_STEP
     if row.must_change:
         return PASSWORD_STEP
-    if row.confirmed_at is None and _has_to_enrol(uow, user_id):
+    if row.confirmed_at is None and is_factor_demanded(uow, user_id):
         return ENROL_STEP
     return None
 
 
-def _has_to_enrol(uow: UnitOfWork, user_id: UUID) -> bool:
+def is_factor_demanded(uow: UnitOfWork, user_id: UUID) -> bool:
+    """Return whether a user has to have a second factor here."""
     who = settings.value_of(uow, settings.SECOND_FACTOR)
     if who != settings.ADMINS:
         return bool(who == settings.ALL)

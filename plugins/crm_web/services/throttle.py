@@ -46,19 +46,22 @@ def counted_login(login: str) -> Counted:
     return Counted(hashed(f"login:{login.lower()}"), free=5)
 
 
-def counted_address(address: str | None) -> Counted:
-    """Return what attempts from a network address are counted under: of IPv6 the network of it."""
+def network_of(address: str | None) -> str:
+    """Return whose attempts count together: an IPv4 address, or the network of an IPv6 one."""
     text = address or ""
     try:
         found = ipaddress.ip_address(text.partition("%")[0])
-        mapped = getattr(found, "ipv4_mapped", None)
-        if found.version == 6 and mapped is None:
-            text = str(ipaddress.ip_network((found, 64), strict=False))
-        else:
-            text = str(mapped or found)
     except ValueError:
-        pass  # a socket's path, or nothing: all of these are one
-    return Counted(hashed(f"address:{text}"), free=50)
+        return text  # a socket's path, or nothing: all of these are one
+    mapped = getattr(found, "ipv4_mapped", None)
+    if found.version == 6 and mapped is None:
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(mapped or found)
+
+
+def counted_address(address: str | None) -> Counted:
+    """Return what attempts from a network address are counted under: of IPv6 the network of it."""
+    return Counted(hashed(f"address:{network_of(address)}"), free=50)
 
 
 def counted_use(what: str, whose: str, *, free: int = 5) -> Counted:

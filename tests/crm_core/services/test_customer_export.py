@@ -18,10 +18,11 @@ from sqlalchemy import select
 from crm_core.access import Reach, system_actor
 from crm_core.entities import AuditEntry, Customer
 from crm_core.errors import ConfigurationError, InputError, PermissionDeniedError
+from crm_core.ids import new_id
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.customer_columns import column_named, guarded, unguarded
-from crm_core.services.customer_export import export_customers
+from crm_core.services.customer_export import export_customers, write_export
 from crm_core.services.customer_import import import_customers
 from crm_core.services.customer_rows import CustomerFilter
 from crm_core.services.customers import create_customer
@@ -144,6 +145,14 @@ def test_excel_holds_text_and_no_formulas(filled: Any, tmp_path: Path) -> None:
     cells = dict(zip(header, first, strict=True))
     assert cells["name"] == "=Acme & Söhne"
     assert cells["postal_code"] == "00123"
+
+
+def test_no_heading_is_a_formula(filled: Any, tmp_path: Path) -> None:
+    path, heading = tmp_path / "out.csv", '=HYPERLINK("http://x")'
+    rows = iter([(new_id(), {heading: "=1"})])
+    write_export(filled.database, filled.actor("maria"), path, "csv", [heading], rows)
+    text = path.read_text(encoding="utf-8-sig")
+    assert list(csv.reader(text.splitlines())) == [[f"'{heading}"], ["'=1"]]
 
 
 def test_vcards(filled: Any, tmp_path: Path) -> None:
@@ -316,3 +325,19 @@ def test_any_text_survives_export_and_import(
         tables.append((folder / f"{step}.csv").read_bytes())
         database.dispose()
     assert tables[0] == tables[1]
+
+
+def test_no_more_is_exported_than_the_right_reaches(sqlite_company: Any, tmp_path: Path) -> None:
+    points = [{"kind": "fax", "value": "+30 210 1234567"}]
+    for owner, more in (("eva", {}), ("olga", {"contact_points": points})):
+        sqlite_company.customer(f"of {owner}", kind="person", owner=owner, **more)
+    eva = sqlite_company.actor("eva")
+    actor = replace(eva, rights={**eva.rights, "core.customer.export": Reach.OWN})
+    path = tmp_path / "out.csv"
+    assert export_customers(sqlite_company.database, actor, path) == 1
+    text = path.read_text(encoding="utf-8-sig")
+    assert "of eva" in text
+    assert "of olga" not in text
+    assert "fax" not in text
+    with sqlite_company.acting() as uow:
+        assert uow.scalar(select(AuditEntry.actor_login).where(AuditEntry.action == "export"))

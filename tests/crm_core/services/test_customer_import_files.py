@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,16 @@ def test_excel(sqlite_company: Any, tmp_path: Path) -> None:
     report = import_customers(sqlite_company.database, sqlite_company.actor("maria"), path)
     assert (report.created, report.unchanged, report.fault_count) == (1, 1, 0)
     assert customers(sqlite_company, "name", "reference", "note")[0] == ("Anna", "42", "=1+1")
+
+
+def test_what_was_set_aside_calculates_nothing_in_a_spreadsheet(
+    sqlite_company: Any, tmp_path: Path
+) -> None:
+    path, errors = tmp_path / "in.csv", tmp_path / "errors.csv"
+    path.write_text('name,email,country_code\nA,"=HYPERLINK(""http://x"")",=2+2\n', "utf-8")
+    actor = sqlite_company.actor("maria")
+    import_customers(sqlite_company.database, actor, path, errors_path=errors)
+    with errors.open(encoding="utf-8", newline="") as handle:
+        _, *faults = csv.reader(handle)
+    assert {fault[2] for fault in faults} == {'\'=HYPERLINK("http://x")', "'=2+2"}
+    assert not [cell for fault in faults for cell in fault if cell.startswith("=")]

@@ -119,3 +119,20 @@ def test_an_empty_list_has_headings(filled: Any, tmp_path: Path) -> None:
     with in_language("en"):
         assert exported(filled, path, "stage=lapsed&columns=name,changed") == 0
     assert path.read_text("utf-8-sig").strip() == "Name,Changed"
+
+
+@pytest.mark.parametrize(("reach", "names"), [("OWN", {"eva"}), ("TEAM", {"eva", "tom"})])
+@pytest.mark.parametrize("ending", ["csv", "vcf"])
+def test_no_more_is_exported_than_the_right_reaches(
+    sqlite_company: Any, tmp_path: Path, reach: str, names: set[str], ending: str
+) -> None:
+    for owner in ("eva", "tom", "olga"):
+        sqlite_company.customer(f"of {owner}", kind="person", owner=owner)
+    eva = sqlite_company.actor("eva")
+    actor = replace(eva, rights={**eva.rights, "core.customer.export": Reach[reach]})
+    assert actor.reach("core.customer.view") is Reach.ALL
+    path = tmp_path / f"out.{ending}"
+    query = parse_list_query("columns=name")
+    assert export_list(sqlite_company.database, actor, query, path) == len(names)
+    text = path.read_text(encoding="utf-8-sig")
+    assert {each for each in ("eva", "tom", "olga") if f"of {each}" in text} == names

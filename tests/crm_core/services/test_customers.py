@@ -232,6 +232,8 @@ def test_contact_points_come_change_and_go(company):
         assert second.position == 1
         set_contact_point(uow, customer_id, "phone", "01 234 5679")
         assert (first.normalized, first.label) == ("+38612345679", "office")
+        change_contact_point(uow, first.id, "01 234 5679", label="")
+        assert first.label is None
         set_contact_point(uow, customer_id, "email", "a@b.eu")
         remove_contact_point(uow, second.id)
         with pytest.raises(InputError):

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from crm_core.access import Reach
 from crm_core.entities import Customer, ImportJob, Relationship
@@ -19,8 +19,9 @@ from crm_core.errors import (
     PermissionDeniedError,
     RuleViolationError,
 )
+from crm_core.persistence.import_ledger import touched_since
 from crm_core.persistence.unit_of_work import unit_of_work
-from crm_core.services import import_worker
+from crm_core.services import import_undo, import_worker
 from crm_core.services.attachments import keep_bytes
 from crm_core.services.customer_list import list_page
 from crm_core.services.customer_list_query import parse_list_query
@@ -37,6 +38,7 @@ from crm_core.services.import_undo import ask_undo, undo_import
 from crm_core.services.import_worker import claim_import, run_import
 from crm_core.services.interactions import log_interaction
 from crm_core.services.profile import define_attribute
+from crm_core.services.relationships import end_relationship, relate_customers
 from crm_core.services.users import disable_user
 
 COLUMNS = "columns=name,stage,reference,email,city,tags,owner,profile.mood&sort=reference"
@@ -310,3 +312,88 @@ def test_undoing_is_asked_of_the_worker_and_may_be_cut_short(
     undone = undo_import(company.database, company.actor("anna"), job_id)
     assert (undone.removed, undone.kept) == (2, 0)
     assert listed(company) == was
+
+
+@pytest.mark.parametrize("is_from", [True, False])
+def test_who_was_tied_by_hand_since_stays(
+    before: Any, done: Callable[..., UUID], is_from: bool
+) -> None:
+    company, _, bare = before
+    job_id = done(*LINES)
+    with company.writing("maria") as uow:
+        made = uow.scalar(select(Customer.id).where(Customer.reference == "R3"))
+        first, second = (made, bare) if is_from else (bare, made)
+        relate_customers(uow, first, "partner of", second, note="said on the phone")
+    undone = undo_import(company.database, company.actor("maria"), job_id)
+    assert (undone.removed, [each["name"] for each in undone.left]) == (1, ["Made"])
+    with company.acting("maria") as uow:
+        assert uow.scalar(select(Relationship.note)) == "said on the phone"
+
+
+def test_who_is_at_either_end_of_an_imported_tie_that_was_changed_stays(
+    before: Any, done: Callable[..., UUID]
+) -> None:
+    company, _, _ = before
+    job_id = done("reference,name,kind,company", "C1,Acme,company,", "P1,Anna,person,C1")
+    with company.writing("maria") as uow:
+        end_relationship(uow, uow.scalar(select(Relationship.id)), uow.now.date())
+    undone = undo_import(company.database, company.actor("maria"), job_id)
+    assert (undone.removed, {each["name"] for each in undone.left}) == (0, {"Acme", "Anna"})
+
+
+def test_who_was_touched_is_read_once_nobody_can_touch_them_any_more(
+    before: Any, done: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _, _ = before
+    job_id = done(*LINES)
+    asked: list[str] = []
+
+    def seen(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    def read(uow: Any, *about: Any) -> set[UUID]:
+        asked.append("touched")
+        return touched_since(uow, *about)
+
+    monkeypatch.setattr(import_undo, "touched_since", read)
+    event.listen(company.database.engine, "before_cursor_execute", seen)
+    undo_import(company.database, company.actor("maria"), job_id)
+    event.remove(company.database.engine, "before_cursor_execute", seen)
+    before_it = asked[: asked.index("touched")]
+    assert "core_customer.owner_id" in before_it[-1]
+
+
+def test_an_undoing_is_asked_for_once(before: Any, done: Callable[..., UUID]) -> None:
+    company, _, _ = before
+    job_id = done(*LINES)
+    with company.writing("anna") as uow:
+        ask_undo(uow, job_id)
+    for _ in range(2):
+        with company.writing("maria") as uow, pytest.raises(RuleViolationError):
+            ask_undo(uow, job_id)
+        claim_import(company.database)
+    assert shown(company, job_id)["state"] == "undoing"
+
+
+def test_an_undoing_gives_signs_and_is_not_taken_by_another(
+    before: Any, done: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company, _, _ = before
+    job_id = done(*LINES)
+    monkeypatch.setattr(import_undo, "BATCH", 1)
+    taken: list[Any] = []
+
+    def long_after(_done: int) -> None:
+        with company.acting("maria", write=True) as uow:
+            job = uow.get(ImportJob, job_id)
+            assert job.state == "undoing"
+            assert uow.now - job.seen_at < import_worker.GIVEN_UP
+            with pytest.raises(RuleViolationError):
+                ask_undo(uow, job_id)
+        taken.append(claim_import(company.database))
+        with company.writing("maria") as uow:  # so long did this batch take
+            uow.get(ImportJob, job_id).seen_at = uow.now - 2 * import_worker.GIVEN_UP
+
+    undo_import(company.database, company.actor("maria"), job_id, on_progress=long_after)
+    assert len(taken) > 2
+    assert set(taken) == {None}

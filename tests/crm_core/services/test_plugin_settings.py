@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm_core.access import Actor
+from crm_core.access import Actor, Reach
 from crm_core.errors import InputError, NotFoundError, PermissionDeniedError
 from crm_core.hook_calls import NoHooks
 from crm_core.persistence.database import Database
@@ -22,6 +22,7 @@ DECLARED = (
     PluginSetting("paper.sizes", "Sizes", "list", default=[]),
     PluginSetting("paper.key", "Key", "secret"),
     PluginSetting("paper.title", "Title", check="crm_paper:check"),
+    PluginSetting("paper.lock", "Lock", right="paper.drawer.lock"),
 )
 
 
@@ -92,3 +93,17 @@ def test_unknown_settings_and_rights(paper: Database, system: Actor) -> None:
     with unit_of_work(paper, actor=Actor(None, "eleni"), write=True) as uow:
         with pytest.raises(PermissionDeniedError):
             set_setting(uow, "paper.copies", "1")
+
+
+def test_a_setting_may_ask_for_a_right_of_its_own(paper: Database) -> None:
+    edits = Actor(None, "eleni", {"core.settings.edit": Reach.ALL})
+    locks = Actor(None, "lena", {"paper.drawer.lock": Reach.ALL})
+    for actor, may, may_not in (
+        (edits, "paper.copies", "paper.lock"),
+        (locks, "paper.lock", "paper.copies"),
+    ):
+        with unit_of_work(paper, actor=actor, write=True) as uow:
+            assert set_setting(uow, may, "3")
+            with pytest.raises(PermissionDeniedError) as refused:
+                set_setting(uow, may_not, "3")
+        assert refused.value.code == "core.permission_denied"

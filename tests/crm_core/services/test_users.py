@@ -12,7 +12,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     RuleViolationError,
 )
-from crm_core.services.roles import add_role, list_roles, seed_roles
+from crm_core.services.roles import add_role, list_roles, seed_roles, set_rights
 from crm_core.services.teams import add_team, add_team_member, list_teams, remove_team_member
 from crm_core.services.users import (
     add_user,
@@ -147,3 +147,70 @@ def test_teams_come_and_go(company):
         with pytest.raises(NotFoundError):
             add_team_member(uow, "South", "tom")
         assert [(t["name"], t["members"]) for t in list_teams(uow)] == [("North", ["eva", "olga"])]
+
+
+@pytest.fixture
+def desk(sqlite_company):
+    """``rita`` keeps the users, and ``nora`` the roles; neither may do much else."""
+    with sqlite_company.writing() as uow:
+        add_role(uow, "people", name="People", rights={"core.user.manage": Reach.ALL})
+        rights = {"core.role.manage": Reach.ALL, "core.customer.view": Reach.TEAM}
+        add_role(uow, "keys", name="Keys", rights=rights)
+        grant_role(uow, "rita", "people")
+        grant_role(uow, "nora", "keys")
+    return sqlite_company
+
+
+def test_nobody_gives_a_role_that_has_more_than_they(desk):
+    with desk.writing("rita") as uow:
+        for attempt in (
+            lambda: grant_role(uow, "rita", "admin"),
+            lambda: grant_role(uow, "eva", "manager"),
+            lambda: add_user(uow, "mallory", role_codes=["readonly", "admin"]),
+        ):
+            with pytest.raises(PermissionDeniedError) as caught:
+                attempt()
+            assert caught.value.code == "core.permission_denied"
+            assert "further than their own" in caught.value.message
+        grant_role(uow, "eva", "people")
+        add_user(uow, "dora", role_codes=["readonly"])
+    assert not desk.actor("rita").may("core.customer.edit")
+    assert desk.actor("dora").reach("core.customer.view") is Reach.ALL
+    with desk.writing() as uow:
+        grant_role(uow, "rita", "keys")
+    with desk.writing("rita") as uow:
+        grant_role(uow, "eva", "manager")
+    assert desk.actor("eva").reach("core.customer.edit") is Reach.ALL
+
+
+@pytest.mark.parametrize(
+    "rights", [{"core.customer.view": Reach.ALL}, {"core.audit.view": Reach.OWN}, {"*": Reach.ALL}]
+)
+def test_nobody_makes_a_role_that_has_more_than_they(desk, rights):
+    with desk.writing("nora") as uow:
+        with pytest.raises(PermissionDeniedError) as caught:
+            add_role(uow, "wide", name="Wide", rights=rights)
+        assert caught.value.code == "core.permission_denied"
+        assert "further than their own" in caught.value.message
+        add_role(uow, "narrow", name="Narrow", rights={"core.customer.view": Reach.OWN})
+        if "*" not in rights:
+            with pytest.raises(PermissionDeniedError):
+                set_rights(uow, "narrow", {"core.customer.view": Reach.TEAM, **rights})
+    with desk.acting() as uow:
+        (narrow,) = [role for role in list_roles(uow) if role["code"] == "narrow"]
+    assert narrow["rights"] == {"core.customer.view": "own"}
+
+
+def test_nobody_widens_what_is_seen_by_who_is_in_a_team(desk):
+    with desk.writing() as uow:
+        wide = {f"core.customer.{n}": Reach.TEAM for n in ("view", "edit")}
+        add_role(uow, "mates", name="Mates", rights=wide)
+        add_user(uow, "dora", role_codes=["people", "mates"])
+    with desk.writing("dora") as uow:
+        add_team(uow, "South")
+        for team, login in (("North", "dora"), ("South", "olga")):
+            with pytest.raises(PermissionDeniedError) as caught:
+                add_team_member(uow, team, login)
+            assert caught.value.code == "core.team.beyond"
+        add_team_member(uow, "South", "dora")
+    assert desk.actor("dora").team_user_ids == {desk.user_id("dora")}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from crm_core.errors import LockedError
+from crm_core.persistence.unit_of_work import UnitOfWork
+
 
 def test_the_first_answer_comes_again(token):
     call = token("employee")
@@ -32,3 +35,21 @@ def test_a_call_that_failed_may_be_sent_again(token):
     for _ in range(2):
         assert call.post("/customers", wrong, Idempotency_Key="c-1").status == 422
     assert call.post("/customers", {"name": "A"}, Idempotency_Key="c-1").status == 201
+
+
+def test_a_key_is_free_again_when_the_work_could_not_be_committed(api, monkeypatch):
+    call, real, commits = api("manager"), UnitOfWork.commit, []
+
+    def commit(uow):
+        if uow.actor.login == "manager":
+            commits.append(uow)
+            if len(commits) == 2:  # the first claims the key
+                raise LockedError("A long import is writing.")
+        real(uow)
+
+    monkeypatch.setattr(UnitOfWork, "commit", commit)
+    statuses = [
+        call.post("/customers", {"name": "Zed"}, Idempotency_Key="d-1").status for _ in range(3)
+    ]
+    assert statuses == [LockedError.http_status, 201, 201]
+    assert len(call.get("/customers?name=Zed").json["items"]) == 1

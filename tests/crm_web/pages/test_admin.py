@@ -8,13 +8,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from crm_core.access import Reach
 from crm_core.entities.mail import QueuedMail
 from crm_core.entities.outbox import Delivery, OutboxEvent
 from crm_core.entities.plugin import JobRun
 from crm_core.entities.sync import Backend
 from crm_core.entities.user import User
 from crm_core.services.backends import add_backend
-from crm_core.services.settings import load_settings
+from crm_core.services.roles import add_role
+from crm_core.services.settings import EDIT, load_settings
+from crm_core.services.users import grant_role
+from crm_web.settings import SETTINGS
 
 PAGES = (
     "/admin/users",
@@ -176,6 +180,26 @@ def test_a_secret_is_kept_outside_and_never_shown(office, web, monkeypatch, tmp_
     assert secret_refs.secret_warnings(reference) == []
     assert "s3cret" not in str(office.rows())
 
+    path = "/admin/back-offices/of/erp"
+    form, before = admin.get(path).form(path), office.rows()
+    for elsewhere in (
+        {"url": "https://evil.example"},
+        {"database": "other"},
+        {"login": "root"},
+        {"ca_file": str(tmp_path)},
+        {"allow_plain_http": "yes"},
+    ):
+        page = admin.post(path, {**form, **elsewhere})
+        assert page.status == 422, elsewhere
+        assert "type the password or key again" in page.words
+    assert office.rows() == before
+    assert admin.post(path, {**form, "language": "el_GR", "page_size": "50"}).status == 303
+    moved = {**form, "url": "https://new.example", "secret_password": "s3cret-of-new"}
+    assert admin.post(path, moved).status == 303
+    config = office.read(lambda uow: uow.scalar(select(Backend)).config)
+    assert config["url"] == "https://new.example"
+    assert secret_refs.read_secret(reference, "erp") == "s3cret-of-new"
+
 
 def test_settings_are_saved_together_or_not_at_all(office, web):
     admin = web("admin")
@@ -189,6 +213,49 @@ def test_settings_are_saved_together_or_not_at_all(office, web):
     settings = office.read(load_settings)
     assert (settings.company, settings.time_zone) == (f"Νέα {SCRIPT}", "Asia/Tehran")
     assert SCRIPT not in admin.get("/admin/settings").html
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_settings_that_guard_the_way_in_ask_for_their_own_right(office, web):
+    def narrow(uow):
+        add_role(uow, "clerk", name="Clerk", rights={EDIT: Reach.ALL})
+        uow.flush()
+        grant_role(uow, "employee", "clerk")
+
+    office.write(narrow)
+    clerk = web("employee")
+    form = clerk.get("/admin/settings").form("/admin/settings")
+    assert "company" in form
+    assert not [name for name in form if name.startswith("web.")]
+    guarded = {each.name: each.right for each in SETTINGS}
+    assert set(guarded.values()) == {"web.user.manage_access", "web.webhook.manage"}
+    before = office.rows()
+    for name in guarded:
+        assert clerk.post("/admin/settings", {**form, name: "8"}).status == 403, name
+        changed = clerk.call("PUT", f"/api/v1/settings/{name}", {"value": "8"})
+        assert changed.status == 403, name
+    assert office.rows() == before
+    assert clerk.post("/admin/settings", {**form, "company": "Other"}).status == 303
+    assert "web.base_url" in web("admin").get("/admin/settings").form("/admin/settings")
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_whoever_keeps_the_users_makes_nobody_an_administrator(office, web):
+    def narrow(uow):
+        add_role(uow, "people", name="People", rights={"core.user.manage": Reach.ALL})
+        uow.flush()
+        grant_role(uow, "readonly", "people")
+
+    office.write(narrow)
+    keeper, before = web("readonly"), office.rows()
+    own = office.known.users["readonly"]
+    page = keeper.post(f"/admin/users/{own}/roles", {"role": ["admin", "people", "readonly"]})
+    assert page.status == 403
+    assert "further than their own" in page.words
+    added = {"login": "mallory", "email": "mallory@example.com", "role": "admin"}
+    assert keeper.post("/admin/users/add", added).status == 403
+    assert keeper.post("/admin/users/teams", {"team": "South", "login": "employee"}).status == 403
+    assert office.rows() == before
 
 
 def test_the_audit_is_searched_and_verified(office, web):

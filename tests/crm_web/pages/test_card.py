@@ -13,17 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from crm_core.entities.customer import ContactPoint, Customer
+from crm_core.entities.customer import ContactPoint
 from crm_core.entities.interaction import Activity, Interaction
 from crm_core.entities.system import Attachment
 from crm_core.services.contact_details import add_contact_point
 from crm_core.services.currencies import set_rate
-from crm_core.services.customers import PLAIN_FIELDS, create_customer, edit_customer
+from crm_core.services.customers import create_customer
 from crm_core.services.interactions import log_interaction
 from crm_core.services.profile import define_attribute, set_profile_value
 from crm_core.services.relationships import relate_customers
 from crm_core.testing.factories import make_customer, make_invoice
-from crm_web.pages.customers.identity import merged_fields
 from crm_web.pages.customers.reach import link_of
 from crm_web.sdk.pages import Panel
 
@@ -179,35 +178,6 @@ def test_identity_is_changed_in_place(office, web):
     wrong = browser.post(path, {**browser.get(path).form(path), "vat": "EL000"})
     assert wrong.status == 422
     assert [e.get("name") for e in wrong.all("input[@aria-invalid='true']")] == ["vat"]
-
-
-def test_two_who_edit_different_fields_both_keep_theirs(office, web):
-    path, id_ = f"{_card(office)}/edit", office.known.customers["employee"]
-    browser = web("employee")
-    form = browser.get(path).form(path)
-    office.write(lambda uow: edit_customer(uow, id_, {"stage": "loyal"}))
-    saved = browser.post(path, {**form, "note": "wants olives"})
-    assert saved.status == 303
-    kept = office.read(lambda uow: uow.get(Customer, id_))
-    assert (kept.stage, kept.note) == ("loyal", "wants olives")
-
-
-def test_two_who_edit_one_field_are_shown_both(office, web):
-    path, id_ = f"{_card(office)}/edit", office.known.customers["employee"]
-    browser = web("employee")
-    form = browser.get(path).form(path)
-    was = form["name"]
-    office.write(lambda uow: edit_customer(uow, id_, {"name": "Theirs", "reference": "R-7"}))
-    shown = browser.post(path, {**form, "name": "Mine", "job_title": "Baker"})
-    assert shown.status == 412
-    for text in ("Theirs", "Mine", was):
-        assert text in shown.words
-    assert office.read(lambda uow: uow.get(Customer, id_).name) == "Theirs"
-    chosen = shown.form("")
-    assert (chosen["name"], chosen["job_title"], chosen["reference"]) == ("Mine", "Baker", "R-7")
-    assert browser.post(path, chosen).status == 303
-    kept = office.read(lambda uow: uow.get(Customer, id_))
-    assert (kept.name, kept.job_title, kept.reference) == ("Mine", "Baker", "R-7")
 
 
 def test_owner_tags_and_ties_change(office, web):
@@ -392,24 +362,6 @@ def test_forms_of_others_are_refused_and_change_nothing(office, web):
     assert office.rows() == before
     subjects = office.read(lambda uow: uow.scalars(select(Interaction.subject)).all())
     assert "x" not in subjects
-
-
-_TEXTS = st.sampled_from(["", "a", "b", "c\nd"])
-
-
-@given(*[st.fixed_dictionaries(dict.fromkeys(PLAIN_FIELDS, _TEXTS))] * 3)
-def test_of_two_edits_nothing_is_lost(was, theirs, ours):
-    merged, differing = merged_fields(was, theirs, {n: v or None for n, v in ours.items()})
-    clashes = {each.name: each for each in differing}
-    for name in PLAIN_FIELDS:
-        if ours[name] == was[name]:
-            assert (merged[name] or "") == theirs[name]
-        else:
-            assert (merged[name] or "") == ours[name]
-        clash = theirs[name] != was[name] and ours[name] not in (was[name], theirs[name])
-        assert (name in clashes) == clash
-        if clash:
-            assert (clashes[name].theirs, clashes[name].ours) == (theirs[name], ours[name])
 
 
 @given(

@@ -9,8 +9,10 @@ import pytest
 import python_calamine
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from crm_core.entities.customer import Customer
+from crm_core.entities.view import SavedView
 from crm_core.services.customer_list_query import ListQuery, Operator, parse_list_query
 from crm_core.services.customers import create_customer
 from crm_core.services.tags import tag_customer
@@ -293,3 +295,18 @@ def test_a_filter_from_a_form_reads_back_from_its_link(operator, values):
     made = made_filter("city", operator, values)
     assert made is not None
     assert parse_list_query(list_text(ListQuery((made,)))).filters == (made,)
+
+
+def test_a_view_that_was_changed_meanwhile_is_not_overwritten_unseen(office, web):
+    browser = web("employee")
+    sent = {"name": "Mine", "sharing": "nobody", "query": "stage=prospect"}
+    browser.post("/customers/views/new", sent)
+    view_id = office.read(lambda u: u.scalar(select(SavedView.id).where(SavedView.name == "Mine")))
+    path = f"/customers/views/{view_id}"
+    form = browser.get(path).form(path)
+    browser.post(path, {**form, "name": "Theirs"})
+    stale = browser.post(path, {**form, "name": "Ours"})
+    assert (stale.status, stale.form(path)["name"]) == (412, "Ours")
+    assert browser.get(path).form(path)["name"] == "Theirs"
+    assert browser.post(path, stale.form(path)).status == 303, "having been told"
+    assert browser.get(path).form(path)["name"] == "Ours"

@@ -10,14 +10,15 @@ import pytest
 from crm_core.cli.worker import Worker
 from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.sync import Backend, DeadLetter, SyncCursor, SyncRun
-from crm_core.entities.sync_request import SyncPlan, SyncPlanRow, SyncRequest
+from crm_core.entities.sync_request import RequestKind, SyncPlan, SyncPlanRow, SyncRequest
+from crm_core.errors import RuleViolationError
 from crm_core.ids import new_id
 from crm_core.services.backends import add_backend
 from crm_core.services.workers import give_sign
 from crm_core.sync.planning.files import read_plan, write_plan
 from crm_core.sync.planning.plan import Decision, Plan, PlanHead, PlanRow, Side
 from crm_core.sync.planning.store import keep_plan
-from crm_core.sync.requests import claim, settle
+from crm_core.sync.requests import ask, claim, settle, show_request, withdraw
 
 SCRIPT = "<script>alert(1)</script>"
 HEAD = PlanHead("erp", "b", "d", "2026-11-22T10:00:00+00:00", 3)
@@ -151,6 +152,41 @@ def test_a_run_is_asked_for_once_and_can_be_taken_back(desk, web):
     (action,) = [f.get("action") for f in shown.all("form") if "withdraw" in f.get("action")]
     manager.post(action)
     assert requests(desk) == [("run", "withdrawn")]
+
+
+def test_what_waits_does_all_that_was_asked_for(desk, web):
+    asked = [
+        (RequestKind.RUN, {}, {}),
+        (RequestKind.RUN, {"full": True}, {"full": True}),
+        (RequestKind.RUN, {"full": False}, {"full": True}),
+        (RequestKind.RETRY, {"entities": ["invoice"]}, {"entities": ["invoice"]}),
+        (RequestKind.RETRY, {"entities": ["customer"]}, {"entities": ["customer", "invoice"]}),
+        (RequestKind.RETRY, {}, {"entities": ["customer", "invoice"], "all": True}),
+        (RequestKind.RETRY, {"entities": ["order"]},
+            {"entities": ["customer", "invoice", "order"], "all": True}),
+    ]  # fmt: skip
+    for kind, options, whole in asked:
+        id_ = desk.write(lambda uow, kind=kind, options=options: ask(uow, "erp", kind, **options))
+        assert desk.read(lambda uow, id_=id_: show_request(uow, id_)["options"]) == whole
+    assert requests(desk) == [("run", "waiting"), ("retry", "waiting")]
+    for kind in (RequestKind.RUN, RequestKind.RETRY):
+        assert desk.write(claim).kind == kind
+        again = desk.write(lambda uow, kind=kind: ask(uow, "erp", kind))
+        assert desk.read(lambda uow, id_=again: show_request(uow, id_)["options"]) == {}
+
+
+def test_what_the_worker_began_meanwhile_is_not_taken_back(desk, web):
+    request_id = desk.write(lambda uow: ask(uow, "erp", RequestKind.RUN))
+
+    def act(uow):
+        uow.get(SyncRequest, request_id)  # as it was read before the worker came
+        table = SyncRequest.__table__
+        uow.connection().execute(table.update().values(state="running"))
+        with pytest.raises(RuleViolationError, match="begun with it already"):
+            withdraw(uow, request_id)
+        return uow.connection().execute(table.select()).one().state
+
+    assert desk.write(act) == "running"
 
 
 @pytest.mark.parametrize("login", ["manager", "employee", "readonly"])

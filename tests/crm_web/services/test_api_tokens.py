@@ -79,8 +79,12 @@ def test_a_token_of_an_administrator_is_narrow_too(office, acting):
     assert not reader.may("core.customer.edit")
     assert not reader.may("anything.else")
     writer = _holder(office, _made(office, acting("anna"), scope="write")[0]).actor
-    assert writer.may("core.user.manage")
+    assert writer.may("core.audit.view")
+    for right in ("user.manage", "role.manage", "settings.edit", "backend.manage", "plugin.manage"):
+        assert not writer.may(f"core.{right}"), right
     assert not writer.may("web.user.manage_access")
+    named = _holder(office, _made(office, acting("anna"), scope=["core.user.manage"])[0]).actor
+    assert named.may("core.user.manage")
     blind = _holder(office, _made(office, acting("anna"), scope=["core.sync.run"])[0]).actor
     for actor, seen in ((reader, 1), (blind, 0), (writer, 1), (blind, 0)):
         with unit_of_work(office, actor=actor) as uow:

@@ -166,3 +166,12 @@ def test_who_may_invite_and_who_can_be(site, acting):
     _write(site, without_address)
     with pytest.raises(RuleViolationError):
         _write(site, lambda uow: invite_user(uow, "eleni"), acting("anna"))
+
+
+def test_links_are_asked_for_by_a_network_not_by_each_of_its_addresses(office, server):
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False):
+        for number in range(20):
+            request_reset(office, server, f"no{number}", address=f"2001:db8::{number:x}").join()
+        with pytest.raises(TooManyAttemptsError):
+            request_reset(office, server, "none", address="2001:db8::ffff")
+        request_reset(office, server, "none", address="2001:db8:0:1::1").join()

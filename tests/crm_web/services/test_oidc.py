@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,7 +18,7 @@ from crm_core.entities.user import User
 from crm_core.errors import ConfigurationError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.users import disable_user, user_named
-from crm_web.errors import NotAdmittedError, ProviderError
+from crm_web.errors import NotAdmittedError, ProviderError, TooManyAttemptsError
 from crm_web.models import OidcAttempt, OidcIdentity
 from crm_web.oidc import begin_oidc, finish_oidc
 from crm_web.services.sessions import session_for
@@ -26,6 +26,7 @@ from oidc_provider import CLIENT, SECRET, OidcProvider
 
 SYSTEM = system_actor("test")
 BROWSER = "the cookie of this browser"
+MORNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -263,3 +264,19 @@ def test_it_works_with_a_clock_that_moved(desk, provider):
     params = provider.visit(begin_oidc(desk, BROWSER))
     with time_machine.travel(time.time() + 30):
         assert finish_oidc(desk, BROWSER, params)
+
+
+def test_whoever_begins_over_and_over_has_to_wait(desk, provider):
+    """Each beginning asks the provider; those that are finished are not counted."""
+    with time_machine.travel(MORNING, tick=False):
+        for number in range(50):
+            begin_oidc(desk, BROWSER, address=f"2001:db8::{number:x}")
+        with pytest.raises(TooManyAttemptsError):
+            begin_oidc(desk, BROWSER, address="2001:db8::ffff")
+        begin_oidc(desk, BROWSER, address="2001:db8:0:1::1")
+
+
+def test_who_comes_back_is_not_counted(desk, provider):
+    for _ in range(53):
+        returned = provider.visit(begin_oidc(desk, BROWSER, address="192.0.2.1"))
+        finish_oidc(desk, BROWSER, returned, address="192.0.2.1")

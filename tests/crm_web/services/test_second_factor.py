@@ -189,6 +189,20 @@ def test_some_have_to_have_one(office, acting, who, steps):
     assert found == steps
 
 
+@pytest.mark.parametrize(("who", "is_kept"), [("none", False), ("admins", False), ("all", True)])
+def test_it_stays_on_where_one_has_to_have_it(office, phone, who, is_kept):
+    with unit_of_work(office, actor=SYSTEM, write=True) as uow:
+        uow.add(Setting(key="web.second_factor", value=who))
+        uow.commit()
+    with unit_of_work(office, actor=phone.actor, write=True) as uow:
+        if is_kept:
+            with pytest.raises(RuleViolationError, match="it stays on"):
+                remove_second_factor(uow)
+        else:
+            remove_second_factor(uow)
+        assert second_factor_state(uow, phone.actor.user_id).is_on is is_kept
+
+
 def test_the_secret_is_encrypted_and_its_key_is_private(office, phone, tmp_path):
     key = office.key_file
     assert stat.S_IMODE(key.stat().st_mode) == 0o600

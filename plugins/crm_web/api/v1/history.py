@@ -206,8 +206,9 @@ def attachments(call: Call, customer_id: UUID) -> Sequence[Mapping[str, Any]]:
 def attach(call: Call, customer_id: UUID) -> Any:
     """Keep a file with a customer."""
     file = call.body["file"]
-    permitted_customer(call.uow, customer_id, files.EDIT)
+    # Before the first statement: no transaction is open yet that would wait for the bytes.
     kept = files.keep_bytes(call.request.application.config.files_folder, file.stream)
+    permitted_customer(call.uow, customer_id, files.EDIT)
     return files.attach_file(
         call.uow, customer_id, kept, file_name=file.filename, content_type=file.mimetype
     )

@@ -36,7 +36,7 @@ CUSTOMER = "/customers/<uuid:customer_id>"
 
 
 class ContactPointChangeSchema(Strict):
-    """Another value; the label stays unless one is given."""
+    """Another value; the label stays unless one is given, and is cleared by an empty one."""
 
     value = fields.String(required=True, validate=validate.Length(1, LINE))
     label = fields.String(validate=validate.Length(max=LINE))

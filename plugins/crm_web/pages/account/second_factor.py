@@ -26,6 +26,9 @@ from crm_web.services.second_factor import (
 )
 from crm_web.services.sessions import ENROL_STEP, SECOND_FACTOR_STEP, advance_session
 
+MOST_URI = 1_000
+"""Letters that fit a picture which phones can read; more never came from here."""
+
 
 @pages.get("/code", right=ANYBODY, own_work=True, steps=(SECOND_FACTOR_STEP,))
 def second_factor(request: Request) -> str:
@@ -112,7 +115,7 @@ def _with_code(request: Request, *, is_removed: bool) -> Response:
 
 def _to_confirm(request: Request, factor: NewFactor, error: CrmError | None = None) -> str:
     picture = io.BytesIO()
-    if factor.uri:
+    if 0 < len(factor.uri) <= MOST_URI:
         segno.make(factor.uri, error="m").save(
             picture,
             kind="svg",

@@ -139,7 +139,10 @@ def to_provider(request: Request) -> Response:
     if not g.cookie_token:
         opening.sign_in_with(new_token())
     address = begin_oidc(
-        request.application.database, g.cookie_token, following if is_local(following) else None
+        request.application.database,
+        g.cookie_token,
+        following if is_local(following) else None,
+        address=flask_request.remote_addr,
     )
     return redirect(address, 303)
 

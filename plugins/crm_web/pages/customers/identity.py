@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -17,15 +16,19 @@ from crm_core.messages import t
 from crm_core.services import customers
 from crm_core.services.customers import PLAIN_FIELDS
 from crm_core.services.lookup import permitted_customer
-from crm_web.labels import LABELS
 from crm_web.pages.customers.area import chosen_from, pages, tidy
-from crm_web.pages.customers.forms import TELLABLE, beside_fields
+from crm_web.pages.customers.forms import (
+    TELLABLE,
+    WAS,
+    as_was,
+    beside_fields,
+    meanwhile,
+    merged_fields,
+)
 from crm_web.sdk.forms import Form
 from crm_web.sdk.request import Request
 
-EDIT_PAGE, MEANWHILE_PAGE = "web/customers/edit.html", "web/customers/meanwhile.html"
-WAS = "was_"
-"""Begins the names of hidden fields that hold what stood there when the form was opened."""
+EDIT_PAGE = "web/customers/edit.html"
 
 
 class IdentitySchema(Schema):
@@ -66,22 +69,6 @@ class IdentitySchema(Schema):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field that two people changed, each in their own way.
-
-    Attributes:
-        was: What stood there when the form was opened.
-        theirs: What stands there now.
-        ours: What was typed.
-    """
-
-    name: str
-    was: str
-    theirs: str
-    ours: str
-
-
 def plain(customer: Customer) -> dict[str, Any]:
     """Return the plain fields of a customer."""
     return {name: getattr(customer, name) for name in PLAIN_FIELDS}
@@ -107,7 +94,8 @@ def send_edit(request: Request, customer_id: UUID) -> Response:
         if is_stale:
             given, differing = merged_fields(was, before, given)
             if differing:
-                return _meanwhile(request, customer, given, differing)
+                now = Form(IdentitySchema(), before)
+                return meanwhile(request, customer, now, given, differing, version=version)
         customers.edit_customer(request.uow, customer_id, given, expected_version=version)
         request.uow.flush()
     except TELLABLE as error:
@@ -130,44 +118,8 @@ def _form(
         EDIT_PAGE,
         customer=customer,
         form=Form(IdentitySchema(), values, error=error),
-        was={WAS + name: value or "" for name, value in was.items()},
+        was=as_was(was),
         version=version,
-    )
-
-
-def merged_fields(
-    was: Mapping[str, Any], theirs: Mapping[str, Any], ours: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Difference]]:
-    """Lay what was typed over what others saved: field by field, whoever changed it counts.
-
-    Returns:
-        All fields, and those that both changed, each in their own way.
-    """
-    merged, differing = {}, []
-    for name in PLAIN_FIELDS:
-        base, now, typed = (_text(each.get(name)) for each in (was, theirs, ours))
-        merged[name] = theirs.get(name) if typed == base else ours.get(name)
-        if typed not in (base, now) and now != base:
-            differing.append(Difference(name, base, now, typed))
-    return merged, differing
-
-
-def _text(value: Any) -> str:
-    return str(value or "").replace("\r\n", "\n").strip()
-
-
-def _meanwhile(
-    request: Request, customer: Customer, merged: Mapping[str, Any], differing: list[Difference]
-) -> Response:
-    names = {each.name for each in differing}
-    return request.refuse(
-        MEANWHILE_PAGE,
-        412,
-        customer=customer,
-        differing=differing,
-        settled={name: value or "" for name, value in merged.items() if name not in names},
-        was={WAS + name: value or "" for name, value in plain(customer).items()},
-        titles=LABELS["field"],
     )
 
 

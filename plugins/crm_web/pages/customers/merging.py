@@ -82,13 +82,15 @@ def merge(request: Request, customer_id: UUID, other_id: UUID) -> Response:
         if name.startswith(CHOICE) and side in (KEEP, DROP)
     }
     version = request.form.get("version", "")
+    is_number = version.isdecimal() and len(version) < 12
     done = merge_customers(
         request.uow,
         customer_id,
         other_id,
         choices=choices,
         reason=request.form.get("reason"),
-        expected_version=int(version) if version.isdecimal() else None,
+        # What is no version is none that is there: they changed.
+        expected_version=int(version) if is_number else -1 if version else None,
     )
     message = t("They are one now. The merge can be undone at the end of the card.")
     return request.done(message, to="customers.card", customer_id=done.keep_id)

@@ -47,6 +47,7 @@ def _owner(request: Request, customer: Customer) -> Mapping[str, Any]:
     schema=OwnerSchema(),
     starts=_owner,
     choices=users_to_choose,
+    is_edit=True,
 )
 def assign(request: Request, customer: Customer, given: dict[str, Any]) -> Message:
     """Have somebody else answer for a customer."""

@@ -71,6 +71,7 @@ def _kept(request: Request, customer: Customer) -> Mapping[str, Any]:
     title=t("Profile"),
     schema=_schema,
     starts=_kept,
+    is_edit=True,
 )
 def profile(request: Request, customer: Customer, given: dict[str, Any]) -> Message:
     """Change a customer's profile."""

@@ -98,6 +98,7 @@ def _point(request: Request, customer: Customer, point_id: UUID) -> Mapping[str,
     title=t("Change how they are reached"),
     schema=PointSchema(exclude=("kind",)),
     starts=_point,
+    is_edit=True,
 )
 def change_point(
     request: Request, customer: Customer, given: dict[str, Any], point_id: UUID
@@ -105,7 +106,7 @@ def change_point(
     """Change a contact point."""
     point = own_record(request, ContactPoint, customer.id, point_id)
     contact_details.change_contact_point(
-        request.uow, point.id, given["value"], label=given.get("label")
+        request.uow, point.id, given["value"], label=given.get("label", point.label) or ""
     )
     return t("Changed: {value}", value=given["value"])
 
@@ -173,6 +174,7 @@ def _place(request: Request, customer: Customer, address_id: UUID) -> Mapping[st
     title=t("Change the address"),
     schema=PlaceSchema(),
     starts=_place,
+    is_edit=True,
 )
 def change_place(
     request: Request, customer: Customer, given: dict[str, Any], address_id: UUID

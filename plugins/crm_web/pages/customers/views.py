@@ -89,7 +89,7 @@ def view(request: Request, view_id: UUID) -> str:
 @pages.post("/views/<uuid:view_id>", right=CUSTOMER_VIEW)
 def change_view(request: Request, view_id: UUID) -> Response:
     """Change a view, with the list as it is now."""
-    query = request.form.get("query", "")
+    query, version = request.form.get("query", ""), request.form.get("version", "")[:10]
     try:
         given = request.read(ViewSchema())
         changed = saved_views.change_view(
@@ -99,6 +99,7 @@ def change_view(request: Request, view_id: UUID) -> Response:
             query=query,
             sharing=given["sharing"],
             is_default=bool(given["is_default"]),
+            expected_version=int(version) if version.isdecimal() else None,
         )
     except TELLABLE as error:
         form, found = _form(request, request.form, error), request.uow.get(SavedView, view_id)
