@@ -18,9 +18,9 @@ UNKNOWN = {
     "fa": "خطا: کاربر 'nobody' وجود ندارد. دستور crm user list را ببینید.",
 }
 HEADINGS = {
-    "el": ["Όνομα σύνδεσης", "Όνομα", "Ρόλοι", "Ενεργός", "ναι"],
-    "pl": ["Login", "Nazwa", "Role", "Włączone", "tak"],
-    "ru": ["Логин", "Имя", "Роли", "Включено", "да"],
+    "el": ["Όνομα χρήστη", "Όνομα", "Ρόλοι", "Ενεργό", "ναι"],
+    "pl": ["Login", "Nazwa", "Role", "Włączony", "tak"],
+    "ru": ["Логин", "Имя", "Роли", "Включён", "да"],
     "sl": ["Uporabniško ime", "Ime", "Vloge", "Omogočeno", "da"],
     "fa": ["نام کاربری", "نام", "نقش‌ها", "فعال", "بله"],
 }
@@ -109,9 +109,9 @@ def test_the_users_own_language_counts_unless_another_is_asked_for(crm, monkeypa
     monkeypatch.setenv("LANG", "pl_PL.UTF-8")
     assert "Ρόλοι" in crm(*as_eleni).stdout
     assert "Vloge" in crm(*as_eleni, "--language", "sl").stdout
-    assert "Włączone" in crm("user", "list").stdout
+    assert "Włączony" in crm("user", "list").stdout
     crm.json("user", "add", "jens", "--role", "admin", "--language", "da")
-    assert "Włączone" in crm("user", "list", "--as", "jens").stdout  # Danish is not spoken
+    assert "Włączony" in crm("user", "list", "--as", "jens").stdout  # Danish is not spoken
 
 
 def test_the_settings_file_counts_more_than_the_system(crm, monkeypatch):
