@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import URL, create_engine, event, make_url, text
+from sqlalchemy import URL, create_engine, event, make_url, text, update
 
 from crm_core.access import Actor, system_actor
 from crm_core.bootstrap import Application
@@ -24,6 +24,7 @@ from crm_core.plugins.activation import enable_plugin
 from crm_core.services.users import actor_for_login
 from crm_core.testing.fixtures import ENABLING_SECONDS
 from crm_web.app import create_app
+from crm_web.models import WebSession
 from crm_web.opening import COOKIE
 from web_office import PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
@@ -83,7 +84,13 @@ class Web:
         return found.value if found else ""
 
     def be(self, token: str) -> None:
-        """Have the cookie of somebody signed in."""
+        """Have the cookie of somebody signed in.
+
+        Seen just now, or a request of a long test run would note it: that is no page's own work.
+        """
+        with self.application.unit_of_work(system_actor("test"), write=True) as uow:
+            uow.execute(update(WebSession).values(last_seen_at=uow.now))
+            uow.commit()
         self.client.set_cookie(COOKIE, token)
 
     def _own(self) -> str:

@@ -25,7 +25,10 @@ FOR_ONESELF = {
     *("list_tokens", "revoke_token", "claim_reply", "keep_reply", "release_reply"),
 }
 """Scoped to one's own rows; of others' nothing is found."""
-NO_RECORDS = {"seal", "unseal", "note", "find_provider", "the_provider", "secret_of"}
+NO_RECORDS = {
+    *("seal", "unseal", "note", "find_provider", "the_provider", "secret_of"),
+    "is_factor_demanded",
+}
 """What services are made of: they read settings and keys, or are given what they work on."""
 
 
