@@ -35,6 +35,23 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a page of no items, or of too many.
+
+    Raises:
+        InputError: The limit is out of range.
+    """
+    if not 1 <= limit <= MAXIMUM_LIMIT:
+        raise InputError(
+            t(
+                "A page holds 1 to {maximum_limit} items, not {limit}.",
+                maximum_limit=MAXIMUM_LIMIT,
+                limit=limit,
+            ),
+            code="core.page.limit",
+        )
+
+
 def page_of(
     uow: UnitOfWork,
     statement: Select[*tuple[Any, ...]],
@@ -57,15 +74,7 @@ def page_of(
     Raises:
         InputError: The limit is out of range, or the cursor belongs to another list.
     """
-    if not 1 <= limit <= MAXIMUM_LIMIT:
-        raise InputError(
-            t(
-                "A page holds 1 to {maximum_limit} items, not {limit}.",
-                maximum_limit=MAXIMUM_LIMIT,
-                limit=limit,
-            ),
-            code="core.page.limit",
-        )
+    check_limit(limit)
     order = [f"{key.class_.__name__}.{key.key}" for key in keys] + ["-" if descending else "+"]
     if cursor is not None:
         values = _decoded(cursor, order, keys)
@@ -112,15 +121,7 @@ def page_by(
     Raises:
         InputError: The limit is out of range, or the cursor belongs to another list.
     """
-    if not 1 <= limit <= MAXIMUM_LIMIT:
-        raise InputError(
-            t(
-                "A page holds 1 to {maximum_limit} items, not {limit}.",
-                maximum_limit=MAXIMUM_LIMIT,
-                limit=limit,
-            ),
-            code="core.page.limit",
-        )
+    check_limit(limit)
     order = [name, "-" if descending else "+"]
     after = None if cursor is None else _decoded(cursor, order, (key, tie), is_gappy=True)
     statement = statement.add_columns(key.label("key_0"), tie.label("key_1"))

@@ -14,7 +14,7 @@ from sqlalchemy import Select
 from crm_core.access import Actor, Reach
 from crm_core.errors import InputError
 from crm_core.messages import t
-from crm_core.persistence.paging import MAXIMUM_LIMIT, Page
+from crm_core.persistence.paging import Page, check_limit
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.entry import code_words, contact_word, spaced
@@ -76,15 +76,7 @@ def search_customers(
         PermissionDeniedError: The actor lacks ``core.customer.view``.
     """
     uow.actor.require(CUSTOMER_VIEW)
-    if not 1 <= limit <= MAXIMUM_LIMIT:
-        raise InputError(
-            t(
-                "A page holds 1 to {maximum_limit} items, not {limit}.",
-                maximum_limit=MAXIMUM_LIMIT,
-                limit=limit,
-            ),
-            code="core.page.limit",
-        )
+    check_limit(limit)
     query = parse(text)
     uow.flush()
     found = find(

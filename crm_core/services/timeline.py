@@ -24,7 +24,7 @@ from crm_core.entities.interaction import Activity, Channel, Direction, Interact
 from crm_core.entities.user import User
 from crm_core.errors import InputError
 from crm_core.messages import t
-from crm_core.persistence.paging import DEFAULT_LIMIT, MAXIMUM_LIMIT, Page
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, check_limit
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import one_of
@@ -76,11 +76,7 @@ def customer_timeline(
         InputError: There is no such channel or direction, or the cursor is of another list.
     """
     uow.actor.require(CUSTOMER_VIEW)
-    if not 1 <= limit <= MAXIMUM_LIMIT:
-        raise InputError(
-            t("A page holds 1 to {most} items, not {limit}.", most=MAXIMUM_LIMIT, limit=limit),
-            code="core.page.limit",
-        )
+    check_limit(limit)
     uow.get(Customer, customer_id)
     asked = _checked(wanted or TimelineRequest())
     after = None if cursor is None else _decoded(cursor)
