@@ -44,10 +44,11 @@ class NewFactor:
 
 @dataclass(frozen=True, slots=True)
 class FactorState:
-    """Whether a user has a second factor, and how many recovery codes are left."""
+    """Whether a user has a second factor, has to have one, and how many recovery codes are left."""
 
     is_on: bool
     codes_left: int
+    is_demanded: bool
 
 
 def begin_second_factor(uow: UnitOfWork) -> NewFactor:
@@ -177,7 +178,9 @@ def second_factor_state(uow: UnitOfWork, user_id: UUID) -> FactorState:
         SecondFactor.user_id == user_id, SecondFactor.confirmed_at.is_not(None)
     )
     left = select(func.count()).select_from(RecoveryCode).where(RecoveryCode.user_id == user_id)
-    return FactorState(uow.scalar(on) is not None, int(uow.scalar(left)))
+    return FactorState(
+        uow.scalar(on) is not None, int(uow.scalar(left)), is_factor_demanded(uow, user_id)
+    )
 
 
 def _is_code(uow: UnitOfWork, factor: SecondFactor, plain: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pyotp
 import pytest
 
+from crm_core.services.settings import set_setting
 from crm_web.services.sessions import list_sessions
 from web_office import PASSWORD
 
@@ -150,3 +151,12 @@ def test_a_token_is_shown_once_and_can_be_revoked(web: Any) -> None:
     assert api._asked("GET", "/api/v1/customers", headers=bearer).status == 401
     wrong = browser.post("/account/tokens", {**form, "days": "0"})
     assert (wrong.status, wrong.form("/account/tokens")["title"]) == (422, form["title"])
+
+
+def test_one_that_is_demanded_stays_on_and_costs_no_code(web: Any, office: Any) -> None:
+    browser = web("employee")
+    _, codes = enrolled(browser)
+    office.write(lambda uow: set_setting(uow, "web.second_factor", "all"))
+    assert "Turn it off" not in browser.get("/account").words
+    assert browser.post("/account/second-factor/remove", {"code": codes[0]}).status == 409
+    assert browser.post("/account/second-factor/codes", {"code": codes[0]}).status == 200

@@ -23,6 +23,7 @@ from crm_web.services.second_factor import (
     confirm_second_factor,
     remove_second_factor,
     renew_recovery_codes,
+    second_factor_state,
 )
 from crm_web.services.sessions import ENROL_STEP, SECOND_FACTOR_STEP, advance_session
 
@@ -100,7 +101,11 @@ def _with_code(request: Request, *, is_removed: bool) -> Response:
     """Do what takes a code of the app first."""
     signed_in = here()
     code, where = request.form.get("code", ""), flask_request.remote_addr
-    entry.check_code(request.application.database, signed_in.actor, code, address=where)
+    assert signed_in.actor.user_id is not None
+    with request.application.unit_of_work(signed_in.actor) as uow:
+        state = second_factor_state(uow, signed_in.actor.user_id)
+    if not (is_removed and state.is_demanded):  # else it is refused, and no code is used up by that
+        entry.check_code(request.application.database, signed_in.actor, code, address=where)
     with request.application.unit_of_work(signed_in.actor, write=True) as uow:
         codes = []
         if is_removed:
