@@ -53,6 +53,7 @@ def install(app: Flask) -> None:
         language=spoken_language,
         languages=LANGUAGES,
         menu=menu,
+        ngettext=counted,
         notices=take_notices,
         panels_at=panels_at,
         theme=theme,
@@ -111,6 +112,12 @@ def icon(name: str, *, turns: bool = False) -> Markup:
     return Markup('<svg class="{}" aria-hidden="true"><use href="{}"></use></svg>').format(
         kind, address
     )
+
+
+def counted(one: str, many: str, num: int, /, **variables: Any) -> Markup:
+    """Return a text about so many things, the number written as the reader writes numbers."""
+    text = _catalogue().ngettext(one, many, num).replace("%(num)d", "%(num)s")
+    return Markup(text) % {"num": place().number(num), **variables}  # noqa: S704  our own text
 
 
 def menu(section: str) -> list[tuple[str, Menu, bool]]:

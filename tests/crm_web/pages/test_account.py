@@ -160,3 +160,10 @@ def test_one_that_is_demanded_stays_on_and_costs_no_code(web: Any, office: Any) 
     assert "Turn it off" not in browser.get("/account").words
     assert browser.post("/account/second-factor/remove", {"code": codes[0]}).status == 409
     assert browser.post("/account/second-factor/codes", {"code": codes[0]}).status == 200
+
+
+def test_what_is_counted_is_counted_in_the_readers_digits(web: Any) -> None:
+    browser = web("employee")
+    enrolled(browser)
+    browser.post("/account/preferences", {"language": "fa", "theme": "auto"})
+    assert "۱۰" in browser.get("/account").words
