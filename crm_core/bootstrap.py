@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
@@ -400,9 +400,11 @@ class LazyHooks:
         """See ``crm_core.hook_calls.HookCalls``."""
         return self._application.plugins.call(reference, what, uow, *arguments)
 
-    def collect(self, hook: str, **arguments: Any) -> list[Any]:
+    def collect(
+        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
+    ) -> list[Any]:
         """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.collect(hook, **arguments)
+        return self._application.plugins.collect(hook, instead=instead, **arguments)
 
     def decide(self, hook: str, **arguments: Any) -> Any:
         """See ``crm_core.hook_calls.HookCalls``."""

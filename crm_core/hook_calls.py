@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from crm_hooks.contributions import ListColumn, PluginSetting, Right
@@ -34,8 +34,13 @@ class HookCalls(Protocol):
         """
         ...
 
-    def collect(self, hook: str, **arguments: Any) -> list[Any]:
-        """Return what all implementations of a ``crm_collect_*`` hook give, the faulty left out."""
+    def collect(
+        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
+    ) -> list[Any]:
+        """Return what all implementations of a ``crm_collect_*`` hook give, the faulty left out.
+
+        ``instead`` gives what stands in the place of a faulty plugin's answer, by its name.
+        """
         ...
 
     def decide(self, hook: str, **arguments: Any) -> Any:
@@ -62,7 +67,9 @@ class NoHooks:
         """Nothing is contributed that could be called."""
         raise LookupError(reference)
 
-    def collect(self, hook: str, **arguments: Any) -> list[Any]:
+    def collect(
+        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
+    ) -> list[Any]:
         """Nothing."""
         return []
 

@@ -156,8 +156,16 @@ class PluginHost:
             for right in implementation.listed({}, self._seconds, Right)
         ]
 
-    def collect(self, hook: str, **arguments: Any) -> list[Any]:
-        """Return what all implementations give; one that fails is logged and left out."""
+    def collect(
+        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
+    ) -> list[Any]:
+        """Return what all implementations give; one that fails is logged and left out.
+
+        Args:
+            hook: Its name.
+            instead: Gives what stands in the place of a failing plugin's answer, by its name.
+            **arguments: What the hook is called with.
+        """
         found: list[Any] = []
         kind = self._kind(hook)
         for implementation in self._implementations(hook):
@@ -166,6 +174,8 @@ class PluginHost:
                     found += implementation.listed(arguments, self._seconds, kind)
             except FAILURES:
                 log.warning("hook failed", plugin=implementation.plugin, hook=hook, exc_info=True)
+                if instead is not None:
+                    found.append(instead(implementation.plugin))
         return found
 
     def decide(self, hook: str, **arguments: Any) -> Any:

@@ -138,8 +138,16 @@ def customer_card(
         profile=[{**row, "is_personal": bool(row["is_personal"])} for row in rows["profile"]],
         products=_products(rows["products"]),
         sources=_sources(rows["sources"]),
-        panels=uow.hooks.collect("crm_collect_card_panels", uow=uow, customer_id=customer_id),
+        panels=uow.hooks.collect(
+            "crm_collect_card_panels", instead=_failed_panel, uow=uow, customer_id=customer_id
+        ),
     )
+
+
+def _failed_panel(plugin: str) -> CardPanel:
+    """Say of a plugin that failed what a reader would otherwise miss without knowing."""
+    said = t("This cannot be shown now; it was written down for the administrators.")
+    return CardPanel(plugin, fields=((t("Left out"), said),))
 
 
 def _documents(rows: Rows, today: date) -> Rows:

@@ -65,7 +65,7 @@ def crm_collect_card_panels(uow: Any, customer_id: UUID) -> Sequence[CardPanel]:
         A sequence of ``CardPanel``; empty or None for nothing to show.
 
     Raises:
-        Anything raised is logged, and the card is shown without this plugin's panels.
+        Anything raised is logged; in the place of this plugin's panels one says that it failed.
 
     Ordering: panels stand by the position of their implementation, then by plugin name.
 

@@ -194,11 +194,12 @@ def doctor_names(desk, hook) -> bool:
 
 
 @pytest.mark.parametrize("what", DOES)
-def test_a_panel_that_fails_leaves_the_card_and_other_panels(desk, faulty, what):
+def test_a_panel_that_fails_says_so_and_leaves_the_card_and_other_panels(desk, faulty, what):
     faulty(PANEL, what)
     card = desk("customer", "show", "MARIA")
     assert "Maria Kowalska" in card
     assert "splendid" in card
+    assert "cannot be shown now" in card, "a panel that is missing is missed"
     assert doctor_names(desk, "crm_collect_card_panels")
     others_go_on(desk)
 
