@@ -145,9 +145,9 @@ def test_a_fraction_takes_the_plural(greetings):
 
 
 def test_whole_messages_are_said_one_after_the_other(greetings):
-    both = joined([greetings.found(2), greetings.opened()], t(", then "))
-    assert both == "2 customers, then Open"
-    assert say(both, "el") == "2 πελάτες, then Ανοιχτό"
+    both = joined([greetings.found(2), greetings.opened()], t(" ~ "))
+    assert both == "2 customers ~ Open"
+    assert say(both, "el") == "2 πελάτες ~ Ανοιχτό"
     assert joined([]) == ""
     assert joined(["{", "}"], " {x} ") == "{ {x} }"
 

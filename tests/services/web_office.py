@@ -6,6 +6,7 @@ shows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
@@ -75,13 +76,18 @@ class Known:
     folder: Path = Path()
 
 
-def set_up(application: Application) -> Known:
-    """Fill an empty database on which the web is enabled already."""
+def set_up(application: Application, outsiders: Mapping[str, Reach] = OUTSIDERS) -> Known:
+    """Fill an empty database on which the web is enabled already.
+
+    Args:
+        application: The product.
+        outsiders: What the role of that name may do.
+    """
     from crm_web.services.passwords import set_password
 
     known = Known(folder=application.config.files_folder)
     with application.unit_of_work(system_actor("test"), write=True) as uow:
-        add_role(uow, "outsider", name="Outsider", rights=OUTSIDERS)
+        add_role(uow, "outsider", name="Outsider", rights=outsiders)
         for login in ROLES:
             user = (
                 add_user(

@@ -1,0 +1,1 @@
+"""Sales: leads, deals, offers and what comes of them."""

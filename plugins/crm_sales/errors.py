@@ -1,0 +1,1 @@
+"""What can go wrong in sales that a caller may want to tell apart."""

@@ -1,0 +1,1 @@
+"""Pages of the sales module, one file a part of it."""

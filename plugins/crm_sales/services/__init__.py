@@ -1,0 +1,1 @@
+"""What the sales module does, one file or package a topic."""
