@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import sqlite3
 import statistics
 import sys
@@ -29,6 +30,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from crm_core.access import system_actor
 from crm_core.bootstrap import Application
+from crm_core.cli.logs import send_logs_to_stderr
 from crm_core.config import load_config
 from crm_core.persistence.migrate import upgrade
 from crm_core.plugins.activation import enable_plugin
@@ -152,6 +154,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
+    send_logs_to_stderr(logging.WARNING)  # as it is served
     with tempfile.TemporaryDirectory(prefix="crm-bench-") as folder:
         begin = perf_counter()
         application, token, ids = opened(Path(folder), chosen.customers)

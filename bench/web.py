@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import logging
 import random
 import statistics
 import subprocess
@@ -34,6 +35,7 @@ from werkzeug.wrappers import Response
 
 from crm_core.access import system_actor
 from crm_core.bootstrap import Application
+from crm_core.cli.logs import send_logs_to_stderr
 from crm_core.config import load_config
 from crm_core.persistence.base import Base
 from crm_core.persistence.database import Database
@@ -325,6 +327,7 @@ def measure(url: str, folder: Path, rounds: int, numbers: Sequence[int]) -> list
     with served(url, folder, "bare") as bare, served(url, folder, "product") as product:
         for page in product["pages"]:
             for users in numbers:
+                print(f"{page}, {users} users …", file=sys.stderr)
                 floor, found = (asked(told, page, users, rounds) for told in (bare, product))
                 rows.append(
                     {
@@ -385,6 +388,7 @@ def main() -> int:
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    send_logs_to_stderr(logging.WARNING)  # as it is served
     if chosen.serve:
         serve(chosen.url, chosen.folder, chosen.serve)
         return 0

@@ -96,6 +96,15 @@ def mail_server(config: Config) -> MailServer:
 
 
 @dataclass(frozen=True, slots=True)
+class MailFile:
+    """A file that goes with a mail: what it is called, its media type, and its bytes."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """One mail.
 
@@ -105,6 +114,7 @@ class Mail:
         subject: One line.
         text: What it says.
         at: When it was written.
+        files: What goes with it.
     """
 
     id: str
@@ -112,6 +122,7 @@ class Mail:
     subject: str
     text: str
     at: datetime
+    files: tuple[MailFile, ...] = ()
 
 
 def send_mail(server: MailServer, mail: Mail) -> None:
@@ -136,6 +147,9 @@ def send_mail(server: MailServer, mail: Mail) -> None:
     message["Message-ID"] = f"<{mail.id}@{server.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
+    for file in mail.files:
+        main, _, sub = file.content_type.partition("/")
+        message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
     password = read_secret(server.secret_ref, t("the mail server"))
     with _deadline() as watch, _connected(server, watch) as client:
         if server.user:

@@ -52,6 +52,11 @@ class Place:
         shown = self._figures(format_percent(share, **self._way))
         return shown.replace("%", "٪") if self.locale.language == "fa" else shown
 
+    def share(self, share: float | Decimal) -> str:
+        """Return a share of one as a percentage with all its decimals."""
+        shown = self._figures(format_percent(share, decimal_quantization=False, **self._way))
+        return shown.replace("%", "٪") if self.locale.language == "fa" else shown
+
     def money(self, amount: Decimal | None, currency_code: str) -> str | None:
         """Return an amount with its currency."""
         if amount is None:

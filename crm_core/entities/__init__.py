@@ -33,7 +33,7 @@ from crm_core.entities.customer import (
 from crm_core.entities.hold import HoldReason, HoldSide, SyncHold
 from crm_core.entities.import_job import ImportJob, ImportMapping, ImportState
 from crm_core.entities.interaction import Activity, Channel, Direction, Interaction
-from crm_core.entities.mail import QueuedMail
+from crm_core.entities.mail import QueuedMail, QueuedMailFile
 from crm_core.entities.merge import (
     CustomerMerge,
     DistinctCustomers,
@@ -128,6 +128,7 @@ __all__ = [
     "ProfileValue",
     "PushItem",
     "QueuedMail",
+    "QueuedMailFile",
     "Relationship",
     "RelationshipType",
     "RequestKind",

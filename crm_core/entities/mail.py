@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import Index, column
+from sqlalchemy import ForeignKey, Index, LargeBinary, column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.entities.outbox import DELIVERY_VIEW
 from crm_core.persistence.base import Keyed
-from crm_core.persistence.scope import ByRight
+from crm_core.persistence.scope import ByRight, Through
 
 _WAITS = column("next_at").is_not(None)
 
@@ -43,3 +44,20 @@ class QueuedMail(Keyed):
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
+
+
+class QueuedMailFile(Keyed):
+    """A file that goes with a mail; forgotten with what the mail says."""
+
+    __tablename__ = "core_mail_file"
+    __entity__ = "mail_file"
+    __scope__ = Through("QueuedMail", "mail_id")
+    __personal__ = ("file_name", "content")
+    __audited__ = False
+
+    mail_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_mail.id", ondelete="CASCADE"), index=True
+    )
+    file_name: Mapped[str]
+    content_type: Mapped[str]
+    content: Mapped[bytes] = mapped_column(LargeBinary)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy import delete, select
 
 from crm_core.access import Actor, system_actor
-from crm_core.channels import FAILURES, Mail, MailServer, reason_of, send_mail
-from crm_core.entities.mail import QueuedMail
+from crm_core.channels import FAILURES, Mail, MailFile, MailServer, reason_of, send_mail
+from crm_core.entities.mail import QueuedMail, QueuedMailFile
 from crm_core.messages import t
 from crm_core.persistence.database import Database
 from crm_core.persistence.retry import claim_due
@@ -29,7 +30,7 @@ def send_queued_mail(database: Database, server: MailServer) -> int:
         return sent
     while mails := _claimed(database, actor):
         for mail in mails:
-            error = _sent(server, mail)
+            error = _sent(server, mail, _files(database, actor, mail))
             sent += error is None
             _settle(database, actor, mail, error)
     return sent
@@ -42,13 +43,20 @@ def _claimed(database: Database, actor: Actor) -> list[QueuedMail]:
     return mails
 
 
-def _sent(server: MailServer, mail: QueuedMail) -> str | None:
+def _files(database: Database, actor: Actor, mail: QueuedMail) -> tuple[MailFile, ...]:
+    kept = QueuedMailFile
+    statement = select(kept.file_name, kept.content_type, kept.content)
+    with unit_of_work(database, actor=actor) as uow:
+        rows = uow.execute(statement.where(kept.mail_id == mail.id).order_by(kept.id))
+        return tuple(MailFile(*row) for row in rows)
+
+
+def _sent(server: MailServer, mail: QueuedMail, files: tuple[MailFile, ...]) -> str | None:
     if mail.expires_at <= datetime.now(UTC):
         return t("It is of no use any more.")
+    told = (str(mail.id), mail.to_address, mail.subject, mail.text or "", mail.made_at)
     try:
-        send_mail(
-            server, Mail(str(mail.id), mail.to_address, mail.subject, mail.text or "", mail.made_at)
-        )
+        send_mail(server, Mail(*told, files))
     except FAILURES as error:
         return reason_of(error)[:200]
     return None
@@ -69,4 +77,6 @@ def _settle(database: Database, actor: Actor, mail: QueuedMail, error: str | Non
             log.error("mail given up", **told, reason=error)
         else:
             log.warning("mail not sent", **told, reason=error)
+        if kept.next_at is None:
+            uow.execute(delete(QueuedMailFile).where(QueuedMailFile.mail_id == mail.id))
         uow.commit()

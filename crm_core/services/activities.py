@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from crm_core.entities.interaction import Activity
 from crm_core.entities.user import User
 from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.messages import t
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, expect_version, filled, optional
@@ -44,11 +46,7 @@ def add_activity(
         owner_id: Who does it; the actor when None.
     """
     customer = permitted_customer(uow, customer_id, EDIT)
-    if due_at.tzinfo is None:
-        raise InputError(
-            t("due_at: the moment {due_at} has no time zone; give one.", due_at=due_at.isoformat()),
-            code="core.naive_datetime",
-        )
+    due_at = _aware(due_at)
     owner_id = owner_id or uow.actor.user_id
     if owner_id is not None:
         require_enabled(uow.get(User, owner_id))
@@ -76,6 +74,54 @@ def complete_activity(
     Raises:
         RuleViolationError: It is done already.
     """
+    activity = _permitted_open(uow, activity_id, expected_version)
+    activity.is_open = False
+    activity.done_at = activity.updated_at = uow.now
+    activity.done_by_id = uow.actor.user_id
+    return activity
+
+
+def postpone_activity(
+    uow: UnitOfWork, activity_id: UUID, due_at: datetime, *, expected_version: int | None = None
+) -> Activity:
+    """Have something be due at another moment; who may say that it is done may.
+
+    Raises:
+        InputError: The moment has no time zone.
+        RuleViolationError: It is done already.
+    """
+    activity = _permitted_open(uow, activity_id, expected_version)
+    activity.due_at, activity.updated_at = _aware(due_at), uow.now
+    return activity
+
+
+def assign_activities(uow: UnitOfWork, owners: Mapping[UUID, UUID]) -> None:
+    """Give activities to users; those that are gone, or not to be seen, are passed over.
+
+    Raises:
+        PermissionDeniedError: The right is missing, or does not reach one of them.
+        RuleViolationError: One of the users is disabled.
+    """
+    for user in uow.scalars(select(User).where(User.id.in_(set(owners.values())))):
+        require_enabled(user)
+    for activity in _permitted_many(uow, owners):
+        activity.owner_id, activity.updated_at = owners[activity.id], uow.now
+    uow.flush()
+
+
+def cancel_activities(uow: UnitOfWork, activity_ids: Collection[UUID]) -> None:
+    """Take back what is no longer to be done; what was done stays, and the audit tells of both.
+
+    Raises:
+        PermissionDeniedError: The right is missing, or does not reach one of them.
+    """
+    for activity in _permitted_many(uow, activity_ids):
+        if activity.is_open:
+            uow.delete(activity)
+    uow.flush()
+
+
+def _permitted_open(uow: UnitOfWork, activity_id: UUID, expected_version: int | None) -> Activity:
     uow.actor.require(EDIT)
     activity = uow.get(Activity, activity_id)
     expect_version(activity, expected_version)
@@ -90,10 +136,33 @@ def complete_activity(
             ),
             code="core.activity.already_done",
         )
-    activity.is_open = False
-    activity.done_at = activity.updated_at = uow.now
-    activity.done_by_id = uow.actor.user_id
     return activity
+
+
+def _permitted_many(uow: UnitOfWork, activity_ids: Collection[UUID]) -> list[Activity]:
+    uow.actor.require(EDIT)
+    found = []
+    for some in chunked(activity_ids, PARAMETERS):
+        statement = (
+            select(Activity, Customer.name, Customer.owner_id)
+            .join(Customer, Customer.id == Activity.customer_id)
+            .where(Activity.id.in_(some))
+        )
+        for activity, customer, owner_id in uow.execute(statement):
+            if activity.owner_id is None or activity.owner_id != uow.actor.user_id:
+                what = t("customer {customer}", customer=customer)
+                uow.actor.require_for_owner(EDIT, owner_id, what)
+            found.append(activity)
+    return found
+
+
+def _aware(due_at: datetime) -> datetime:
+    if due_at.tzinfo is None:
+        raise InputError(
+            t("due_at: the moment {due_at} has no time zone; give one.", due_at=due_at.isoformat()),
+            code="core.naive_datetime",
+        )
+    return due_at
 
 
 def resolve_activity_id(uow: UnitOfWork, text: str) -> UUID:

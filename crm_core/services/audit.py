@@ -21,6 +21,7 @@ from crm_core.persistence.audit_chain import (
     seal,
     verify,
 )
+from crm_core.persistence.bulk import table_of
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -30,6 +31,7 @@ __all__ = [
     "AuditFilter",
     "AuditReport",
     "erase_values",
+    "latest_updates",
     "list_audit",
     "seal",
     "verify",
@@ -141,6 +143,32 @@ def list_audit(
     return page_of(
         uow, statement, keys=[AuditEntry.id], limit=limit, cursor=cursor, descending=True
     )
+
+
+def latest_updates(
+    uow: UnitOfWork, entity_type: str, entity_id: str, count: int
+) -> list[dict[str, Any]]:
+    """Return the last changes of a record, newest first: ``at, actor_login, fields``.
+
+    It tells names of fields, no values, to whoever read the record but not the audit: a caller
+    whose change came too late is told by it who was faster. The caller has checked that the actor
+    may see the record.
+    """
+    entry = table_of(AuditEntry)
+    statement = (
+        select(entry.c.at, entry.c.actor_login, entry.c.changes)
+        .where(
+            entry.c.entity_type == entity_type,
+            entry.c.entity_id == entity_id,
+            entry.c.action == "update",
+        )
+        .order_by(entry.c.id.desc())
+        .limit(count)
+    )
+    return [
+        {"at": row.at, "actor_login": row.actor_login, "fields": list(row.changes or ())}
+        for row in uow.connection().execute(statement)
+    ]
 
 
 def erase_values(uow: UnitOfWork, customer_id: UUID) -> int:

@@ -5,7 +5,7 @@ Who is suggested, and to whom, is within the actor's scope: of a pair both must 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -59,6 +59,23 @@ class Suggestion:
     name: str
     other_id: UUID
     other_name: str
+    score: int
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LikeCustomer:
+    """A customer whom a record may mean that is none itself.
+
+    Attributes:
+        score: 0 to 100.
+        verdict: ``sure``, ``likely`` or ``unsure``.
+        reasons: What speaks for it, the strongest first, in words.
+    """
+
+    customer_id: UUID
+    name: str
     score: int
     verdict: str
     reasons: tuple[str, ...]
@@ -131,11 +148,67 @@ def duplicates_of(
     uow.actor.require(CUSTOMER_VIEW)
     _check(min_score, limit)
     customer = uow.get(Customer, customer_id)
-    [own, *others] = _features(uow, [customer_id, *_near(uow, customer)])
+    points = select(ContactPoint.normalized).where(
+        ContactPoint.customer_id == customer.id, ContactPoint.normalized.is_not(None)
+    )
+    near = _near(
+        uow,
+        customer.name,
+        uow.scalars(points).all(),
+        vat=customer.vat,
+        reference=customer.reference,
+    )
+    [own, *others] = _features(uow, [customer_id, *(key for key in near if key != customer_id)])
+    return _suggestions(uow, _alike(own, others, min_score))[:limit]
+
+
+def customers_like(
+    uow: UnitOfWork,
+    values: Mapping[str, Any],
+    *,
+    parent: str | None = None,
+    min_score: int = LIKELY,
+    limit: int = DEFAULT_LIMIT,
+) -> list[LikeCustomer]:
+    """Return which customers a record may mean that is none itself, the most alike first.
+
+    Found as :func:`duplicates_of` finds them, among those in use that the actor may see.
+
+    Args:
+        uow: The unit of work.
+        values: ``kind``, ``name`` and, where there are any, ``vat``, ``reference``,
+            ``contact_points`` (of ``kind`` and ``value``) and ``address``.
+        parent: The name of the company whose contact it is.
+        min_score: The least score, 55 to 100.
+        limit: How many, at most.
+
+    Raises:
+        InputError: The score or the limit is out of range.
+    """
+    uow.actor.require(CUSTOMER_VIEW)
+    _check(min_score, limit)
+    region = load_settings(uow).phone_region
+    own = features_of(None, values, parent=parent, region=region)
+    known = (*own.emails, *own.phones)
+    near = _near(uow, own.name, known, vat=own.vat, reference=values.get("reference"))
+    others = _features(uow, near)
+    names = {other.key: other.name for other in others}
+    return [
+        LikeCustomer(
+            pair.right,  # type: ignore[arg-type]
+            names[pair.right],
+            pair.score,
+            verdict(pair.score),
+            pair.reasons,
+        )
+        for pair in _alike(own, others, min_score)[:limit]
+    ]
+
+
+def _alike(own: Features, others: Iterable[Features], min_score: int) -> list[Pair]:
     pairs = [pair for other in others if (pair := compare(own, other)) is not None]
     pairs.sort(key=lambda pair: (-pair.score, str(pair.right)))
-    wanted = [pair for pair in pairs if pair.score >= min_score]
-    return _suggestions(uow, wanted)[:limit]
+    return [pair for pair in pairs if pair.score >= min_score]
 
 
 def say_distinct(uow: UnitOfWork, one_id: UUID, other_id: UUID) -> None:
@@ -190,29 +263,25 @@ def _check(min_score: int, limit: int) -> None:
         )
 
 
-def _near(uow: UnitOfWork, customer: Customer) -> list[UUID]:
-    """Return customers in use that share something with one that an index knows, by id."""
-    own = select(ContactPoint.normalized).where(
-        ContactPoint.customer_id == customer.id, ContactPoint.normalized.is_not(None)
-    )
+def _near(
+    uow: UnitOfWork, name: str, points: Iterable[str], *, vat: str | None, reference: str | None
+) -> list[UUID]:
+    """Return customers in use that share something that an index knows, by id."""
     shared: list[Select[Any]] = [
         select(ContactPoint.customer_id).where(ContactPoint.normalized == value).limit(NEAR)
-        for value in uow.scalars(own).all()
+        for value in points
     ]
-    for column in (Customer.vat, Customer.reference):
-        value = getattr(customer, column.key)
+    for column, value in ((Customer.vat, vat), (Customer.reference, reference)):
         if value:
             shared.append(select(Customer.id).where(column == value).limit(NEAR))
-    beginnings = {word[:WORD_BEGINS] for word in tokens(customer.name)}
+    beginnings = {word[:WORD_BEGINS] for word in tokens(name)}
     telling = sorted(each for each in beginnings if len(each) >= LEAST_LETTERS)
     shared += near_ids(uow, telling, most=NEAR)
     if not shared:
         return []
     # One question for all of them; each has a limit of its own, which SQLite takes in brackets.
     found = union_all(*(each.subquery().select() for each in shared)).subquery()
-    statement = select(Customer.id).where(
-        IN_USE, Customer.id != customer.id, Customer.id.in_(select(found.c[0]))
-    )
+    statement = select(Customer.id).where(IN_USE, Customer.id.in_(select(found.c[0])))
     return list(uow.scalars(statement.order_by(Customer.id)))
 
 

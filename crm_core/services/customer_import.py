@@ -130,7 +130,7 @@ def import_customers(
     report = ImportReport(is_dry_run=dry_run)
     with (
         ImportSpool() as spool,
-        _fault_sink(report, errors_path) as set_aside,
+        fault_sink(report, errors_path) as set_aside,
         rare_collections(),
     ):
         lines = read_table(
@@ -169,7 +169,12 @@ def _kept(cells: Sequence[str], places: Sequence[int]) -> list[str]:
 
 
 @contextmanager
-def _fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetAside]:
+def fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetAside]:
+    """Give what counts the rows set aside, and writes them to a CSV file where there is one.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
     lines_seen = 0
     last_line = 0
 

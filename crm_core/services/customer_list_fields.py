@@ -49,9 +49,8 @@ from crm_core.services.customer_list_conditions import (
 from crm_core.services.customer_list_query import ListFilter, Operator
 from crm_core.services.customer_list_values import (
     Reader,
-    read_addresses,
     read_balances,
-    read_contacts,
+    read_firsts,
     read_moments,
     read_profile,
     read_tags,
@@ -216,28 +215,26 @@ CORE_FIELDS: Mapping[str, ListField] = {
         ),
         _own("reference", t("Reference"), kinds.TEXT, Customer.reference),
         _own("vat", t("VAT number"), kinds.TEXT, Customer.vat),
-        ListField(
-            "email", t("E-mail"), kinds.TEXT, reader=read_contacts, condition=contact("email")
-        ),
+        ListField("email", t("E-mail"), kinds.TEXT, reader=read_firsts, condition=contact("email")),
         ListField(
             "phone",
             t("Phone"),
             kinds.TEXT,
-            reader=read_contacts,
+            reader=read_firsts,
             condition=contact("phone", "mobile"),
         ),
         ListField(
             "city",
             t("City"),
             kinds.TEXT,
-            reader=read_addresses,
+            reader=read_firsts,
             condition=address(Address.city, kinds.TEXT),
         ),
         ListField(
             "country",
             t("Country"),
             kinds.COUNTRY,
-            reader=read_addresses,
+            reader=read_firsts,
             condition=address(Address.country_code, kinds.COUNTRY),
         ),
         ListField("tags", t("Tags"), kinds.TAGS, reader=read_tags, condition=tagged),

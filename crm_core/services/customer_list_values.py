@@ -23,38 +23,49 @@ Values = Mapping[str, Mapping[UUID, Any]]
 """Column to customer to value; who has none is left out."""
 Reader = Callable[[Asking, Sequence[UUID], Sequence[str]], Values]
 
-_CONTACTS = {"email": "email", "phone": "phone", "mobile": "phone"}
 
-
-def read_contacts(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
-    """Read the first e-mail address and the first telephone number."""
-    point = ContactPoint
-    rows: Any = asking.uow.execute(
-        select(point.customer_id, point.kind, point.value)
-        .where(among(point.customer_id, ids), point.kind.in_(list(_CONTACTS)))
-        .order_by(point.customer_id, point.position, point.id)
+def _first_point(*point_kinds: str) -> Any:
+    """Return the SQL of a customer's first contact point of these kinds."""
+    return (
+        select(ContactPoint.value)
+        .where(ContactPoint.customer_id == Customer.id, ContactPoint.kind.in_(point_kinds))
+        .order_by(ContactPoint.position, ContactPoint.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    found: dict[str, dict[UUID, Any]] = {"email": {}, "phone": {}}
-    for customer_id, kind, value in rows:
-        found[_CONTACTS[kind]].setdefault(customer_id, value)
-    return found
 
 
-def read_addresses(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:
-    """Read city and country of the first main address."""
-    rows: Any = asking.uow.execute(
-        select(Address.customer_id, Address.city, Address.country_code)
+def _of_main_address(column: Any) -> Any:
+    return (
+        select(column)
         .where(
-            among(Address.customer_id, ids),
+            Address.customer_id == Customer.id,
             Address.use == AddressUse.MAIN.value,
             Address.archived_at.is_(None),
         )
-        .order_by(Address.customer_id, Address.id)
+        .order_by(Address.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    found: dict[str, dict[UUID, Any]] = {"city": {}, "country": {}}
-    for customer_id, city, country in rows:
-        found["city"].setdefault(customer_id, city)
-        found["country"].setdefault(customer_id, country)
+
+
+_FIRSTS = {
+    "email": _first_point("email"),
+    "phone": _first_point("phone", "mobile"),
+    "city": _of_main_address(Address.city),
+    "country": _of_main_address(Address.country_code),
+}
+
+
+def read_firsts(asking: Asking, ids: Sequence[UUID], names: Sequence[str]) -> Values:
+    """Read the first e-mail address, telephone number, city and country: one row a customer."""
+    firsts = [_FIRSTS[name] for name in names]
+    rows: Any = asking.uow.execute(select(Customer.id, *firsts).where(among(Customer.id, ids)))
+    found: dict[str, dict[UUID, Any]] = {name: {} for name in names}
+    columns = list(found.values())
+    for customer_id, *values in rows:
+        for column, value in zip(columns, values, strict=True):
+            column[customer_id] = value
     return found
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 
-from crm_core.entities.mail import QueuedMail
-from crm_core.errors import NotFoundError
+from crm_core.channels import MailFile
+from crm_core.entities.mail import QueuedMail, QueuedMailFile
+from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import in_language, say, t
 from crm_core.normalize import checked_email
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
@@ -17,6 +19,8 @@ from crm_core.services.checks import filled
 
 VIEW, MANAGE = "core.delivery.view", "core.delivery.manage"
 USEFUL, KEPT = timedelta(days=3), timedelta(days=30)
+MOST_BYTES = 10 * 1024 * 1024
+"""Of all files of a mail; few mail servers take more."""
 
 
 def queue_mail(
@@ -28,6 +32,7 @@ def queue_mail(
     kind: str,
     language: str | None = None,
     useful: timedelta = USEFUL,
+    files: Sequence[MailFile] = (),
 ) -> QueuedMail:
     """Have a mail sent after the commit; it is tried again for as long as it is of use.
 
@@ -38,14 +43,25 @@ def queue_mail(
         text: What it says, likewise.
         kind: What it is about, such as ``web.reset``.
         language: BCP 47; None for English.
-        useful: From then on it is not sent any more.
+        useful: For how long it is of use: afterwards it is not sent any more.
+        files: What goes with it, 10 MiB at the most.
 
     Raises:
-        InputError: The address is none.
+        InputError: The address is none, or the files are too large.
     """
+    size = sum(len(file.content) for file in files)
+    if size > MOST_BYTES:
+        raise InputError(
+            t(
+                "The files of a mail may have {most} MiB together, these have {size}: send fewer.",
+                most=MOST_BYTES >> 20,
+                size=-(-size >> 20),
+            ),
+            code="core.mail.too_large",
+        )
     with in_language((language or "").partition("-")[0]):
         subject, text = " ".join(say(subject).split()), say(text)
-    return uow.add(
+    mail = uow.add(
         QueuedMail(
             to_address=checked_email(to),
             subject=filled(subject, "subject"),
@@ -56,6 +72,12 @@ def queue_mail(
             next_at=uow.now,
         )
     )
+    if files:
+        uow.flush()
+    for file in files:
+        named = {"file_name": file.name, "content_type": file.content_type}
+        uow.add(QueuedMailFile(mail_id=mail.id, content=file.content, **named))
+    return mail
 
 
 def list_mail(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,11 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import Customer
 from crm_core.entities.user import Ownership, User
+from crm_core.messages import t
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version
+from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.services.lookup import permitted_customer
 from crm_core.services.users import require_enabled
 
@@ -39,6 +43,32 @@ def assign_owner(
         customer.owner_id, customer.updated_at = user_id, uow.now
         begin_ownership(uow, customer)
     return customer
+
+
+def assign_owners(uow: UnitOfWork, owners: Mapping[UUID, UUID]) -> None:
+    """Make users answer for many customers at once, as :func:`assign_owner` does for one.
+
+    Customers that are gone by now, or that the actor may not see, are passed over.
+
+    Args:
+        uow: A writing unit of work.
+        owners: Customer to user.
+
+    Raises:
+        PermissionDeniedError: The right is missing, or does not reach one of them.
+        RuleViolationError: One of the users is disabled.
+    """
+    uow.actor.require(ASSIGN)
+    for user in uow.scalars(select(User).where(User.id.in_(set(owners.values())))):
+        require_enabled(user)
+    drafts = []
+    for some in chunked(owners, PARAMETERS):
+        found = select(Customer.id, Customer.name, Customer.owner_id).where(Customer.id.in_(some))
+        for row in uow.execute(found):
+            what = t("customer {customer}", customer=row.name)
+            uow.actor.require_for_owner(ASSIGN, row.owner_id, what)
+            drafts.append(CustomerDraft({"owner_id": owners[row.id]}, customer_id=row.id))
+    save_customers(uow, drafts)
 
 
 def begin_ownership(uow: UnitOfWork, customer: Customer) -> None:

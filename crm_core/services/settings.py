@@ -44,12 +44,17 @@ class Settings:
     installation_id: str | None = None
 
 
+_OF_COMPANY = select(Setting.key, Setting.value).where(
+    Setting.key.in_([field.name for field in fields(Settings)])
+)
+"""Made once: making a statement costs as much as running it, and every request runs this one."""
+
+
 def load_settings(uow: UnitOfWork) -> Settings:
     """Return all settings, with the defaults of those never set; read once a unit of work."""
     loaded: Settings | None = uow.session.info.get(_LOADED)
     if loaded is None:
-        known = {field.name for field in fields(Settings)}
-        rows = uow.execute(select(Setting.key, Setting.value).where(Setting.key.in_(sorted(known))))
+        rows = uow.execute(_OF_COMPANY)
         loaded = uow.session.info[_LOADED] = Settings(**{row.key: row.value for row in rows})
     return loaded
 

@@ -39,7 +39,7 @@ def untag_customer(uow: UnitOfWork, customer_id: UUID, names: Iterable[str]) -> 
 
 def add_tags(uow: UnitOfWork, customer_id: UUID, names: Iterable[str]) -> None:
     """Put tags on a customer whom the caller has checked the actor may change."""
-    tag_ids = _ensure_tags(uow, names)
+    tag_ids = ensure_tags(uow, names)
     carried = set(
         uow.scalars(select(CustomerTag.tag_id).where(CustomerTag.customer_id == customer_id))
     )
@@ -60,7 +60,8 @@ def list_tags(uow: UnitOfWork) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in uow.execute(statement)]
 
 
-def _ensure_tags(uow: UnitOfWork, names: Iterable[str]) -> list[UUID]:
+def ensure_tags(uow: UnitOfWork, names: Iterable[str]) -> list[UUID]:
+    """Return the ids of tags by name, making those that do not exist; the caller has checked."""
     wanted = list(dict.fromkeys(filled(name, "tag") for name in names))
     found = {
         row.name: row.id

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 
 from crm_core.access import Actor, Reach
 from crm_core.entities.user import Role, RoleRight, TeamMember, User, UserRole
@@ -246,19 +246,27 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
     return actor_of(uow, user.id, user.login, origin=origin, language=user.language)
 
 
+# Made once, for every request runs them.
+_HELD = (
+    select(RoleRight.right, RoleRight.reach)
+    .join(UserRole, UserRole.role_id == RoleRight.role_id)
+    .where(UserRole.user_id == bindparam("user_id"))
+)
+_MATES = select(TeamMember.user_id).where(
+    TeamMember.team_id.in_(
+        select(TeamMember.team_id).where(TeamMember.user_id == bindparam("user_id"))
+    )
+)
+
+
 def actor_of(
     uow: UnitOfWork, user_id: UUID, login: str, *, origin: str, language: str | None = None
 ) -> Actor:
     """Return the actor that stands for a user who is known to be enabled."""
     rights: dict[str, Reach] = {}
-    for row in uow.execute(
-        select(RoleRight.right, RoleRight.reach)
-        .join(UserRole, UserRole.role_id == RoleRight.role_id)
-        .where(UserRole.user_id == user_id)
-    ):
+    for row in uow.execute(_HELD, {"user_id": user_id}):
         rights[row.right] = max(rights.get(row.right, Reach.NONE), Reach[row.reach.upper()])
-    teams = select(TeamMember.team_id).where(TeamMember.user_id == user_id)
-    mates = uow.scalars(select(TeamMember.user_id).where(TeamMember.team_id.in_(teams)))
+    mates = uow.execute(_MATES, {"user_id": user_id}).scalars()
     return Actor(
         user_id=user_id,
         login=login,

@@ -68,6 +68,8 @@ class Change:
     """Of those, the ones that a person has to decide on: nothing new is agreed on for them."""
     is_shared: bool = False
     """Whether another record in use there is the same customer, since two were merged here."""
+    sets: frozenset[str] = frozenset()
+    """Fields of a plugin's record that merge as sets."""
     is_further: bool = False
     """Another remote record is the customer's first (two were merged here): this one's fields are
     left alone, and only what hangs on it follows."""

@@ -196,7 +196,7 @@ class _Judge:
 def _moved(change: Change) -> Iterator[str]:
     """Yield the fields that changed over there and do not merge as sets."""
     for field in change.record.values:
-        if field not in MERGED_AS_SETS and change.differs(field):
+        if field not in MERGED_AS_SETS | change.sets and change.differs(field):
             yield field
 
 

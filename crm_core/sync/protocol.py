@@ -166,6 +166,20 @@ class Written:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What a draft would cost; ``values`` is None where the remote will not say, with the reason.
+
+    ``values`` hold ``untaxed_amount``, ``tax_amount`` and ``total_amount`` as decimal text, and
+    ``lines``: the same of each line, in the draft's order.
+    """
+
+    key: str
+    values: Mapping[str, Any] | None
+    code: str = ""
+    reason: str = ""
+
+
 @runtime_checkable
 class RemoteBackend(Protocol):
     """An open connection to one configured remote; used from one thread at a time.
@@ -309,5 +323,17 @@ class MergingBackend(WritableBackend, Protocol):
 
         Raises:
             RecordSyncError: It refuses; the reason is for people.
+        """
+        ...
+
+
+@runtime_checkable
+class PricingBackend(WritableBackend, Protocol):
+    """A remote that can also work out what a record would cost, tax and all."""
+
+    def price(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Priced]:
+        """Return what drafts would cost, one answer each; nothing of them is kept over there.
+
+        After a lost reply the same call leaves nothing behind.
         """
         ...

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 
 from crm_core.entities.customer import Address
-from crm_core.errors import RetryableSyncError
+from crm_core.errors import CrmError, RetryableSyncError
 from crm_core.messages import t
 from crm_core.persistence.bulk import chunked
 from crm_core.sync import push_queue
+from crm_core.sync.apply.plugin import PluginApplier
 from crm_core.sync.batch import STOPPING
 from crm_core.sync.context import SyncContext
 from crm_core.sync.protocol import BUSY, WritableBackend
@@ -71,6 +72,20 @@ class Push:
         for chunk in self._chunks(entity):
             self._batch(entity, chunk).link_known()
 
+    def refuse_waiting(self, entity: str, error: CrmError) -> None:
+        """Tell the plugin that nothing of an entity can be written; all of it goes on waiting."""
+        for chunk in self._chunks(entity):
+            told = dict.fromkeys((item.local_id for item in chunk), (error.code, error.message))
+            self._tell_refused(entity, told)
+
+    def _tell_refused(self, entity: str, refusals: Mapping[UUID, tuple[str, str]]) -> None:
+        """Tell a plugin before it is noted here: killed between the two, it is told again."""
+        applier = self.context.appliers[entity]
+        if refusals and isinstance(applier, PluginApplier):
+            with self.context.writing() as uow:
+                applier.refused(uow, refusals)
+                uow.commit()
+
     def _chunks(self, entity: str) -> Iterator[list[Waiting]]:
         context, after = self.context, None
         if context.dry_run and entity in context.listers:
@@ -112,6 +127,9 @@ class Push:
                 return left + self._write(entity, again[middle:], last=last)
             batch.blame(error)
         self._count(batch)
+        if not self.context.dry_run:
+            failed = batch.failed.items()
+            self._tell_refused(entity, {key: (code, reason) for key, (_, code, reason) in failed})
         batch.settle(waiting)
         return [item for item in items if item.local_id in waiting]
 

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from crm_core.entities.sync import Backend
+from crm_core.errors import FatalSyncError
 from crm_core.services.settings import load_settings
 from crm_core.sync import push_queue
 from crm_core.sync.context import SyncContext
 from crm_core.sync.permit import Permit, permit_of
-from crm_core.sync.protocol import WritableBackend
+from crm_core.sync.pricing import answer_questions
+from crm_core.sync.protocol import RIGHT_MISSING, WritableBackend
 from crm_core.sync.push import Push
 
 RETRIES = 200
@@ -41,7 +43,7 @@ class Pushing:
     def push(self, entity: str) -> None:
         """Write an entity; a dry run counts also what may not be written yet."""
         context = self.context
-        if not ((self.permit.is_accepted or context.dry_run) and self._is_writable(entity)):
+        if not ((self.permit.is_accepted or context.dry_run) and self._may_write(entity)):
             return
         if not (context.writes or context.dry_run):
             self._push.link_known(entity)
@@ -51,6 +53,8 @@ class Pushing:
                 push_queue.introduce(uow, context.backend_id, entity, context.listers)
                 uow.commit()
         self._push.push(entity)
+        if not context.dry_run:
+            answer_questions(context, entity)
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return what was written, or would be, by entity."""
@@ -59,6 +63,14 @@ class Pushing:
             for entity, counts in self._push.counts.items()
             if counts.counts
         }
+
+    def _may_write(self, entity: str) -> bool:
+        try:
+            return self._is_writable(entity)
+        except FatalSyncError as error:
+            if error.code == RIGHT_MISSING and self.context.writes and not self.context.dry_run:
+                self._push.refuse_waiting(entity, error)
+            raise
 
     def _is_writable(self, entity: str) -> bool:
         remote = self.context.remote

@@ -32,7 +32,10 @@ from crm_hooks.contributions import BackendType
 
 SECONDS = 60.0
 REGISTERING = "crm_register_"
-TAKEN_BY = {"handler": 2, "run": 1, "read": 2, "apply": 2, "vanish": 2, "ids": 1, "factory": 2}
+TAKEN_BY = {
+    **dict.fromkeys(("handler", "factory", "read", "apply", "vanish", "refuse", "answer"), 2),
+    **dict.fromkeys(("run", "ids", "ask"), 1),
+}
 """Fields of contributions that name a function, and how many arguments it is called with."""
 
 

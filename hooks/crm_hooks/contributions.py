@@ -70,16 +70,22 @@ class SyncField:
 
     Attributes:
         name: Its name. A ``ref`` is named ``<something>_ref``.
-        kind: ``text``, ``decimal`` (text such as ``12.50``), ``whole``, ``yes_no``, ``date`` (ISO
-            text) or ``ref`` (the id of another synced record).
+        kind: ``text``, ``decimal`` (text such as ``12.50``), ``money`` (``12.50 EUR``), ``whole``,
+            ``yes_no``, ``date`` (ISO text), ``ref`` (the id of another synced record), ``words``
+            (a sorted list of texts, merged as a set) or ``lines`` (a list of dicts).
         required: Whether a record without it is set aside.
         entity: For a ``ref``: the entity it names, such as ``customer``.
+        can_wait: For a ``ref``: whether a record that is to be written waits for what it names to
+            be there; else it goes without, unless it is required.
+        fields: For ``lines``: what each holds; those not named here may be any plain values.
     """
 
     name: str
     kind: str = "text"
     required: bool = False
     entity: str = ""
+    can_wait: bool = True
+    fields: tuple[SyncField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,14 @@ class SyncableEntity:
             for each back office that is written to, when it hears of the entity for the first time.
             Empty when only records changed from then on are to be written.
         label: The field that names a record to people; empty for its id.
+        refuse: ``"module:attribute"`` of ``refuse(uow, refusals)``, called with local id to
+            ``(code, reason)`` each time that a back office will not take records; empty where
+            ``crm sync status`` tells enough.
+        ask: ``"module:attribute"`` of ``ask(uow) -> Sequence[UUID]``: local records of which a
+            back office that can is to say what they would cost, without keeping them; asked at
+            each run. Empty for none.
+        answer: ``"module:attribute"`` of ``answer(uow, answers)``: local id to what it would cost
+            (``crm_core.sync.protocol.Priced``).
     """
 
     name: str
@@ -112,6 +126,9 @@ class SyncableEntity:
     after: tuple[str, ...] = ("customer",)
     ids: str = ""
     label: str = ""
+    refuse: str = ""
+    ask: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +137,21 @@ class IncomingRecord:
 
     Attributes:
         local_id: The local record it is bound to; None when it is new.
-        values: Field name to value. References are local ids (UUID). For a bound record only the
-            fields that changed over there, None where one was cleared.
+        values: Field name to value. References are local ids (UUID), also those in ``lines``;
+            ``words`` come as a :class:`WordChange`. For a bound record only the fields that
+            changed over there, None where one was cleared.
     """
 
     local_id: UUID | None
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WordChange:
+    """What became of a set of words over there since both sides last agreed on it."""
+
+    added: frozenset[str]
+    dropped: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +354,42 @@ class HomeItem:
     entity_id: UUID | None = None
     detail: str = ""
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """One record that belongs to a user.
+
+    Attributes:
+        id: Its key.
+        title: What people read.
+        customer_id: The customer it hangs on; records of one customer go to the same person.
+        facts: ``(name, value)`` pairs by which rules choose who gets it: ``(("stage", "new"),)``.
+    """
+
+    id: UUID
+    title: str
+    customer_id: UUID | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """Records of one kind that belong to a user.
+
+    Attributes:
+        kind: As references name such records: ``loyalty_steward``.
+        title: What people call them.
+        assign: ``"module:attribute"`` of ``assign(uow, owners) -> None``: gives records to users
+            (``Mapping[UUID, UUID]``, at most 500 at once), as whoever acts, whose right it checks;
+            an error that it raises stops the whole.
+        records: All of them.
+    """
+
+    kind: str
+    title: str
+    assign: str
+    records: tuple[Belonging, ...]
 
 
 @dataclass(frozen=True, slots=True)

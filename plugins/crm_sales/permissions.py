@@ -17,10 +17,12 @@ QUOTE_APPROVE = "sales.quote.approve"
 FORECAST_VIEW = "sales.forecast.view"
 HANDOVER = "sales.handover.do"
 CONFIGURE = "sales.settings.edit"
+CALENDAR = "sales.calendar.keep"
 
 _SELLERS = (("employee", "own"), ("manager", "team"))
 _SEEN = (("employee", "own"), ("manager", "team"), ("readonly", "all"))
 _LEADERS = (("manager", "team"),)
+_EVERYBODY = (("employee", "own"), ("manager", "own"), ("readonly", "own"))
 
 RIGHTS = (
     Right(LEAD_VIEW, t("See leads"), (*_LEADERS, ("employee", "own"), ("readonly", "all"))),
@@ -35,4 +37,5 @@ RIGHTS = (
     Right(FORECAST_VIEW, t("See the forecast"), _SEEN),
     Right(HANDOVER, t("Hand a leaver's work over to others"), (("manager", "all"),)),
     Right(CONFIGURE, t("Design pipelines and set up the sales module"), (("manager", "all"),)),
+    Right(CALENDAR, t("Read one's own activities in a calendar program"), _EVERYBODY),
 )

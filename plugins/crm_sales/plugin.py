@@ -13,6 +13,7 @@ manifest = PluginManifest(
     title="Sales",
     version="0.1.0",
     table_prefix="sales_",
+    rebuild="crm_sales.jobs.setup:rebuild",
 )
 PAGES: tuple[str, ...] = ()
 """Modules of ``crm_sales.pages``; each has ``pages``."""

@@ -123,7 +123,8 @@ def _check(module: WebModule, found: Any, kind: type[P]) -> None:
         raise ConfigurationError(f"{module.name}: that is no crm_web.sdk.{kind.__name__}.")
     plugin = _plugin(module)
     own = found.name == plugin or found.name.startswith(f"{plugin}_")
-    if plugin != OWN and not (own and found.path == f"/{found.name}"):
+    below = found.path == f"/{found.name}" or f"{found.path}/".startswith(f"/{plugin}/")
+    if plugin != OWN and not (own and below):
         raise ConfigurationError(f"What {plugin} adds must be called {plugin} or {plugin}_….")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,9 @@ from crm_core.plugins.discovery import resolve
 from crm_core.plugins.limits import PluginTimeoutError, time_limit
 from crm_core.sync.bindings import customer_targets, local_ids
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
+from crm_core.sync.protocol import Priced
 from crm_core.sync.tell import Bindings, Told, bound_locals
-from crm_hooks.contributions import IncomingRecord, SyncableEntity, SyncField
+from crm_hooks.contributions import IncomingRecord, SyncableEntity, SyncField, WordChange
 
 BATCH_SECONDS = 60.0
 PLUGIN_STOPPED = "core.sync.plugin_failed"
@@ -31,9 +33,16 @@ class PluginApplier:
     def __init__(self, entity: SyncableEntity) -> None:
         self.entity = entity
         self.refs = [field for field in entity.fields if field.kind == "ref"]
+        self.lines = {
+            field.name: [each for each in field.fields if each.kind == "ref"]
+            for field in entity.fields
+            if field.kind == "lines"
+        }
+        self.words = frozenset(field.name for field in entity.fields if field.kind == "words")
 
     def prepare(self, context: SyncContext, change: Change) -> None:
         """Refuse a record that lacks a required field."""
+        change.sets = self.words
         values = change.record.values
         missing = [f.name for f in self.entity.fields if f.required and values.get(f.name) is None]
         if missing:
@@ -45,11 +54,10 @@ class PluginApplier:
     def apply(self, context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> Applied:
         """Have the plugin write the batch; what lacks a reference waits for it."""
         applied = Applied()
+        told = (change.record.values for change in changes)
         targets = {
-            field.name: _targets(
-                uow, context.backend_id, field, [c.record.values.get(field.name) for c in changes]
-            )
-            for field in self.refs
+            name: _targets(uow, context.backend_id, name, refs)
+            for name, refs in self._named(told).items()
         }
         ready, records = [], []
         for change in changes:
@@ -81,31 +89,36 @@ class PluginApplier:
         """Return the plugin's records as neutral ones; see ``crm_core.sync.tell``."""
         with self._isolated():
             found: Mapping[UUID, Mapping[str, Any]] = self._call(self.entity.read)(uow, list(ids))
-        remote = {
-            field.name: bound_locals(
-                uow,
-                backend_id,
-                field.entity,
-                [v[field.name] for v in found.values() if v.get(field.name)],
-            )
-            for field in self.refs
+        there = {
+            name: {key: ref for key, (ref, _) in bound_locals(uow, backend_id, name, ids_).items()}
+            for name, ids_ in self._named(found.values()).items()
         }
         told = {}
         for local_id, values in found.items():
             remote_id, known = bound.get(local_id, (None, None))
             label = str(values.get(self.entity.label) or f"{self.entity.title} {local_id}")
             record = Told(label, dict(values), known, remote_id)
-            for name, ids_there in remote.items():
-                target = values.get(name)
-                if target is None:
-                    continue
-                if target in ids_there:
-                    record.values[name] = ids_there[target][0]
-                else:
-                    del record.values[name]
-                    record.waits_for = target
+            self._refer(record, there)
             told[local_id] = record
         return told
+
+    def refused(self, uow: UnitOfWork, refusals: Mapping[UUID, tuple[str, str]]) -> None:
+        """Tell the plugin, where it wants to hear of it, of records that were not taken."""
+        if self.entity.refuse and refusals:
+            with self._isolated():
+                self._call(self.entity.refuse)(uow, dict(refusals))
+
+    def asked(self, uow: UnitOfWork) -> list[UUID]:
+        """Return the local records of which the plugin wants to know what they would cost."""
+        if not self.entity.ask:
+            return []
+        with self._isolated():
+            return list(self._call(self.entity.ask)(uow))
+
+    def answered(self, uow: UnitOfWork, answers: Mapping[UUID, Priced]) -> None:
+        """Tell the plugin what records would cost."""
+        with self._isolated():
+            self._call(self.entity.answer)(uow, dict(answers))
 
     def all_ids(self, uow: UnitOfWork) -> list[UUID]:
         """Return the ids of all records of the plugin, where it tells them."""
@@ -117,6 +130,43 @@ class PluginApplier:
             except (Exception, SystemExit) as error:
                 raise self._stopped(f"{type(error).__name__}: {error}") from error
 
+    def _named(self, records: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """Return what records refer to, by entity."""
+        named: dict[str, list[Any]] = defaultdict(list)
+        for values in records:
+            for field in self.refs:
+                if values.get(field.name):
+                    named[field.entity].append(values[field.name])
+            for name, fields in self.lines.items():
+                for line in values.get(name) or ():
+                    for field in fields:
+                        if line.get(field.name):
+                            named[field.entity].append(line[field.name])
+        return named
+
+    def _refer(self, record: Told, there: Mapping[str, Mapping[UUID, str]]) -> None:
+        """Put the backend's ids for ours; what is not there is waited for, or left out."""
+
+        def put(values: dict[str, Any], field: SyncField) -> None:
+            target = values.get(field.name)
+            if target is None:
+                return
+            if target in there[field.entity]:
+                values[field.name] = there[field.entity][target]
+                return
+            del values[field.name]
+            if field.required or field.can_wait:
+                record.waits_for = target
+
+        for field in self.refs:
+            put(record.values, field)
+        for name, fields in self.lines.items():
+            if record.values.get(name):
+                record.values[name] = [dict(line) for line in record.values[name]]
+                for line in record.values[name]:
+                    for field in fields:
+                        put(line, field)
+
     def _values(
         self, change: Change, targets: Mapping[str, Mapping[str, UUID]], applied: Applied
     ) -> dict[str, Any] | None:
@@ -125,11 +175,16 @@ class PluginApplier:
             for field in self.entity.fields
             if change.differs(field.name)
         }
+        for name in self.words & values.keys():
+            before, now = set(change.before(name) or ()), set(values[name] or ())
+            values[name] = WordChange(frozenset(now - before), frozenset(before - now))
+        for name in self.lines.keys() & values.keys():
+            values[name] = self._lines(change, name, targets, applied)
         for field in self.refs:
             ref = values.get(field.name)
             if not ref:
                 continue
-            values[field.name] = targets[field.name].get(ref)
+            values[field.name] = targets[field.entity].get(ref)
             if values[field.name] is None:
                 applied.pending.append(Pending(change.remote_id, field.name, field.entity, ref))
                 if field.required:
@@ -145,6 +200,28 @@ class PluginApplier:
                     )
                     return None
         return values
+
+    def _lines(
+        self,
+        change: Change,
+        name: str,
+        targets: Mapping[str, Mapping[str, UUID]],
+        applied: Applied,
+    ) -> list[dict[str, Any]]:
+        """Return lines with our ids; one that needs what is not here yet is left out until then."""
+        kept = []
+        for told in change.record.values.get(name) or ():
+            line, is_whole = dict(told), True
+            for field in self.lines[name]:
+                ref = line.get(field.name)
+                if ref:
+                    line[field.name] = targets[field.entity].get(ref)
+                    if line[field.name] is None:
+                        applied.pending.append(Pending(change.remote_id, name, field.entity, ref))
+                        is_whole = is_whole and not field.required
+            if is_whole:
+                kept.append(line)
+        return kept
 
     @contextmanager
     def _isolated(self) -> Iterator[None]:
@@ -179,9 +256,9 @@ class PluginApplier:
 
 
 def _targets(
-    uow: UnitOfWork, backend_id: UUID, field: SyncField, refs: Sequence[str | None]
+    uow: UnitOfWork, backend_id: UUID, entity: str, refs: Sequence[str | None]
 ) -> dict[str, UUID]:
-    if field.entity == "customer":
+    if entity == "customer":
         found = customer_targets(uow, backend_id, refs)
         return {ref: target.customer_id for ref, target in found.items()}
-    return local_ids(uow, backend_id, field.entity, refs)
+    return local_ids(uow, backend_id, entity, refs)

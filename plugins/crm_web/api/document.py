@@ -17,6 +17,7 @@ from marshmallow import Schema, fields
 from werkzeug.wrappers import Response
 
 from crm_core.messages import t
+from crm_web.api.repeating import takes_key
 from crm_web.encoding import encoded
 from crm_web.errors import NobodyError
 from crm_web.problem_details import MEDIA
@@ -122,7 +123,7 @@ def described(operation: Operation) -> dict[str, Any]:
         statuses |= {412, 428}
     if "body" in options or "upload" in options:
         statuses |= {413, 415}
-    if operation.method == "POST" and not options.get("secret"):
+    if takes_key(operation) and not options.get("secret"):
         parameters.append(IDEMPOTENCY_KEY)
     responses: dict[str | int, Any] = {
         str(status): {"$ref": f"#/components/responses/Problem{status}"}

@@ -54,10 +54,15 @@ class Repeat:
         return response
 
 
+def takes_key(operation: Operation) -> bool:
+    """Return whether a call's answer is kept: a file is not, which is as good when made again."""
+    return operation.method == "POST" and "media" not in operation.options
+
+
 @contextmanager
 def repeated(operation: Operation, asked: Request) -> Iterator[Repeat]:
     """Claim the key of a call for as long as it is being worked on; a failed one is free again."""
-    key = request.headers.get(HEADER, "") if operation.method == "POST" else ""
+    key = request.headers.get(HEADER, "") if takes_key(operation) else ""
     repeat = Repeat(asked, key)
     if not key:
         yield repeat

@@ -53,3 +53,11 @@ def test_a_key_is_free_again_when_the_work_could_not_be_committed(api, monkeypat
     ]
     assert statuses == [LockedError.http_status, 201, 201]
     assert len(call.get("/customers?name=Zed").json["items"]) == 1
+
+
+def test_a_file_is_made_again_whatever_key_it_is_asked_with(token):
+    call = token("admin")
+    for _ in range(2):
+        told = call.post("/customers/export", {"format": "vcf"}, Idempotency_Key="once")
+        assert told.status == 200, told.raw
+        assert told.raw.startswith(b"BEGIN:VCARD")

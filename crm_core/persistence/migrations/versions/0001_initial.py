@@ -551,6 +551,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("backend_id", name=op.f("pk_core_login_refusal")),
     )
     op.create_table(
+        "core_mail_file",
+        sa.Column("id", types.Key(), nullable=False),
+        sa.Column("mail_id", types.Key(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mail_id"],
+            ["core_mail.id"],
+            name=op.f("fk_core_mail_file_mail_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_core_mail_file")),
+    )
+    op.create_index(op.f("ix_core_mail_file_mail_id"), "core_mail_file", ["mail_id"], unique=False)
+    op.create_table(
         "core_pending_reference",
         sa.Column("id", types.Key(), nullable=False),
         sa.Column("backend_id", types.Key(), nullable=False),
@@ -1584,6 +1600,8 @@ def downgrade() -> None:
         table_name="core_pending_reference",
     )
     op.drop_table("core_pending_reference")
+    op.drop_index(op.f("ix_core_mail_file_mail_id"), table_name="core_mail_file")
+    op.drop_table("core_mail_file")
     op.drop_table("core_login_refusal")
     op.drop_index(op.f("ix_core_import_job_state_id"), table_name="core_import_job")
     op.drop_index(op.f("ix_core_import_job_owner_id_id"), table_name="core_import_job")

@@ -1,0 +1,1 @@
+"""What runs unattended, one file a part of the module."""

@@ -1,0 +1,1 @@
+"""What will be won in a period, what was thought of it before, and what came."""

@@ -1,0 +1,178 @@
+"""The forecast as it was on each day, and how it compares with what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, and_, func, select
+
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.currencies import RateTable, rates_on
+from crm_core.services.settings import load_settings
+from crm_sales.models import ForecastFigure, ForecastSnapshot
+from crm_sales.permissions import FORECAST_VIEW
+from crm_sales.services.forecast.periods import Period, period_of
+from crm_sales.services.forecast.rows import ZERO, Figures, gathered
+from crm_sales.services.forecast.statements import Question, closed_deals, open_deals
+
+MONTHS_AHEAD = 6
+"""Months that are kept each day, this one among them."""
+KEPT = ("won_amount", "committed_amount", "weighted_amount", "best_amount")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was forecast of a period on a day, in the base currency.
+
+    Attributes:
+        taken_on: When.
+        won_amount, committed_amount, weighted_amount, best_amount: As the figures are defined.
+    """
+
+    taken_on: date
+    won_amount: Decimal
+    committed_amount: Decimal
+    weighted_amount: Decimal
+    best_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A period that was forecast when it began, and what it came to.
+
+    Attributes:
+        period: Which.
+        told: What was forecast on the first day that was kept within it; None where none was.
+        won_amount: What was won in it until now.
+        is_over: Whether it has ended.
+    """
+
+    period: Period
+    told: Told | None
+    won_amount: Decimal
+    is_over: bool
+
+    @property
+    def off_by(self) -> Decimal | None:
+        """By which share of what was won the weighted forecast was too high; None if open."""
+        if self.told is None or not self.is_over or not self.won_amount:
+            return None
+        return round((self.told.weighted_amount - self.won_amount) / self.won_amount, 4)
+
+
+def take_snapshot(uow: UnitOfWork) -> int | None:
+    """Keep the forecast of this month and the next ones as it is today, once a day.
+
+    Returns:
+        How many rows were kept; None when today's forecast was kept before.
+    """
+    uow.actor.require(FORECAST_VIEW)
+    zone = ZoneInfo(load_settings(uow).time_zone)
+    today = uow.now.astimezone(zone).date()
+    if uow.find(ForecastSnapshot, today) is not None:
+        return None
+    uow.add(ForecastSnapshot(taken_on=today, taken_at=uow.now))
+    uow.flush()  # whoever comes second on the same day fails here, before anything is counted
+    this = period_of(today)
+    asked = Question(tuple(this.shifted(n) for n in range(MONTHS_AHEAD)), by="both")
+    found = gathered(
+        uow.execute(open_deals(asked, uow.actor)),
+        uow.execute(closed_deals(asked, uow.actor, zone)),
+    )
+    for key, figures in found.items():
+        uow.add(
+            ForecastFigure(
+                taken_on=today,
+                month_on=asked.periods[key.place].first_on,
+                user_id=key.owner_id,
+                team_id=key.team_id,
+                currency_code=key.currency_code,
+                open_count=figures.open_count,
+                **{name: getattr(figures, name) for name in KEPT},
+            )
+        )
+    return len(found)
+
+
+def forecast_told(uow: UnitOfWork, asked: Question, *, days_before: int = 31) -> list[Told]:
+    """Return what was forecast of the first period asked for, day by day until its end.
+
+    Amounts are turned into the base currency at today's rates, so that days can be compared. A
+    quarter's are those of its months, on days that had all of them in view.
+
+    Args:
+        uow: The unit of work.
+        asked: Of which period, of whose deals; pipelines are not told apart.
+        days_before: How many days before the period to begin.
+    """
+    uow.actor.require(FORECAST_VIEW)
+    period = asked.first
+    statement = _kept(asked, [period]).where(
+        ForecastFigure.taken_on.between(
+            period.first_on - timedelta(days=days_before), period.last_on
+        )
+    )
+    return _told(uow, statement)
+
+
+def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> list[Outcome]:
+    """Return the periods before, the latest last: what each was forecast to be, and came to.
+
+    Args:
+        uow: The unit of work.
+        asked: The last of the periods, and whose deals; pipelines are not told apart.
+        count: How many, that one among them.
+    """
+    uow.actor.require(FORECAST_VIEW)
+    settings = load_settings(uow)
+    zone = ZoneInfo(settings.time_zone)
+    periods = tuple(asked.first.shifted(n) for n in range(1 - count, 1))
+    whole = Question(periods, "none", asked.user_id, asked.team_id)
+    days = select(ForecastSnapshot.taken_on).where(
+        ForecastSnapshot.taken_on.between(periods[0].first_on, periods[-1].last_on)
+    )
+    begun: dict[Period, date] = {}
+    for day in uow.scalars(days.order_by(ForecastSnapshot.taken_on)):
+        begun.setdefault(period_of(day, asked.first.kind), day)
+    told = {}
+    if begun:
+        statement = _kept(whole, periods).where(ForecastFigure.taken_on.in_(begun.values()))
+        told = {each.taken_on: each for each in _told(uow, statement)}
+    won = gathered(uow.execute(closed_deals(whole, uow.actor, zone)))
+    today = uow.now.astimezone(zone).date()
+    base = settings.base_currency
+    rates = rates_on(uow, {base, *(key.currency_code for key in won)}, today)
+    sums: dict[int, Decimal] = {}
+    for key, figures in won.items():
+        amount = _in(rates, figures.won_amount, key.currency_code, base)
+        sums[key.place] = sums.get(key.place, ZERO) + amount
+    return [
+        Outcome(each, told.get(begun.get(each, date.max)), sums.get(n, ZERO), each.last_on < today)
+        for n, each in enumerate(periods)
+    ]
+
+
+def _kept(asked: Question, periods: Sequence[Period]) -> Select[tuple[object, ...]]:
+    """Return the statement that adds up what was kept of periods, by day and currency."""
+    within = [
+        and_(
+            ForecastFigure.month_on.in_(each.months),
+            ForecastFigure.taken_on <= each.last_on,
+            # Of a past month that the quarter began with, the last day kept stands for it.
+        )
+        for each in periods
+    ]
+    raise NotImplementedError(within)
+
+
+def _told(uow: UnitOfWork, statement: Select[tuple[object, ...]]) -> list[Told]:
+    raise NotImplementedError
+
+
+def _in(rates: RateTable, amount: Decimal, code: str, base: str) -> Decimal:
+    told = rates.convert(amount, code, base)
+    return told.amount if told else ZERO

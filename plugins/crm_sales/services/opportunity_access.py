@@ -1,0 +1,105 @@
+"""The one deal that somebody means, with the right to do something with it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from crm_core.entities import TeamMember
+from crm_core.errors import InputError, NotFoundError, StaleVersionError
+from crm_core.messages import joined, t
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.audit import latest_updates
+from crm_core.services.lookup import key_condition
+from crm_sales.models import Opportunity
+from crm_sales.permissions import OPPORTUNITY_VIEW
+
+
+def permitted_opportunity(uow: UnitOfWork, opportunity_id: UUID, right: str) -> Opportunity:
+    """Return a deal on which the actor holds ``right``.
+
+    Raises:
+        NotFoundError: There is none that the actor may see.
+        PermissionDeniedError: The right is missing or does not reach this deal.
+    """
+    uow.actor.require(right)
+    deal = uow.get(Opportunity, opportunity_id)
+    uow.actor.require_for_owner(right, deal.owner_id, t("the deal {deal}", deal=deal.name))
+    return deal
+
+
+def resolve_opportunity_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the deal that an id, or its first eight or more digits, names.
+
+    Raises:
+        NotFoundError: No such deal, or none that the actor may see.
+        InputError: More than one fits.
+    """
+    uow.actor.require(OPPORTUNITY_VIEW)
+    condition = key_condition(Opportunity.id, text.strip())
+    found = []
+    if condition is not None:
+        found = list(uow.scalars(select(Opportunity.id).where(condition).limit(2)))
+    if len(found) > 1:
+        raise InputError(
+            t("{text!r} fits several deals; give more of the id.", text=text),
+            code="sales.opportunity.ambiguous",
+        )
+    if not found:
+        raise NotFoundError(
+            t(
+                "There is no deal {text!r} that {login} may see. See crm sales deal list.",
+                text=text,
+                login=uow.actor.login,
+            ),
+            code="sales.opportunity.not_found",
+            details={"id": text},
+        )
+    opportunity_id: UUID = found[0]
+    return opportunity_id
+
+
+def expect_unchanged(uow: UnitOfWork, deal: Opportunity, expected_version: int | None) -> None:
+    """Raise StaleVersionError, which says who changed what, unless a deal is as it was read."""
+    if expected_version is None or deal.version == expected_version:
+        return
+    updates = latest_updates(
+        uow, deal.__entity__, str(deal.id), max(1, deal.version - expected_version)
+    )
+    told = [
+        t("{login} changed {fields}.", login=update["actor_login"], fields=", ".join(fields))
+        for update in updates
+        if (fields := [name for name in update["fields"] if name != "probability"])
+    ]
+    raise StaleVersionError(
+        joined(
+            [
+                t("The deal {deal} was changed since you read it.", deal=deal.name),
+                *dict.fromkeys(told),
+                t("Look at it again and repeat your change."),
+            ]
+        ),
+        details={
+            "id": str(deal.id),
+            "version": deal.version,
+            "changes": [
+                {"login": each["actor_login"], "fields": each["fields"]} for each in updates
+            ],
+        },
+    )
+
+
+def team_of(uow: UnitOfWork, user_id: UUID | None, preferred: UUID | None = None) -> UUID | None:
+    """Return the team that a user's records count for: the preferred one, else their first."""
+    uow.actor.require(OPPORTUNITY_VIEW)
+    if user_id is None:
+        return preferred
+    teams = list(
+        uow.scalars(
+            select(TeamMember.team_id)
+            .where(TeamMember.user_id == user_id)
+            .order_by(TeamMember.team_id)
+        )
+    )
+    return preferred if preferred in teams else next(iter(teams), None)

@@ -1,0 +1,1 @@
+"""What things cost: price lists, floors, personal bands, bundles, limits and configuration."""

@@ -1,0 +1,1 @@
+"""Offers: their lines and sums, who lets them pass, and their versions."""

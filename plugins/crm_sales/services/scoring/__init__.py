@@ -1,0 +1,1 @@
+"""Scores of deals, learnt from those that are closed; each says what it is made of."""

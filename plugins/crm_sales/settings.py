@@ -1,0 +1,141 @@
+"""What administrators may set of the sales module."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from crm_core.errors import InputError
+from crm_core.messages import t
+from crm_hooks.contributions import PluginSetting
+from crm_sales.permissions import CONFIGURE
+
+if TYPE_CHECKING:
+    from crm_core.persistence.unit_of_work import UnitOfWork
+
+VARIABLES = (
+    "stage",
+    "country",
+    "language",
+    "source",
+    "email",
+    "phone",
+    "product",
+    "amount",
+    "tag",
+)
+"""What a score can be made of, in the order in which it is told."""
+MOST_BANDS = 12
+
+SCORE_VARIABLES = PluginSetting(
+    "sales.score_variables",
+    t("What scores are made of"),
+    "list",
+    default=list(VARIABLES),
+    help=t(
+        "Some of: {variables}. Takes effect with the next score of each deal.",
+        variables=", ".join(VARIABLES),
+    ),
+    check="crm_sales.settings:checked_variables",
+    right=CONFIGURE,
+)
+SCORE_LEAST = PluginSetting(
+    "sales.score_least",
+    t("Closed deals it takes for a score"),
+    "whole",
+    default=50,
+    least=20,
+    most=100_000,
+    help=t("Of a team, or else of all together; ten of them won and ten lost at least."),
+    right=CONFIGURE,
+)
+SCORE_BANDS = PluginSetting(
+    "sales.score_bands",
+    t("Where the bands of amounts begin, for scores"),
+    "list",
+    default=["500", "2000", "10000", "50000"],
+    help=t("In the base currency. Count again afterwards: crm sales score train."),
+    check="crm_sales.settings:checked_bands",
+    right=CONFIGURE,
+)
+QUOTE_VALID_DAYS = PluginSetting(
+    "sales.quote_valid_days",
+    t("Days that an offer is valid"),
+    "whole",
+    default=30,
+    least=1,
+    most=730,
+    right=CONFIGURE,
+)
+QUOTE_TERMS = PluginSetting(
+    "sales.quote_terms", t("Terms that a new offer begins with"), default="", right=CONFIGURE
+)
+QUOTE_TAX = PluginSetting(
+    "sales.quote_tax",
+    t("Tax in percent that is reckoned with where nothing is known"),
+    default="0",
+    help=t("An estimate: the back office works the tax out."),
+    check="crm_sales.settings:checked_percent",
+    right=CONFIGURE,
+)
+QUOTE_TAX_ROUNDING = PluginSetting(
+    "sales.quote_tax_rounding",
+    t("Where tax is rounded"),
+    "choice",
+    default="line",
+    choices=(("line", t("On each line")), ("total", t("On the total"))),
+    help=t("As the back office does."),
+    right=CONFIGURE,
+)
+QUOTE_PRICE_PLACES = PluginSetting(
+    "sales.quote_price_places",
+    t("Decimal places of a price"),
+    "whole",
+    default=2,
+    most=6,
+    help=t("As the back office has them."),
+    right=CONFIGURE,
+)
+QUOTES = (QUOTE_VALID_DAYS, QUOTE_TERMS, QUOTE_TAX, QUOTE_TAX_ROUNDING, QUOTE_PRICE_PLACES)
+SETTINGS = (SCORE_VARIABLES, SCORE_LEAST, SCORE_BANDS, *QUOTES)
+
+
+def checked_variables(_uow: UnitOfWork, names: list[str]) -> list[str]:
+    """Return what scores are made of, in order; raises InputError for what is not known."""
+    unknown = [name for name in names if name not in VARIABLES]
+    if unknown:
+        raise InputError(
+            t(
+                "{unknown} is nothing that a score is made of; known are {variables}.",
+                unknown=", ".join(unknown),
+                variables=", ".join(VARIABLES),
+            ),
+            code="sales.score.variables",
+        )
+    return [name for name in VARIABLES if name in names]
+
+
+def checked_percent(_uow: UnitOfWork, text: str) -> str:
+    """Return a percentage from 0 to 100 as it was typed; raises InputError."""
+    try:
+        percent = Decimal(text)
+        fits = 0 <= percent <= 100
+    except InvalidOperation:
+        fits = False
+    if not fits:
+        raise InputError(
+            t("{text!r} is no percentage: give a number from 0 to 100.", text=text),
+            code="sales.quote.percent",
+        )
+    return text
+
+
+def checked_bands(_uow: UnitOfWork, limits: list[str]) -> list[str]:
+    """Return where bands of amounts begin, the lowest first; raises InputError."""
+    are_whole = all(each.isascii() and each.isdigit() and 0 < len(each) < 12 for each in limits)
+    if not are_whole or len(limits) > MOST_BANDS:
+        raise InputError(
+            t("Give up to {most} whole amounts, such as 500, 2000, 10000.", most=MOST_BANDS),
+            code="sales.score.bands",
+        )
+    return [str(limit) for limit in sorted({int(each) for each in limits} - {0})]
