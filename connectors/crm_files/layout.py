@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -59,6 +60,25 @@ def yes(value: str) -> bool:
 def several(value: str) -> list[str]:
     """Take ids separated by semicolons."""
     return sorted(part.strip() for part in value.split(";") if part.strip())
+
+
+def money(value: str) -> str:
+    """Take an amount with its currency, such as ``12.50 EUR``."""
+    amount, _, code = value.partition(" ")
+    if len(code) != 3 or not code.isalpha():
+        raise ValueError(t("{value!r} is not an amount such as 12.50 EUR", value=value))
+    return f"{decimal(amount)} {code}"
+
+
+def lines(value: str) -> list[dict[str, Any]]:
+    """Take a list of records written as JSON."""
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ValueError(t("{value!r} is not a JSON list of objects", value=value[:40]))
+    return found
 
 
 def one_of(*allowed: str) -> Convert:
@@ -256,6 +276,9 @@ KINDS: Mapping[str, Convert] = {
     "yes_no": yes,
     "date": day,
     "ref": text,
+    "money": money,
+    "words": several,
+    "lines": lines,
 }
 
 
@@ -267,5 +290,6 @@ def plugin_layout(entity: SyncableEntity) -> Layout:
         {field.name: KINDS[field.kind] for field in entity.fields},
         tuple(field.name for field in entity.fields if field.required),
         label=texts[0] if texts else "id",
+        defaults={field.name: [] for field in entity.fields if field.kind in ("words", "lines")},
         is_written=True,
     )

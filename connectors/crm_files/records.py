@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -239,6 +240,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
+        if any(isinstance(each, Mapping) for each in value):
+            return json.dumps(value, ensure_ascii=False)
         return ";".join(value)
     return str(value).strip()
 

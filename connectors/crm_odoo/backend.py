@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +26,7 @@ from crm_core.sync.protocol import (
     Written,
 )
 from crm_odoo import checks
+from crm_odoo.fittings import Fitted, Fittings
 from crm_odoo.mappings import ENTITIES
 from crm_odoo.mappings.domains import (
     DEFAULT_CUSTOMER_DOMAIN,
@@ -41,31 +39,12 @@ from crm_odoo.mappings.domains import (
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.reader import Reader
 from crm_odoo.records import OdooRecords
-from crm_odoo.shapes import FieldsInfo, Shape, chosen, fitted, remote_fields
 from crm_odoo.transport import OdooTransport
 from crm_odoo.writing.finder import Finder
 from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
 ID_BATCH = 50_000
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A mapping as it stands on this server."""
-
-    mapping: EntityMapping
-    shape: Shape
-    line_shape: Shape | None
-    cursors: tuple[str, ...]
-    digest: str
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is left out."""
-        lines = self.line_shape.warnings if self.line_shape else ()
-        return self.shape.warnings + lines
 
 
 class OdooBackend:
@@ -92,8 +71,7 @@ class OdooBackend:
         self._writing = Writing(self._records)
         self._customer_domain = tuple(customer_domain)
         self._mappings = {mapping.name: mapping for mapping in mappings}
-        self._fitted: dict[str, Fitted | None] = {}
-        self._info: dict[str, FieldsInfo | None] = {}
+        self._fittings = Fittings(self._records, self._mappings, self._customer_domain)
         self._special_ids: dict[str, list[int]] | None = None
         self._clock: tuple[datetime, float] | None = None
 
@@ -107,7 +85,7 @@ class OdooBackend:
         return [
             RemoteEntity(found.mapping.name, found.digest, found.warnings)
             for name in self._mappings
-            if (found := self._fit(name)) is not None
+            if (found := self._fittings.fit(name)) is not None
         ]
 
     def server_time(self) -> datetime:
@@ -236,7 +214,7 @@ class OdooBackend:
         clock = self.server_time()
         results = checks.connection(self._transport, self._records, clock)
         for name, mapping in self._mappings.items():
-            found = self._fit(name)
+            found = self._fittings.fit(name)
             results += checks.entity(mapping, found is not None, self._records)
             if found is not None:
                 results += checks.fields(mapping, found.warnings)
@@ -344,81 +322,15 @@ class OdooBackend:
         return self._special_ids
 
     def _needed(self, entity: str) -> Fitted:
-        found = self._fit(entity) if entity in self._mappings else None
+        found = self._fittings.fit(entity) if entity in self._mappings else None
         if found is None:
             raise InputError(t("This Odoo has no entity {entity!r} to pull.", entity=entity))
         return found
 
     def _outgoing(self, entity: str) -> Outgoing:
         found = self._needed(entity)
-        info = self._fields_of(found.mapping.model) or {}
+        info = self._fittings.fields_of(found.mapping.model) or {}
         return self._writing.outgoing(found.mapping, found.shape, info)
-
-    def _fit(self, name: str) -> Fitted | None:
-        """Fit a mapping to the server, once; None when the server lacks the app."""
-        if name not in self._fitted:
-            self._fitted[name] = self._fitted_now(self._mappings[name])
-        return self._fitted[name]
-
-    def _fitted_now(self, mapping: EntityMapping) -> Fitted | None:
-        related = mapping.related
-        extra = [remote for part in mapping.derived for remote in part.remotes]
-        if related is not None:
-            extra += [name for name in (related.through, related.shown) if name]
-        info = self._fields_of(mapping.model)
-        if info is None:
-            return None
-        shape = fitted(mapping.model, info, mapping.fields, extra)
-        cursors = tuple(path for path in mapping.cursors if chosen(path, info))
-        line_shape = None
-        if related is not None:
-            line_info = self._fields_of(related.model) or {}
-            line_shape = fitted(related.model, line_info, related.fields, related.remotes)
-        described = repr(
-            (
-                mapping,
-                self._customer_domain,
-                self._records.language,
-                _described(shape, info),
-                _described(line_shape, line_info) if line_shape else None,
-                self._records.company() if mapping.name == "currency" else None,
-            )
-        )
-        # A function is told by its name: where it lies in memory differs from process to process.
-        lasting = _ADDRESS.sub("", described)
-        digest = hashlib.blake2b(lasting.encode(), digest_size=16).hexdigest()
-        return Fitted(mapping, shape, line_shape, cursors, digest)
-
-    def _fields_of(self, model: str) -> FieldsInfo | None:
-        """Return what the server says of the fields that any mapping wants of a model."""
-        if model not in self._info:
-            self._info[model] = self._records.fields(model, sorted(self._wanted(model)))
-        return self._info[model]
-
-    def _wanted(self, model: str) -> set[str]:
-        wanted: set[str] = set()
-        for mapping in self._mappings.values():
-            related = mapping.related
-            if mapping.model == model:
-                wanted |= remote_fields(
-                    [
-                        *(name for field in mapping.fields for name in field.remotes),
-                        *(
-                            name
-                            for field in mapping.fields
-                            if field.write
-                            for name in field.write.into
-                        ),
-                        *(name for part in mapping.derived for name in part.remotes),
-                        *mapping.cursors,
-                        *((related.through, related.shown) if related else ()),
-                    ]
-                )
-            if related is not None and related.model == model:
-                wanted |= remote_fields(
-                    [*related.remotes, *(n for field in related.fields for n in field.remotes)]
-                )
-        return wanted - {""}
 
 
 def _position(entity: str, after: str | None) -> int:
@@ -434,11 +346,3 @@ def _position(entity: str, after: str | None) -> int:
             details={"entity": entity},
         )
     return int(after or 0)
-
-
-def _described(shape: Shape, info: FieldsInfo) -> list[tuple[str, Any, Any]]:
-    return [
-        (name, info[name].get("type"), info[name].get("relation"))
-        for name in sorted(shape.fields)
-        if name in info
-    ]

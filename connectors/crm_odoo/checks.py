@@ -10,6 +10,7 @@ from crm_core.sync.protocol import CheckResult
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.records import OdooRecords
 from crm_odoo.transport import OdooTransport
+from crm_odoo.writing.writable import GROUPS, PARTNER_MANAGER
 
 OLDEST = 14
 CLOCK_SECONDS = 120
@@ -123,9 +124,9 @@ def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
         t("{model} records can be created and changed", model=mapping.model)
         if allowed
         else t(
-            "{entity} records are only read: to write them too, give the user the group Contact "
-            "Creation (base.group_partner_manager)",
+            "{entity} records are only read: to write them too, give the user the group {group}",
             entity=mapping.name,
+            group=GROUPS.get(mapping.model, PARTNER_MANAGER),
         )
     )
     return [CheckResult(t("writing {mapping}", mapping=mapping.name), True, message)]

@@ -21,6 +21,7 @@ def crm_register_backend_types() -> Sequence[BackendType]:
             factory="crm_odoo.settings:open_backend",
             needs_secret=True,
             extra="odoo",
+            holds_plugin_entities=True,
             options=(
                 BackendOption("url", t("Address of Odoo, such as https://erp.example.com")),
                 BackendOption("database", t("Name of the database")),

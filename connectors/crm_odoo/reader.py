@@ -121,13 +121,14 @@ class Reader:
     def _look_up(self, rows: Sequence[dict[str, Any]], shape: Shape) -> None:
         """Put what referred records say into the rows, reading those not met before."""
         tables = [
-            (key, field, self._table(model, inner, {row[field] for row in rows}))
+            (key, field, self._table(model, inner, {i for row in rows for i in _ids(row[field])}))
             for key, field, (model, inner) in shape.lookups
         ]
         for row in rows:
             row[ABSENT] = False
             for key, field, table in tables:
-                row[key] = table.get(row[field], False)
+                told = [table.get(each, False) for each in _ids(row[field])]
+                row[key] = told if isinstance(row[field], list) else told[0]
 
     def _table(self, model: str, field: str, wanted: set[int]) -> dict[int, Any]:
         table = self._tables.setdefault((model, field), {})
@@ -155,3 +156,8 @@ class Reader:
                 reason=reason,
             ),
         )
+
+
+def _ids(value: Any) -> Sequence[Any]:
+    """Return what a many-to-one or many-to-many field leads to."""
+    return value if isinstance(value, list) else (value,)

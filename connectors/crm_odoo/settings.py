@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from crm_core.errors import ConfigurationError, InputError
 from crm_core.messages import t
 from crm_core.services.backend_options import limits_of
+from crm_hooks.contributions import SyncableEntity
 from crm_odoo.backend import OdooBackend
+from crm_odoo.mappings import ALL, OF_PLUGINS
 from crm_odoo.mappings.domains import DEFAULT_CUSTOMER_DOMAIN
 from crm_odoo.mappings.model import Domain
 from crm_odoo.transport import ConnectionSettings
@@ -22,22 +24,27 @@ from crm_odoo.transport.pace import Pace
 _YES = {"yes", "true", "1", "on"}
 
 
-def open_backend(config: Mapping[str, str], secret: str | None) -> OdooBackend:
+def open_backend(
+    config: Mapping[str, str], secret: str | None, entities: Sequence[SyncableEntity] = ()
+) -> OdooBackend:
     """Return the backend that these options describe; it connects when first used.
 
     Args:
         config: Values of the options that ``plugin`` declares.
         secret: Password or API key.
+        entities: What plugins keep in step; those without a mapping are not held.
 
     Raises:
         InputError: An option makes no sense.
         ConfigurationError: There is no secret.
     """
     settings = connection_settings(config, secret)
+    declared = {entity.name for entity in entities}
     return OdooBackend(
         OdooRpcTransport(settings),
         language=config.get("language") or None,
         customer_domain=customer_domain(config.get("customer_domain")),
+        mappings=[each for each in ALL if each.name not in OF_PLUGINS - declared],
     )
 
 

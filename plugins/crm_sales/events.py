@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -72,6 +73,21 @@ class OpportunityReopened(OfOpportunity, Event):
     """A deal that was won or lost is open again."""
 
     name: ClassVar[str] = "sales.opportunity.reopened"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDesigned(Event):
+    """A pipeline lost stages, and their open deals shall go to others: id to id."""
+
+    name: ClassVar[str] = "sales.pipeline.designed"
+
+    pipeline_id: UUID
+    resettled: Mapping[str, str]
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """The pipeline."""
+        return "sales_pipeline", self.pipeline_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +187,67 @@ class LeadAsked(Event):
     source: str | None = None
     campaign: str | None = None
     channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfQuote:
+    """What all events about one offer carry."""
+
+    quote_id: UUID
+    opportunity_id: UUID
+    customer_id: UUID
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """The offer: a handler hears its events in the order in which they happened."""
+        return "sales_quote", self.quote_id
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteSent(OfQuote, Event):
+    """An offer went out to its customer."""
+
+    name: ClassVar[str] = "sales.quote.sent"
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteAccepted(OfQuote, Event):
+    """A customer accepted an offer: it is to be ordered."""
+
+    name: ClassVar[str] = "sales.quote.accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRefused(OfQuote, Event):
+    """A customer refused an offer."""
+
+    name: ClassVar[str] = "sales.quote.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class OfHandover:
+    """What all events about one handover carry."""
+
+    handover_id: UUID
+    leaver_id: UUID
+
+    @property
+    def record(self) -> tuple[str, UUID]:
+        """The handover."""
+        return "sales_handover", self.handover_id
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverMade(OfHandover, Event):
+    """Somebody's work went to others."""
+
+    name: ClassVar[str] = "sales.handover.made"
+
+    user_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverUndone(OfHandover, Event):
+    """Handed over work went back."""
+
+    name: ClassVar[str] = "sales.handover.undone"

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
+from crm_core.messages import t
 from crm_hooks import PluginManifest, hookimpl
-from crm_hooks.contributions import Right, WebModule
-from crm_sales.permissions import RIGHTS
+from crm_hooks.contributions import (
+    Belongings,
+    EventHandler,
+    HomeCard,
+    HomeItem,
+    Job,
+    PluginSetting,
+    Right,
+    WebModule,
+)
+from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, RIGHTS
+from crm_sales.settings import SETTINGS
 
 manifest = PluginManifest(
     name="sales",
@@ -28,9 +41,91 @@ def crm_register_rights() -> Sequence[Right]:
 
 
 @hookimpl
+def crm_register_settings() -> Sequence[PluginSetting]:
+    """Let administrators say how the module works."""
+    return SETTINGS
+
+
+@hookimpl
+def crm_register_event_handlers() -> Sequence[EventHandler]:
+    """Keep what follows from deals and customers in line with them."""
+    return [
+        EventHandler(
+            "sales.resettle_deals",
+            ("sales.pipeline.designed",),
+            "crm_sales.jobs.deals:resettle_deals",
+        ),
+        EventHandler(
+            "sales.rescore_customers",
+            ("core.customer.changed",),
+            "crm_sales.jobs.scores:rescore_of_customers",
+        ),
+        EventHandler(
+            "sales.follow_sequences",
+            (
+                "sales.opportunity.added",
+                "sales.opportunity.moved",
+                "sales.opportunity.won",
+                "sales.opportunity.lost",
+                "sales.opportunity.reopened",
+            ),
+            "crm_sales.jobs.follow_up:follow",
+        ),
+        EventHandler(
+            "sales.note_expectation",
+            ("sales.opportunity.added", "sales.opportunity.changed"),
+            "crm_sales.jobs.forecast:note_deal",
+        ),
+    ]
+
+
+@hookimpl
+def crm_register_jobs() -> Sequence[Job]:
+    """Do what is due."""
+    return [
+        Job(
+            "sales.rescore",
+            "crm_sales.jobs.scores:rescore",
+            every_minutes=24 * 60,
+            limit_seconds=600,
+            with_database=True,
+        ),
+        Job("sales.keep_forecast", "crm_sales.jobs.forecast:keep_forecast", every_minutes=60),
+    ]
+
+
+@hookimpl
 def crm_register_web() -> Sequence[WebModule]:
     """Let people and programs reach it; without the web plugin nobody asks."""
     pages = [
         WebModule(f"sales.{name}_pages", pages=f"crm_sales.pages.{name}:pages") for name in PAGES
     ]
     return pages + [WebModule(f"sales.{name}_api", api=f"crm_sales.api.{name}:api") for name in API]
+
+
+@hookimpl
+def crm_collect_home_cards(uow: Any) -> Sequence[HomeCard]:
+    """Name one's own open deals for which nothing is planned."""
+    from crm_sales.services.next_steps import count_without_next_step, without_next_step
+
+    if not uow.actor.may(OPPORTUNITY_VIEW) or uow.actor.user_id is None:
+        return []
+    count = count_without_next_step(uow, owner_id=uow.actor.user_id)
+    if not count:
+        return []
+    page = without_next_step(uow, owner_id=uow.actor.user_id, limit=5)
+    items = tuple(
+        HomeItem(deal["name"], "sales_opportunity", deal["id"], deal["customer_name"] or "")
+        for deal in page.items
+    )
+    title = t("Deals without a next step")
+    most = min(count, 100)
+    return [HomeCard("sales.bare_deals", title, most, items, count > most, tone="warning")]
+
+
+@hookimpl
+def crm_collect_belongings(uow: Any, user_id: UUID) -> Sequence[Belongings]:
+    """Name the open deals, leads and offers of whoever hands their work over."""
+    from crm_sales.services.handover.records import sales_belongings
+
+    return sales_belongings(uow, user_id) if uow.actor.may(LEAD_VIEW) else []

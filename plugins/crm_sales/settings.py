@@ -58,6 +58,7 @@ SCORE_BANDS = PluginSetting(
     check="crm_sales.settings:checked_bands",
     right=CONFIGURE,
 )
+SCORES = (SCORE_VARIABLES, SCORE_LEAST, SCORE_BANDS)
 QUOTE_VALID_DAYS = PluginSetting(
     "sales.quote_valid_days",
     t("Days that an offer is valid"),
@@ -96,8 +97,40 @@ QUOTE_PRICE_PLACES = PluginSetting(
     help=t("As the back office has them."),
     right=CONFIGURE,
 )
+LETTERHEAD = PluginSetting(
+    "sales.letterhead",
+    t("Lines under the company's name on documents"),
+    default="",
+    help=t("Address, VAT number, phone; | between the lines."),
+    right=CONFIGURE,
+)
+LETTER_FOOT = PluginSetting(
+    "sales.letter_foot",
+    t("Line at the foot of documents"),
+    default="",
+    help=t("Bank account, register, web address."),
+    right=CONFIGURE,
+)
+LOGO = PluginSetting(
+    "sales.logo",
+    t("Picture at the head of documents"),
+    default="",
+    help=t("A PNG or JPEG file on this machine, up to 2 MiB."),
+    check="crm_sales.services.quote_documents.letterhead:checked_logo",
+    right=CONFIGURE,
+)
+DOCUMENT_FONTS = PluginSetting(
+    "sales.document_fonts",
+    t("Further fonts for documents"),
+    "list",
+    default=[],
+    help=t("Font files on this machine, for letters that DejaVu Sans lacks."),
+    check="crm_sales.services.quote_documents.letterhead:checked_fonts",
+    right=CONFIGURE,
+)
+DOCUMENTS = (LETTERHEAD, LETTER_FOOT, LOGO, DOCUMENT_FONTS)
 QUOTES = (QUOTE_VALID_DAYS, QUOTE_TERMS, QUOTE_TAX, QUOTE_TAX_ROUNDING, QUOTE_PRICE_PLACES)
-SETTINGS = (SCORE_VARIABLES, SCORE_LEAST, SCORE_BANDS, *QUOTES)
+SETTINGS = (*SCORES, *QUOTES, *DOCUMENTS)
 
 
 def checked_variables(_uow: UnitOfWork, names: list[str]) -> list[str]:

@@ -44,6 +44,8 @@ API = (
     "people",
     "company",
     "sync",
+    "back_offices",
+    "plans",
     "access",
     "imports",
 )

@@ -40,6 +40,7 @@ class IfMissing(Enum):
     BLANK = auto()
     LEFT_OUT = auto()
     REFUSED = auto()
+    MADE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,47 @@ class Write:
         into: Which of these are written; the others only complete what is told.
         lookups: How values under some of these names are found.
         beside: Other neutral fields that ``values`` looks at.
+        currency: The remote name under which ``values`` gives a currency that has to be the
+            company's, or nothing can be said of the field.
     """
 
     values: Callable[[Any, Record], Mapping[str, Any] | Unheld]
     into: tuple[str, ...]
     lookups: Mapping[str, Lookup] = attribute(default_factory=dict)
     beside: tuple[str, ...] = ()
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinesOut:
+    """How the lines of a record are written, together with it and under names of their own.
+
+    Attributes:
+        field: The neutral field; its lines each have a ``key``.
+        through: The one-to-many field they go into.
+        columns: Odoo's field of a line, as ``load`` names it, to what it is made of.
+    """
+
+    field: str
+    through: str
+    columns: Mapping[str, Callable[[Record], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A change that is made by calling a method, before the other fields are written.
+
+    Attributes:
+        field: The neutral field of an edit.
+        value: The value of it that takes the method.
+        left: Domain of the records with which it is not done yet.
+        method: What is called with their ids.
+    """
+
+    field: str
+    value: Any
+    left: Domain
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +229,8 @@ class EntityMapping:
         related: Records read along with each page.
         derived: Fields made of several records.
         requires: Neutral fields without which a record cannot be taken.
+        lines: How its lines are written, where they are.
+        deeds: What is done by methods.
     """
 
     name: str
@@ -206,6 +244,8 @@ class EntityMapping:
     related: Related | None = None
     derived: tuple[Derived, ...] = ()
     requires: tuple[str, ...] = ()
+    lines: LinesOut | None = attribute(default=None, repr=False)
+    deeds: tuple[Deed, ...] = attribute(default=(), repr=False)
 
     @property
     def tells_edits(self) -> bool:

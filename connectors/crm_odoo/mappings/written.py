@@ -19,14 +19,15 @@ _SCHEME = re.compile(r"[A-Za-z0-9+.-]+:(?!\d+$)")
 _TAG_PATH = " / "
 
 
-def _folded(value: Any) -> str:
+def folded(value: Any) -> str:
+    """Return a name as it is compared."""
     return str(value).strip().casefold()
 
 
-COUNTRY = Lookup("res.country", "code", _folded)
-STATE = Lookup("res.country.state", "name", _folded, within="country_id")
+COUNTRY = Lookup("res.country", "code", folded)
+STATE = Lookup("res.country.state", "name", folded, within="country_id")
 LANGUAGE = Lookup("res.lang", "code", language_tag, gives="code", if_missing=IfMissing.LEFT_OUT)
-PARENT_TAG = Lookup("res.partner.category", "display_name", _folded, if_missing=IfMissing.REFUSED)
+PARENT_TAG = Lookup("res.partner.category", "display_name", folded, if_missing=IfMissing.REFUSED)
 _PLACE = {"country_id.code": COUNTRY, "state_id.name": STATE}
 
 

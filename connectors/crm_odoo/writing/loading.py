@@ -17,6 +17,7 @@ from typing import Any
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError, SyncError
 from crm_core.messages import t
 from crm_core.sync.protocol import RIGHT_MISSING
+from crm_odoo.mappings.model import LinesOut, Record
 from crm_odoo.transport import OdooTransport
 from crm_odoo.transport.faults import NOT_DONE
 from crm_odoo.writing.outgoing import Outgoing, Value
@@ -51,6 +52,22 @@ class Sheet:
         return [[key, *[_cell(values[name]) for name in self.fields]] for key, values in keyed]
 
 
+def with_lines(
+    chosen: Sheet, rows: Sequence[list[str]], lines: LinesOut, each: Sequence[Sequence[Record]]
+) -> tuple[Sheet, list[list[list[str]]]]:
+    """Return a sheet with the columns of lines, and the rows of each record: a row a line."""
+    names = (f"{lines.through}/id", *(f"{lines.through}/{name}" for name in lines.columns))
+    blank = [""] * len(chosen.columns)
+    groups = []
+    for row, own in zip(rows, each, strict=True):
+        cells = [
+            [f"{row[0]}_{line['key']}", *(_cell(make(line)) for make in lines.columns.values())]
+            for line in own
+        ] or [[""] * len(names)]
+        groups.append([[*(blank if at else row), *line] for at, line in enumerate(cells)])
+    return Sheet(chosen.model, chosen.key, chosen.fields, (*chosen.columns, *names)), groups
+
+
 def sheet(model: str, key: str, fields: Sequence[str], outgoing: Outgoing) -> Sheet:
     """Return how records with values in these fields are loaded; relations go by id."""
     columns = [f"{name}/.id" if outgoing.is_relation(name) else name for name in fields]
@@ -83,6 +100,21 @@ class Loader:
         for start in range(0, len(rows), BATCH):
             answers += self._loaded(chosen, rows[start : start + BATCH], context)
         return answers
+
+    def load_together(
+        self, chosen: Sheet, groups: Sequence[Sequence[list[str]]], context: Mapping[str, Any]
+    ) -> list[int | Refusal]:
+        """The same for records of several rows each, such as documents with their lines."""
+        if not groups:
+            return []
+        ids, messages = self._call(chosen, [row for group in groups for row in group], context)
+        if ids is not None:
+            return list(ids)
+        if len(groups) == 1:
+            return [Refusal(_words(messages))]
+        middle = len(groups) // 2
+        first = self.load_together(chosen, groups[:middle], context)
+        return first + self.load_together(chosen, groups[middle:], context)
 
     def _loaded(
         self,

@@ -6,12 +6,12 @@ that would be written, so the two cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from crm_core.messages import t
-from crm_odoo.mappings.model import EntityMapping, IfMissing, Lookup, Record, Row, Unheld
+from crm_odoo.mappings.model import Company, EntityMapping, IfMissing, Lookup, Record, Row, Unheld
 from crm_odoo.mappings.written import as_html
 from crm_odoo.shapes import FieldsInfo, Shape, chosen
 from crm_odoo.writing.tables import Tables
@@ -40,17 +40,28 @@ class Outgoing:
         shape: How it is read from this server.
         info: What the server says of the model's fields.
         tables: Where lookups are made.
+        company: Tells the company of the user.
     """
 
     def __init__(
-        self, mapping: EntityMapping, shape: Shape, info: FieldsInfo, tables: Tables
+        self,
+        mapping: EntityMapping,
+        shape: Shape,
+        info: FieldsInfo,
+        tables: Tables,
+        company: Callable[[], Company],
     ) -> None:
         self._info = info
         self._tables = tables
+        self._company = company
+        self.lines = mapping.lines
+        self.deeds = mapping.deeds
         self._writes = {
             field.field: field.write
             for field in mapping.fields
-            if field.write is not None and any(chosen(name, info) for name in field.write.into)
+            if field.write is not None
+            # What goes into no field is done by a method.
+            and (not field.write.into or any(chosen(name, info) for name in field.write.into))
         }
         self._into = {
             field: {remote.partition(".")[0] for remote in write.into}
@@ -59,19 +70,23 @@ class Outgoing:
         self._readers = {
             field: (converter, keys or (key,)) for field, converter, key, keys in shape.plan
         }
-        self.fields = frozenset(self._writes)
+        own = {self.lines.field} if self.lines else set()
+        self.fields = frozenset(self._writes) | own
 
     def needs(self, fields: Iterable[str]) -> bool:
         """Return whether more of a record has to be known than these fields to write them."""
         given = set(fields)
         return any(
-            not given.issuperset(self._writes[field].beside) for field in given & self.fields
+            not given.issuperset(self._writes[field].beside)
+            for field in given & self._writes.keys()
         )
 
     def told(self, record: Record) -> dict[str, Any]:
         """Return a record as ``read`` would tell it, had it been written."""
         shown: dict[str, Any] = {}
         for field, value in record.items():
+            if self.lines and field == self.lines.field:
+                shown[field] = value
             if field not in self._writes:
                 continue
             try:
@@ -127,6 +142,8 @@ class Outgoing:
             ) from error
         if isinstance(given, Unheld):
             return given
+        if write.currency and given[write.currency] not in (None, self._company().currency_code):
+            return Unheld.LEFT_OUT
         written: dict[str, Value] = {}
         read: dict[str, Any] = {}
         for remote, plain in given.items():
@@ -136,6 +153,14 @@ class Outgoing:
             lookup = write.lookups.get(remote)
             if lookup is None or plain is None:
                 written[name] = read[remote] = self._plain(name, plain)
+                continue
+            if isinstance(plain, list):
+                rows = self._all_found(lookup, plain, strict=strict)
+                written[name] = sorted(row[lookup.gives] for row in rows if row)
+                read[remote] = [
+                    row[lookup.field] if row else each
+                    for row, each in zip(rows, plain, strict=True)
+                ]
                 continue
             found = self._found(lookup, plain, given, written)
             if found is None and lookup.if_missing is IfMissing.LEFT_OUT:
@@ -152,6 +177,16 @@ class Outgoing:
             read[remote] = found[lookup.field] if found else None
         into = self._into[field]
         return _Placed({name: sent for name, sent in written.items() if name in into}, read)
+
+    def _all_found(
+        self, lookup: Lookup, values: Sequence[Any], *, strict: bool
+    ) -> list[Row | None]:
+        """Look several values up; those that are to be made are made when it is for writing."""
+        make = strict and lookup.if_missing is IfMissing.MADE
+        return [
+            self._tables.find(lookup, each) or (self._tables.make(lookup, each) if make else None)
+            for each in values
+        ]
 
     def _found(
         self,

@@ -32,6 +32,15 @@ class Tables:
             return next((row for row in found if row[lookup.within] == within), None)
         return found[0] if len(found) == 1 else None
 
+    def make(self, lookup: Lookup, value: Any) -> Row | None:
+        """Make the record that is to go by this value, and return it."""
+        values = {lookup.field: value}
+        self._records.transport.execute(
+            lookup.model, "create", values, context=self._records.context
+        )
+        self.forget(lookup.model)
+        return self.find(lookup, value)
+
     def forget(self, model: str) -> None:
         """Read a table again when it is next needed: it was changed."""
         self._tables.pop(model, None)

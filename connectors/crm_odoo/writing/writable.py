@@ -18,6 +18,9 @@ from crm_odoo.writing.writer import Writer, by_depth
 
 TAG_MODEL = "res.partner.category"
 PARTNER_MANAGER = "Contact Creation (base.group_partner_manager)"
+SALESPERSON = "User: All Documents (sales_team.group_sale_salesman_all_leads)"
+GROUPS = {"crm.lead": SALESPERSON, "sale.order": SALESPERSON}
+"""What usually grants writing, where that is not ``PARTNER_MANAGER``."""
 BATCH = 500
 MERGER = "base.partner.merge.automatic.wizard"
 
@@ -51,7 +54,8 @@ class Writing:
     def outgoing(self, mapping: EntityMapping, shape: Shape, info: FieldsInfo) -> Outgoing:
         """Return a mapping's way out, fitted to the server once."""
         if mapping.name not in self._outgoing:
-            self._outgoing[mapping.name] = Outgoing(mapping, shape, info, self._tables)
+            company = self._records.company
+            self._outgoing[mapping.name] = Outgoing(mapping, shape, info, self._tables, company)
         return self._outgoing[mapping.name]
 
     def may(self, model: str) -> bool:
@@ -68,9 +72,9 @@ class Writing:
             raise FatalSyncError(
                 t(
                     "The user may not create and change {model} in Odoo. Give it the group "
-                    "{partner_manager}.",
+                    "{group}.",
                     model=model,
-                    partner_manager=PARTNER_MANAGER,
+                    group=GROUPS.get(model, PARTNER_MANAGER),
                 ),
                 code=RIGHT_MISSING,
                 details={"model": model},

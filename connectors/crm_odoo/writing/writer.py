@@ -20,6 +20,7 @@ from crm_odoo.writing.loading import (
     Refusal,
     may_be_one_record,
     sheet,
+    with_lines,
     words,
 )
 from crm_odoo.writing.outgoing import NotHeldError, Outgoing, Value
@@ -53,6 +54,7 @@ class Writer:
         answers: dict[str, Answer] = {}
         sheets: dict[tuple[str, ...], dict[str, Values]] = defaultdict(dict)
         names = {draft.key: draft.external_id for draft in drafts}
+        records = {draft.key: draft.values for draft in drafts}
         for draft in drafts:
             try:
                 values = outgoing.written(draft.values, draft.values, is_new=True)
@@ -64,7 +66,13 @@ class Writer:
             chosen = sheet(model, "id", fields, outgoing)
             rows = chosen.rows([(names[key], values) for key, values in keyed.items()])
             context = {**self._context(model), "mail_create_nolog": True}
-            found = self._loader.load(chosen, rows, context)
+            if outgoing.lines is None:
+                found = self._loader.load(chosen, rows, context)
+            else:
+                lines = [records[key].get(outgoing.lines.field) or () for key in keyed]
+                found = self._loader.load_together(
+                    *with_lines(chosen, rows, outgoing.lines, lines), context
+                )
             answers.update(zip(keyed, found, strict=True))
         return [_told(draft.key, answers[draft.key]) for draft in drafts]
 
@@ -87,6 +95,10 @@ class Writer:
         alike: dict[str, dict[int, Values]] = defaultdict(dict)
         for edit in edits:
             record_id = int(edit.remote_id)
+            refusal = self._do(model, outgoing, record_id, edit.values)
+            if refusal is not None:
+                answers[record_id] = refusal
+                continue
             try:
                 values = outgoing.written(
                     edit.values, {**known.get(edit.remote_id, {}), **edit.values}
@@ -108,6 +120,24 @@ class Writer:
         for fields, differing in single.items():
             answers |= self._write_differing(model, outgoing, fields, differing)
         return [_told(edit.remote_id, answers[int(edit.remote_id)]) for edit in edits]
+
+    def _do(
+        self, model: str, outgoing: Outgoing, record_id: int, values: Mapping[str, Any]
+    ) -> Refusal | None:
+        """Call the methods that an edit takes; return why Odoo would not."""
+        records = self._records
+        for deed in outgoing.deeds:
+            if values.get(deed.field, ...) != deed.value:
+                continue
+            try:
+                if records.search(model, [["id", "=", record_id], *map(list, deed.left)]):
+                    context = self._context(model)
+                    records.transport.execute(model, deed.method, [record_id], context=context)
+            except (RecordSyncError, FatalSyncError) as error:
+                if not may_be_one_record(error):
+                    raise
+                return Refusal(words(error))
+        return None
 
     def _write_alike(self, model: str, ids: Sequence[int], values: Values) -> dict[int, Answer]:
         answers: dict[int, Answer] = {}

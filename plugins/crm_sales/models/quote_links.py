@@ -43,6 +43,7 @@ class QuoteLink(Keyed):
     __entity__ = "sales_quote_link"
     __scope__ = Through("Quote", "quote_id")
     __personal__ = ()
+    __withheld__ = ("token_hash",)
 
     quote_id: Mapped[UUID] = mapped_column(
         ForeignKey("sales_quote.id", ondelete="CASCADE"), index=True

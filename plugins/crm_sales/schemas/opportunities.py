@@ -33,7 +33,7 @@ class OpportunitySchema(Schema):
         metadata={"title": t("Expected amount")},
     )
     currency_code = fields.String(
-        validate=validate.Length(equal=3), metadata={"title": t("Currency")}
+        allow_none=True, validate=validate.Length(equal=3), metadata={"title": t("Currency")}
     )
     expected_close_on = fields.Date(
         allow_none=True,

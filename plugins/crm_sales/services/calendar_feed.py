@@ -1,5 +1,4 @@
-"""A user's open activities as a calendar, for programs that show an address a secret part of which
-lets nobody else in."""
+"""A user's open activities as a calendar, at an address whose secret part lets nobody else in."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from sqlalchemy import select
 
 from crm_core.access import Actor
 from crm_core.entities import Activity, Customer, User
-from crm_core.errors import PermissionDeniedError
+from crm_core.errors import ConfigurationError, PermissionDeniedError
 from crm_core.messages import say, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
@@ -124,8 +123,13 @@ def calendar_of(uow: UnitOfWork) -> bytes:
     Moments are told in UTC, which every program turns into its own time.
     """
     uow.actor.require(CALENDAR)
-    from icalendar import Calendar
-
+    try:
+        from icalendar import Calendar
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            t("A library is missing: pip install 'crm-front-office[sales]'."),
+            code="sales.calendar.library",
+        ) from None
     calendar = Calendar()
     settings = load_settings(uow)
     calendar.add("prodid", "-//crm-front-office//sales//EN")

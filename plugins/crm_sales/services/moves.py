@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from crm_core.errors import InputError, NotFoundError
-from crm_core.events import RecordsChanged
+from crm_core.events import MOST_IDS, RecordsChanged
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, filled, optional
@@ -170,6 +170,26 @@ def place_opportunity(
     return deal
 
 
+def resettle_opportunities(uow: UnitOfWork, from_stage_id: UUID, to_stage_id: UUID) -> int:
+    """Bring open deals from a stage that is archived to another, and return how many.
+
+    At most a thousand at a time, so call it until it returns 0.
+    """
+    uow.actor.require(CONFIGURE)
+    standing = select(Opportunity).where(
+        Opportunity.stage_id == from_stage_id, Opportunity.state == DealState.OPEN
+    )
+    deals = uow.scalars(standing.order_by(Opportunity.id).limit(MOST_IDS)).all()
+    for deal in deals:
+        _step(uow, deal, to_stage_id, DealState.OPEN)
+        uow.record(OpportunityMoved(deal.id, deal.customer_id, from_stage_id, to_stage_id))
+    if deals:
+        refresh_probability(uow, deals)
+        uow.record(RecordsChanged(Opportunity.__entity__, tuple(deal.id for deal in deals)))
+    uow.flush()
+    return len(deals)
+
+
 def next_stages(uow: UnitOfWork, opportunity: Opportunity) -> Sequence[Stage]:
     """Return the stages to which an open deal may go from where it stands, in their order."""
     uow.actor.require(OPPORTUNITY_VIEW)
@@ -306,7 +326,13 @@ def _reopen(uow: UnitOfWork, deal: Opportunity, stage_id: UUID) -> None:
 
 
 def _enter(uow: UnitOfWork, deal: Opportunity, stage_id: UUID, state: DealState) -> None:
-    """Write a move down and make it; the caller has checked that it may be."""
+    """Make a move that the caller has checked."""
+    _step(uow, deal, stage_id, state)
+    refresh_probability(uow, [deal])
+    uow.record(RecordsChanged(Opportunity.__entity__, (deal.id,)))
+
+
+def _step(uow: UnitOfWork, deal: Opportunity, stage_id: UUID, state: DealState) -> None:
     now = uow.now
     uow.add(
         OpportunityMove(
@@ -322,8 +348,6 @@ def _enter(uow: UnitOfWork, deal: Opportunity, stage_id: UUID, state: DealState)
     )
     deal.stage_id, deal.state = stage_id, state.value
     deal.stage_entered_at = deal.updated_at = now
-    refresh_probability(uow, [deal])
-    uow.record(RecordsChanged(Opportunity.__entity__, (deal.id,)))
 
 
 def _stage_before(uow: UnitOfWork, deal: Opportunity) -> UUID:
@@ -357,4 +381,7 @@ def _reason(uow: UnitOfWork, code: str) -> LossReason:
 def _competitor_id(uow: UnitOfWork, name: str) -> UUID:
     name = filled(name, "competitor")
     found: UUID | None = uow.scalar(select(Competitor.id).where(Competitor.name == name))
-    return found or uow.add(Competitor(name=name)).id
+    if found is None:
+        found = uow.add(Competitor(name=name)).id
+        uow.flush()
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from sqlalchemy import select
@@ -83,6 +83,22 @@ FIELDS = (
 """What can be changed of a deal, beside its ``tags``."""
 
 
+class DealFields(TypedDict, total=False):
+    """What a deal may be given from the start; see :class:`crm_sales.models.Opportunity`."""
+
+    expected_amount: Decimal | None
+    currency_code: str | None
+    expected_close_on: date | None
+    is_committed: bool
+    contact_id: UUID | None
+    product_id: UUID | None
+    source: str | None
+    campaign: str | None
+    country_code: str | None
+    language: str | None
+    note: str | None
+
+
 def add_opportunity(
     uow: UnitOfWork,
     customer_id: UUID,
@@ -91,16 +107,9 @@ def add_opportunity(
     pipeline_code: str | None = None,
     stage_code: str | None = None,
     owner_id: UUID | None = None,
-    expected_amount: Decimal | None = None,
-    currency_code: str | None = None,
-    expected_close_on: date | None = None,
-    contact_id: UUID | None = None,
-    source: str | None = None,
-    campaign: str | None = None,
     lead_id: UUID | None = None,
-    product_id: UUID | None = None,
-    note: str | None = None,
     tags: Iterable[str] = (),
+    **fields: Unpack[DealFields],
 ) -> Opportunity:
     """Add a deal with a customer whom the actor may see.
 
@@ -111,16 +120,10 @@ def add_opportunity(
         pipeline_code: The default one when None.
         stage_code: The first one when None.
         owner_id: Who works on it; the actor when None, and for the system the customer's owner.
-        expected_amount: What it may bring.
-        currency_code: Of the amount; the company's own when None.
-        expected_close_on: When it may be decided.
-        contact_id: The person one talks with.
-        source: Where the interest came from.
-        campaign: What made it.
         lead_id: The lead it was.
-        product_id: What it is about before there is an offer.
-        note: The rest.
         tags: Names; those that do not exist are made.
+        **fields: The rest. Without a currency it is the company's own, without country and language
+            they are the customer's.
 
     Raises:
         PermissionDeniedError: The right is missing.
@@ -131,20 +134,10 @@ def add_opportunity(
     """
     uow.actor.require(OPPORTUNITY_EDIT)
     customer = _customer(uow, customer_id)
-    values = load_opportunity(
-        {
-            "name": name,
-            "expected_amount": expected_amount,
-            "currency_code": currency_code or load_settings(uow).base_currency,
-            "expected_close_on": expected_close_on,
-            "contact_id": contact_id,
-            "source": source,
-            "campaign": campaign,
-            "product_id": product_id,
-            "note": note,
-            "tags": list(tags),
-        }
-    )
+    values = load_opportunity({**fields, "name": name, "tags": list(tags)})
+    values["currency_code"] = values.get("currency_code") or load_settings(uow).base_currency
+    values["country_code"] = values.get("country_code") or _country(uow, customer.id)
+    values["language"] = values.get("language") or customer.language
     _check_links(uow, customer.id, values)
     if lead_id is not None:
         uow.get(Lead, lead_id)
@@ -154,7 +147,6 @@ def add_opportunity(
     if owner_id is not None:
         require_enabled(uow.get(User, owner_id))
     named = values.pop("tags")
-    now = uow.now
     deal = Opportunity(
         **_settled(uow, values),
         customer_id=customer.id,
@@ -163,29 +155,13 @@ def add_opportunity(
         state=DealState.OPEN.value,
         owner_id=owner_id,
         team_id=team_of(uow, owner_id, pipeline.team_id),
-        country_code=_country(uow, customer.id),
-        language=customer.language,
         lead_id=lead_id,
-        stage_entered_at=now,
-        created_at=now,
-        updated_at=now,
+        stage_entered_at=uow.now,
     )
     _require_ready(uow, deal, stage)
-    uow.add(deal)
-    uow.flush()
+    _begin(uow, deal)
     set_tags(uow, deal, named)
-    uow.add(
-        OpportunityMove(
-            opportunity_id=deal.id,
-            at=now,
-            to_stage_id=stage.id,
-            to_state=DealState.OPEN.value,
-            user_id=uow.actor.user_id,
-        )
-    )
     refresh_probability(uow, [deal])
-    uow.record(OpportunityAdded(deal.id, customer.id))
-    uow.record(RecordsChanged(Opportunity.__entity__, (deal.id,)))
     return deal
 
 
@@ -327,6 +303,24 @@ def _first_stage(uow: UnitOfWork, pipeline: Pipeline, code: str | None) -> Stage
             code="sales.opportunity.stage",
         )
     return stage
+
+
+def _begin(uow: UnitOfWork, deal: Opportunity) -> None:
+    """Write a new deal down, its opening as its first move."""
+    deal.created_at = deal.updated_at = deal.stage_entered_at
+    uow.add(deal)
+    uow.flush()
+    uow.add(
+        OpportunityMove(
+            opportunity_id=deal.id,
+            at=deal.created_at,
+            to_stage_id=deal.stage_id,
+            to_state=deal.state,
+            user_id=uow.actor.user_id,
+        )
+    )
+    uow.record(OpportunityAdded(deal.id, deal.customer_id))
+    uow.record(RecordsChanged(Opportunity.__entity__, (deal.id,)))
 
 
 def _require_ready(uow: UnitOfWork, deal: Opportunity, stage: Stage) -> None:

@@ -182,11 +182,7 @@ def _plan(uow: UnitOfWork, deal: Opportunity, steps: list[SequenceStep]) -> None
             owner_id=owner.id if owner and owner.is_enabled else None,
         )
         uow.flush()
-        uow.add(
-            NextStep(
-                activity_id=activity.id, opportunity_id=deal.id, sequence_step_id=step.id
-            )
-        )
+        uow.add(NextStep(activity_id=activity.id, opportunity_id=deal.id, sequence_step_id=step.id))
     uow.flush()
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
 from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_core.messages import t
-from crm_core.secret_refs import forget_in_keyring, keep_secret, read_secret
-from crm_core.services.backend_options import options_of, require_secret_stays, set_backend
+from crm_core.secret_refs import forget_in_keyring
+from crm_core.services.backend_options import options_of
 from crm_core.services.backends import (
     MANAGE,
-    add_backend,
     backend_named,
     list_backends,
     removal_effects,
@@ -21,14 +19,13 @@ from crm_core.services.backends import (
 )
 from crm_web.sdk.pages import Menu, Pages
 from crm_web.sdk.request import Request
+from crm_web.setting_up import add_back_office, change_back_office
 
 if TYPE_CHECKING:
     from crm_core.entities.sync import Backend
     from crm_hooks.contributions import BackendType
 
 pages = Pages("admin_backends", __name__, title="Back offices", prefix="/admin/back-offices")
-SECRETS = "secrets"
-"""Folder beside the attached files, read by this account alone, where there is no keyring."""
 
 
 @pages.get("/", right=MANAGE, menu=Menu(t("Back offices"), "link", "admin", position=30))
@@ -74,46 +71,23 @@ def _form(
 @pages.post("/add", right=MANAGE)
 def add(request: Request) -> Response:
     """Add a back office; nothing is asked of it yet."""
-    kind = request.application.backend_type(request.form.get("kind", ""))
-    name = request.form.get("name", "").strip()
+    kind, form = request.application.backend_type(request.form.get("kind", "")), request.form
+    name = form.get("name", "").strip()
     try:
-        config = _chosen(request, kind)
-        secret = request.form.get("secret_password", "")
-        if kind.needs_secret and not secret:
-            raise InputError(t("It needs a password or key."), code="core.backend.secret_missing")
-        request.application.try_options(kind, config, secret or None)
-        made = add_backend(
-            request.uow, name=name, type_name=kind.name, config=config, secret_ref=None
+        add_back_office(
+            request.uow,
+            request.application,
+            kind=kind.name,
+            name=name,
+            options=form,
+            secret=form.get("secret_password", ""),
         )
-        made.secret_ref = _kept(request, name, secret)
     except (InputError, ConfigurationError, CrmError) as error:
         if error.http_status == 403:
             raise
         return _again(_form(request, kind, error=error.message), error)
     said = t("{name} was added. Try the connection, then make its plan.", name=name)
     return request.done(said, to="admin_backends.edit", name=name)
-
-
-def _chosen(request: Request, kind: BackendType) -> dict[str, str]:
-    """Return the options that were filled in, with paths made absolute."""
-    found: dict[str, str] = {}
-    for option in options_of(kind):
-        text = request.form.get(option.name, "").strip()
-        if not text and option.required:
-            raise InputError(
-                t("{option} is missing.", option=option.name.replace("_", " ")),
-                code="core.backend.option",
-            )
-        if text:
-            found[option.name] = str(Path(text).expanduser().resolve()) if option.is_path else text
-    return found
-
-
-def _kept(request: Request, name: str, secret: str) -> str | None:
-    if not secret:
-        return None
-    folder = request.application.config.files_folder.parent / SECRETS
-    return keep_secret(name, secret, folder)
 
 
 def _again(page: str, error: CrmError) -> Response:
@@ -132,16 +106,15 @@ def edit(request: Request, name: str) -> str:
 def change(request: Request, name: str) -> Response:
     """Change the options of a back office; an empty password stays while it goes where it went."""
     found = backend_named(request.uow, name)
-    kind = request.application.backend_type(found.type)
-    typed = request.form.get("secret_password", "")
+    kind, form = request.application.backend_type(found.type), request.form
     try:
-        config = _chosen(request, kind)
-        if not typed and found.secret_ref:
-            require_secret_stays(kind, found.config, config)
-        secret = typed or read_secret(found.secret_ref, name)
-        request.application.try_options(kind, config, secret)
-        reference = _kept(request, name, typed) or found.secret_ref
-        set_backend(request.uow, name, config, reference)
+        change_back_office(
+            request.uow,
+            request.application,
+            name,
+            options=form,
+            secret=form.get("secret_password", ""),
+        )
     except (InputError, ConfigurationError) as error:
         return _again(_form(request, kind, found, error.message), error)
     return request.done(t("Saved."), to="admin_backends.edit", name=name)

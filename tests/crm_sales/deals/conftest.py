@@ -19,8 +19,7 @@ def deal(office) -> Callable[..., UUID]:
 
     def added(owner: str = "employee", name: str = "A shop", **values: Any) -> UUID:
         customer_id = UUID(office.customer(owner))
-        made = office.write(lambda uow: add_opportunity(uow, customer_id, name, **values).id, owner)
-        return made  # type: ignore[no-any-return]
+        return office.write(lambda uow: add_opportunity(uow, customer_id, name, **values).id, owner)
 
     return added
 

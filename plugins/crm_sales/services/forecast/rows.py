@@ -110,7 +110,7 @@ def gathered(*results: Iterable[Any]) -> dict[Key, Figures]:
     found: dict[Key, dict[str, Any]] = {}
     for result in results:
         for row in result:
-            told = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name for it
+            told = dict(row._mapping)
             key = Key(
                 told.pop("place", 0),
                 told.pop("owner_id", None),

@@ -211,9 +211,7 @@ def _flow(
     )
 
 
-def _aimed(
-    asked: Question, found: dict[Key, Figures], aims: Iterable[Any]
-) -> dict[Key, Figures]:
+def _aimed(asked: Question, found: dict[Key, Figures], aims: Iterable[Any]) -> dict[Key, Figures]:
     """Return figures with the targets of their holders; a quarter's own counts for its months'."""
     held: dict[tuple[Key, bool], Decimal] = {}
     by = asked.by
@@ -222,7 +220,9 @@ def _aimed(
         aims = _broadest(aims, asked)
     for row in aims:
         place = next(
-            n for n, each in enumerate(asked.periods) if each.first_on <= row.first_on <= each.last_on
+            n
+            for n, each in enumerate(asked.periods)
+            if each.first_on <= row.first_on <= each.last_on
         )
         owner_id = row.user_id if by in ("person", "both") else None
         key = Key(place, owner_id, row.team_id if by == "team" else None, row.currency_code)

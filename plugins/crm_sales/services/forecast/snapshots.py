@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
@@ -16,11 +15,11 @@ from crm_core.services.settings import load_settings
 from crm_sales.models import ForecastFigure, ForecastSnapshot
 from crm_sales.permissions import FORECAST_VIEW
 from crm_sales.services.forecast.periods import Period, period_of
-from crm_sales.services.forecast.rows import ZERO, Figures, gathered
+from crm_sales.services.forecast.rows import ZERO, gathered
 from crm_sales.services.forecast.statements import Question, closed_deals, open_deals
 
 MONTHS_AHEAD = 6
-"""Months that are kept each day, this one among them."""
+"""Months that are kept each day, this one among them; those of its quarter before it, too."""
 KEPT = ("won_amount", "committed_amount", "weighted_amount", "best_amount")
 
 
@@ -77,8 +76,10 @@ def take_snapshot(uow: UnitOfWork) -> int | None:
         return None
     uow.add(ForecastSnapshot(taken_on=today, taken_at=uow.now))
     uow.flush()  # whoever comes second on the same day fails here, before anything is counted
-    this = period_of(today)
-    asked = Question(tuple(this.shifted(n) for n in range(MONTHS_AHEAD)), by="both")
+    months = [period_of(each) for each in period_of(today, "quarter").months]
+    while months[-1].first_on < period_of(today).shifted(MONTHS_AHEAD - 1).first_on:
+        months.append(months[-1].shifted(1))
+    asked = Question(tuple(months), by="both")
     found = gathered(
         uow.execute(open_deals(asked, uow.actor)),
         uow.execute(closed_deals(asked, uow.actor, zone)),
@@ -101,8 +102,8 @@ def take_snapshot(uow: UnitOfWork) -> int | None:
 def forecast_told(uow: UnitOfWork, asked: Question, *, days_before: int = 31) -> list[Told]:
     """Return what was forecast of the first period asked for, day by day until its end.
 
-    Amounts are turned into the base currency at today's rates, so that days can be compared. A
-    quarter's are those of its months, on days that had all of them in view.
+    Amounts are turned into the base currency at today's rates, so that days can be compared; those
+    without a rate are left out.
 
     Args:
         uow: The unit of work.
@@ -111,12 +112,9 @@ def forecast_told(uow: UnitOfWork, asked: Question, *, days_before: int = 31) ->
     """
     uow.actor.require(FORECAST_VIEW)
     period = asked.first
-    statement = _kept(asked, [period]).where(
-        ForecastFigure.taken_on.between(
-            period.first_on - timedelta(days=days_before), period.last_on
-        )
-    )
-    return _told(uow, statement)
+    begin = period.first_on - timedelta(days=days_before)
+    within = ForecastFigure.taken_on.between(begin, period.last_on)
+    return _told(uow, asked, within & ForecastFigure.month_on.in_(period.months))
 
 
 def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> list[Outcome]:
@@ -128,8 +126,8 @@ def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> li
         count: How many, that one among them.
     """
     uow.actor.require(FORECAST_VIEW)
-    settings = load_settings(uow)
-    zone = ZoneInfo(settings.time_zone)
+    zone = ZoneInfo(load_settings(uow).time_zone)
+    today = uow.now.astimezone(zone).date()
     periods = tuple(asked.first.shifted(n) for n in range(1 - count, 1))
     whole = Question(periods, "none", asked.user_id, asked.team_id)
     days = select(ForecastSnapshot.taken_on).where(
@@ -138,14 +136,13 @@ def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> li
     begun: dict[Period, date] = {}
     for day in uow.scalars(days.order_by(ForecastSnapshot.taken_on)):
         begun.setdefault(period_of(day, asked.first.kind), day)
-    told = {}
-    if begun:
-        statement = _kept(whole, periods).where(ForecastFigure.taken_on.in_(begun.values()))
-        told = {each.taken_on: each for each in _told(uow, statement)}
+    kept = [
+        (ForecastFigure.taken_on == day) & ForecastFigure.month_on.in_(each.months)
+        for each, day in begun.items()
+    ]
+    told = {each.taken_on: each for each in _told(uow, asked, or_(false(), *kept))}
     won = gathered(uow.execute(closed_deals(whole, uow.actor, zone)))
-    today = uow.now.astimezone(zone).date()
-    base = settings.base_currency
-    rates = rates_on(uow, {base, *(key.currency_code for key in won)}, today)
+    rates, base = _rates(uow, {key.currency_code for key in won})
     sums: dict[int, Decimal] = {}
     for key, figures in won.items():
         amount = _in(rates, figures.won_amount, key.currency_code, base)
@@ -156,21 +153,32 @@ def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> li
     ]
 
 
-def _kept(asked: Question, periods: Sequence[Period]) -> Select[tuple[object, ...]]:
-    """Return the statement that adds up what was kept of periods, by day and currency."""
-    within = [
-        and_(
-            ForecastFigure.month_on.in_(each.months),
-            ForecastFigure.taken_on <= each.last_on,
-            # Of a past month that the quarter began with, the last day kept stands for it.
-        )
-        for each in periods
-    ]
-    raise NotImplementedError(within)
+def _told(uow: UnitOfWork, asked: Question, kept: ColumnElement[bool]) -> list[Told]:
+    """Return what was kept, added up by day, in the base currency at today's rates."""
+    columns = [getattr(ForecastFigure, name) for name in KEPT]
+    sums = [func.sum(column).label(name) for name, column in zip(KEPT, columns, strict=True)]
+    statement = select(ForecastFigure.taken_on, ForecastFigure.currency_code, *sums).where(kept)
+    for column, wanted in (
+        (ForecastFigure.user_id, asked.user_id),
+        (ForecastFigure.team_id, asked.team_id),
+    ):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    statement = statement.group_by(ForecastFigure.taken_on, ForecastFigure.currency_code)
+    rows = uow.execute(statement).all()
+    rates, base = _rates(uow, {row.currency_code for row in rows})
+    days: dict[date, dict[str, Decimal]] = {}
+    for row in rows:
+        day = days.setdefault(row.taken_on, dict.fromkeys(KEPT, ZERO))
+        for name in KEPT:
+            day[name] += _in(rates, getattr(row, name), row.currency_code, base)
+    return [Told(day, **amounts) for day, amounts in sorted(days.items())]
 
 
-def _told(uow: UnitOfWork, statement: Select[tuple[object, ...]]) -> list[Told]:
-    raise NotImplementedError
+def _rates(uow: UnitOfWork, codes: set[str]) -> tuple[RateTable, str]:
+    settings = load_settings(uow)
+    today = uow.now.astimezone(ZoneInfo(settings.time_zone)).date()
+    return rates_on(uow, {settings.base_currency, *codes}, today), settings.base_currency
 
 
 def _in(rates: RateTable, amount: Decimal, code: str, base: str) -> Decimal:

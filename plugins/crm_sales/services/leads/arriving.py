@@ -66,14 +66,14 @@ def insert_leads(uow: UnitOfWork, records: Iterable[Mapping[str, Any]]) -> list[
     rows = [dict(record) for record in records]
     products = product_ids(uow, {row["product"] for row in rows if row.get("product")})
     base = load_settings(uow).base_currency
-    for code in {row.get("currency_code") or base for row in rows}:
+    codes: set[str] = {row.get("currency_code") or base for row in rows}
+    for code in codes:
         ensure_currency(uow, code)
     _check_owners(uow, {row["owner_id"] for row in rows if row.get("owner_id")})
     leads = []
     for row in rows:
         text = row.pop("product", None)
-        if text:
-            row["product_id"] = _known(products, text)
+        row["product_id"] = _known(products, text) if text else None
         row["currency_code"] = row.get("currency_code") or base
         row["assigned_at"] = uow.now if row.get("owner_id") else None
         lead = Lead(state=LeadState.NEW.value, created_at=uow.now, updated_at=uow.now, **row)

@@ -34,7 +34,7 @@ def draw_pdf(html: str, css: str, fonts: Sequence[Face], files: Mapping[str, byt
     from weasyprint.text.fonts import FontConfiguration
 
     rules, letters = _font_rules(fonts)
-    fetcher, config = _fetcher(weasyprint, {**files, **letters}), FontConfiguration()
+    fetcher, config = _fetcher({**files, **letters}), FontConfiguration()
     sheet = weasyprint.CSS(string="\n".join([*rules, css]), url_fetcher=fetcher, font_config=config)
     identifier = hashlib.sha256(f"{html}{css}".encode()).digest()[:16]
     page = weasyprint.HTML(string=html, url_fetcher=fetcher)
@@ -57,7 +57,8 @@ def _font_rules(fonts: Sequence[Face]) -> tuple[list[str], dict[str, bytes]]:
             f'@font-face {{ font-family: "{family}"; src: url("{address}"); '
             f"font-weight: {'bold' if face.is_bold else 'normal'}; }}"
         )
-    rules.append("html { font-family: %s; }" % ", ".join(f'"{name}"' for name in families))
+    named = ", ".join(f'"{family}"' for family in families)
+    rules.append(f"html {{ font-family: {named}; }}")
     return rules, known
 
 
@@ -87,7 +88,7 @@ def library() -> Any:
     return weasyprint
 
 
-def _fetcher(weasyprint: Any, known: Mapping[str, bytes]) -> Any:
+def _fetcher(known: Mapping[str, bytes]) -> Any:
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
     class OnlyGiven(URLFetcher):

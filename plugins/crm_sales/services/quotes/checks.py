@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from crm_core.entities import Currency, Product
-from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.errors import InputError, NotFoundError, RuleViolationError, StaleVersionError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import expect_version
+from crm_core.services.audit import latest_updates
 from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
 from crm_sales.models import Quote, QuoteState
@@ -125,15 +125,15 @@ def reckoning_for(uow: UnitOfWork, currency_code: str) -> Reckoning:
 
 
 def sold_product(uow: UnitOfWork, product_id: UUID) -> Any:
-    """Return a product that can be offered, as a row with ``id`` and ``name``.
+    """Return a product that can be offered, as a row with ``id``, ``name`` and ``unit``.
 
     Raises:
         NotFoundError: There is none.
         RuleViolationError: It is archived or not sold any more.
     """
     uow.actor.require(QUOTE_VIEW)
-    statement = select(Product.id, Product.name, Product.is_sold, Product.archived_at)
-    product = uow.execute(statement.where(Product.id == product_id)).one_or_none()
+    columns = (Product.id, Product.name, Product.unit, Product.is_sold, Product.archived_at)
+    product = uow.execute(select(*columns).where(Product.id == product_id)).one_or_none()
     if product is None:
         raise NotFoundError(
             t("There is no product {product_id}: choose another.", product_id=product_id),
@@ -202,5 +202,22 @@ def changeable_quote(uow: UnitOfWork, quote_id: UUID, expected_version: int | No
             code="sales.quote.closed",
             details={"id": str(quote.id), "state": quote.state},
         )
-    expect_version(quote, expected_version)
+    expect_unchanged(uow, quote, expected_version)
     return quote
+
+
+def expect_unchanged(uow: UnitOfWork, quote: Quote, expected_version: int | None) -> None:
+    """Raise StaleVersionError, which says who changed it, unless an offer is as it was read."""
+    uow.actor.require(QUOTE_VIEW)
+    if expected_version is None or quote.version == expected_version:
+        return
+    last = latest_updates(uow, quote.__entity__, str(quote.id), 1)
+    raise StaleVersionError(
+        t(
+            "{login} changed the offer {number} since you read it. Look at it again and repeat "
+            "your change.",
+            login=last[0]["actor_login"] if last else "?",
+            number=quote.number,
+        ),
+        details={"id": str(quote.id), "version": quote.version},
+    )

@@ -15,8 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
-from crm_core.entities import ContactPoint
-from crm_core.entities.commerce import Currency
+from crm_core.entities import ContactPoint, Currency
 from crm_core.persistence.bulk import AMONG, among, chunked, table_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
@@ -24,7 +23,7 @@ from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
 from crm_sales.models import DealState, Opportunity, OpportunityTag, ScoreCount, ScoreOverride
 from crm_sales.services.scoring.bayes import STAGE, TAG, Facts
-from crm_sales.settings import SCORE_BANDS, SCORE_LEAST, SCORE_VARIABLES, SETTINGS
+from crm_sales.settings import SCORE_BANDS, SCORE_LEAST, SCORE_VARIABLES, SCORES
 
 QUALITIES = ("none", "doubtful", "good")
 """Of the ways to reach somebody: there is none, none that can be understood, a good one."""
@@ -80,7 +79,7 @@ class DealReader:
 
     def __init__(self, uow: UnitOfWork) -> None:
         self.uow = uow
-        values = values_of(uow, SETTINGS)
+        values = values_of(uow, SCORES)
         self.variables: tuple[str, ...] = tuple(values[SCORE_VARIABLES.name])
         self.least: int = values[SCORE_LEAST.name]
         self.bands = [Decimal(each) for each in values[SCORE_BANDS.name]]

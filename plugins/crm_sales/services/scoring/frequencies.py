@@ -95,14 +95,14 @@ def add_deltas(connection: Connection, deltas: Deltas) -> None:
         index_elements=[_kept.group, _kept.variable, _kept.value],
         set_={"won": _kept.won + insert.excluded.won, "lost": _kept.lost + insert.excluded.lost},
     )
+    changed = {key: added for key, added in sorted(deltas.items()) if any(added)}
     rows = [
         {"group": group, "variable": variable, "value": value, "won": won, "lost": lost}
-        for (group, variable, value), (won, lost) in sorted(deltas.items())
-        if won or lost
+        for (group, variable, value), (won, lost) in changed.items()
     ]
     for some in chunked(rows):
         connection.execute(statement, some)
-    if any(row["won"] < 0 or row["lost"] < 0 for row in rows):
+    if any(min(added) < 0 for added in changed.values()):
         connection.execute(delete(_table).where(_kept.won == 0, _kept.lost == 0))
 
 

@@ -1,0 +1,269 @@
+"""What becomes of an offer that was sent: accepted, refused, asked about, or expired."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from crm_core.entities import Customer, User
+from crm_core.errors import RuleViolationError
+from crm_core.events import RecordsChanged
+from crm_core.messages import t
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.activities import add_activity
+from crm_core.services.checks import LINE, filled, optional
+from crm_core.services.interactions import log_interaction
+from crm_core.services.places import place_of
+from crm_core.services.settings import load_settings
+from crm_sales.errors import ChoiceChangedError, OfferAnsweredError, OfferClosedError
+from crm_sales.events import QuoteAccepted, QuoteRefused
+from crm_sales.models import (
+    DealState,
+    Opportunity,
+    Quote,
+    QuoteAnswer,
+    QuoteLink,
+    QuoteQuestion,
+    QuoteState,
+    TaxSource,
+)
+from crm_sales.permissions import QUOTE_EDIT
+from crm_sales.services.next_steps import plan_step
+from crm_sales.services.quote_choices import choose_lines, chosen_of
+from crm_sales.services.quote_links import answerable_until
+from crm_sales.services.quotes.amounts import reckon
+from crm_sales.services.quotes.checks import company_day, permitted_quote, reckoning_for
+from crm_sales.services.quotes.pricing import keep_totals, lines_of
+
+MOST_TEXT, MOST_QUESTIONS = 2_000, 20
+A_ROUND = 500
+ANSWERED = (QuoteState.ACCEPTED, QuoteState.REFUSED, QuoteState.ORDERED)
+
+
+def accept_quote(
+    uow: UnitOfWork,
+    quote_id: UUID,
+    *,
+    signed_by: str,
+    chosen: Collection[UUID] | None = None,
+    note: str | None = None,
+    link: QuoteLink | None = None,
+    seen_total: Any = None,
+) -> Quote:
+    """Have a customer accept an offer: what they chose stands from now on.
+
+    Args:
+        uow: A writing unit of work.
+        quote_id: Which.
+        signed_by: Who accepts, as they write their name.
+        chosen: Ids of the options and alternatives taken; None for those that are chosen anyway.
+        note: What they said to it.
+        link: By which they answer; None where a salesperson writes down what they said.
+        seen_total: The total that they saw; None not to compare.
+
+    Raises:
+        OfferClosedError: It is not open to an answer, or has expired.
+        OfferAnsweredError: Somebody was quicker; the message says who and when.
+        InputError, RuleViolationError: What is chosen will not do.
+        ChoiceChangedError: It comes to another total than the one seen.
+    """
+    quote = _open_quote(uow, quote_id)
+    name = filled(signed_by, "signed_by", most=LINE)
+    lines = lines_of(uow, quote.id)
+    if chosen is not None and set(chosen) != chosen_of(lines):
+        choose_lines(uow, lines, chosen)
+    by_erp = quote.tax_source == TaxSource.ERP
+    totals = reckon(lines, reckoning_for(uow, quote.currency_code), by_erp=by_erp)
+    if seen_total is not None and totals.total_amount != seen_total:
+        total = place_of(uow, load_settings(uow)).money(totals.total_amount, quote.currency_code)
+        raise ChoiceChangedError(
+            t("What you chose comes to {total}: look at it and accept once more.", total=total)
+        )
+    keep_totals(quote, totals)
+    answer = _answer(quote, name, optional(note, "note", most=MOST_TEXT), link)
+    answer.is_accepted, answer.total_amount = True, totals.total_amount
+    answer.chosen = sorted(map(str, chosen_of(lines)))
+    _keep(uow, quote, answer, QuoteState.ACCEPTED)
+    _log(uow, quote, answer, t("Offer {number} accepted by {name}", number=quote.number, name=name))
+    uow.record(QuoteAccepted(quote.id, quote.opportunity_id, quote.customer_id))
+    return quote
+
+
+def refuse_quote(
+    uow: UnitOfWork, quote_id: UUID, *, reason: str, signed_by: str, link: QuoteLink | None = None
+) -> Quote:
+    """Have a customer refuse an offer; its owner gets something to do about it.
+
+    Args:
+        uow: A writing unit of work.
+        quote_id: Which.
+        reason: Why, in their words.
+        signed_by: Who refuses.
+        link: By which they answer; None where a salesperson writes down what they said.
+
+    Raises:
+        OfferClosedError: It is not open to an answer, or has expired.
+        OfferAnsweredError: Somebody was quicker; the message says who and when.
+        InputError: There is no reason or no name.
+    """
+    quote = _open_quote(uow, quote_id)
+    name = filled(signed_by, "signed_by", most=LINE)
+    why = filled(reason, "reason", most=MOST_TEXT)
+    answer = _answer(quote, name, why, link)
+    answer.is_accepted, answer.chosen = False, []
+    _keep(uow, quote, answer, QuoteState.REFUSED)
+    told = t("Offer {number} refused by {name}", number=quote.number, name=name)
+    _log(uow, quote, answer, told)
+    _have_done(uow, quote, told, why)
+    uow.record(QuoteRefused(quote.id, quote.opportunity_id, quote.customer_id))
+    return quote
+
+
+def ask_about_quote(uow: UnitOfWork, quote_id: UUID, *, name: str, text: str) -> QuoteQuestion:
+    """Have a customer ask something about an offer; answering is something for its owner to do.
+
+    Raises:
+        InputError: Name or question is missing or too long.
+        RuleViolationError: So many were asked that one had better talk.
+    """
+    quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
+    counted = select(func.count(QuoteQuestion.id)).where(QuoteQuestion.quote_id == quote.id)
+    if uow.scalar(counted) >= MOST_QUESTIONS:
+        raise RuleViolationError(
+            t("Many questions were asked about this offer: call us, and we talk about it."),
+            code="sales.quote.many_questions",
+        )
+    asked = uow.add(
+        QuoteQuestion(
+            quote_id=quote.id,
+            at=uow.now,
+            name=filled(name, "name", most=LINE),
+            text=filled(text, "text", most=MOST_TEXT),
+        )
+    )
+    told = t("Question about offer {number} by {name}", number=quote.number, name=asked.name)
+    log_interaction(
+        uow,
+        quote.customer_id,
+        channel="web",
+        direction="inbound",
+        subject=told,
+        body=asked.text,
+        about=(Quote.__entity__, quote.id),
+    )
+    asked.activity_id = _have_done(uow, quote, told, asked.text)
+    uow.flush()
+    return asked
+
+
+def expire_quotes(uow: UnitOfWork) -> int:
+    """Close offers whose last day is over without an answer, some at a time; return how many."""
+    uow.actor.require(QUOTE_EDIT)
+    over = select(Quote).where(
+        Quote.state == QuoteState.SENT, Quote.valid_until_on < company_day(uow)
+    )
+    quotes = uow.scalars(over.order_by(Quote.valid_until_on).limit(A_ROUND).with_for_update()).all()
+    for quote in quotes:
+        quote.state, quote.updated_at = QuoteState.EXPIRED, uow.now
+    uow.flush()
+    if quotes:
+        uow.record(RecordsChanged(Quote.__entity__, tuple(quote.id for quote in quotes)))
+    return len(quotes)
+
+
+def _open_quote(uow: UnitOfWork, quote_id: UUID) -> Quote:
+    """Return an offer that takes an answer now, held so that nobody else answers meanwhile."""
+    quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
+    if quote.state in ANSWERED:
+        raise _answered(uow, quote)
+    is_over = uow.now >= answerable_until(uow, quote)
+    if quote.state == QuoteState.SENT and not is_over:
+        return quote
+    place = place_of(uow, load_settings(uow))
+    if quote.state == QuoteState.EXPIRED or (quote.state == QuoteState.SENT and is_over):
+        raise OfferClosedError(
+            t(
+                "The offer {number} was good until {day} and has expired: ask for a new one.",
+                number=quote.number,
+                day=place.day(quote.valid_until_on),
+            ),
+            code="sales.quote.expired",
+            details={"id": str(quote.id), "valid_until_on": quote.valid_until_on.isoformat()},
+        )
+    raise OfferClosedError(
+        t(
+            "The offer {number} takes no answer: it was not sent, or was withdrawn.",
+            number=quote.number,
+        ),
+        details={"id": str(quote.id), "state": quote.state},
+    )
+
+
+def _answered(uow: UnitOfWork, quote: Quote) -> OfferAnsweredError:
+    answer = uow.find(QuoteAnswer, quote.id)
+    at = (answer and answer.at) or quote.answered_at
+    told: dict[str, Any] = {
+        "number": quote.number,
+        "name": answer.name if answer else "–",
+        "at": place_of(uow, load_settings(uow)).moment(at),
+    }
+    said = t("The offer {number} was accepted by {name} on {at}.", **told)
+    if quote.state == QuoteState.REFUSED:
+        said = t("The offer {number} was refused by {name} on {at}.", **told)
+    return OfferAnsweredError(said, details={"id": str(quote.id), "state": quote.state})
+
+
+def _answer(quote: Quote, name: str, note: str | None, link: QuoteLink | None) -> QuoteAnswer:
+    return QuoteAnswer(quote_id=quote.id, name=name, note=note, link_id=link.id if link else None)
+
+
+def _keep(uow: UnitOfWork, quote: Quote, answer: QuoteAnswer, state: QuoteState) -> None:
+    now = uow.now
+    answer.at, answer.user_id = now, uow.actor.user_id
+    quote.state, quote.answered_at, quote.updated_at = state, now, now
+    quote.answer_note = answer.note
+    uow.add(answer)
+    uow.flush()
+    uow.record(RecordsChanged(Quote.__entity__, (quote.id,)))
+
+
+def _log(uow: UnitOfWork, quote: Quote, answer: QuoteAnswer, told: str) -> None:
+    log_interaction(
+        uow,
+        quote.customer_id,
+        channel="web" if answer.link_id else "other",
+        direction="inbound",
+        subject=told,
+        body=answer.note,
+        about=(Quote.__entity__, quote.id),
+    )
+
+
+def _have_done(uow: UnitOfWork, quote: Quote, what: str, note: str) -> UUID:
+    """Plan something for whoever works on an offer, and return its id."""
+    owner_id = _somebody(uow, quote)
+    planned: dict[str, Any] = {"type": "task", "due_at": uow.now, "summary": what, "note": note}
+    deal = uow.get(Opportunity, quote.opportunity_id)
+    if deal.state == DealState.OPEN and owner_id is not None:
+        return plan_step(uow, deal.id, owner_id=owner_id, **planned).id
+    activity = add_activity(uow, quote.customer_id, owner_id=owner_id, **planned)
+    uow.flush()
+    return activity.id
+
+
+def _somebody(uow: UnitOfWork, quote: Quote) -> UUID | None:
+    """Return who works on an offer and is still there: its owner, the deal's, the customer's."""
+    statement = (
+        select(Quote.owner_id, Opportunity.owner_id, Customer.owner_id)
+        .join(Opportunity, Opportunity.id == Quote.opportunity_id)
+        .join(Customer, Customer.id == Quote.customer_id)
+        .where(Quote.id == quote.id)
+    )
+    row = uow.execute(statement).one_or_none() or (quote.owner_id,)
+    named = [user_id for user_id in row if user_id is not None]
+    enabled = select(User.id).where(User.id.in_(named), User.is_enabled.is_(True))
+    there = set(uow.scalars(enabled))
+    return next((user_id for user_id in named if user_id in there), None)
