@@ -18,6 +18,7 @@ from crm_core.sync.protocol import (
     Edit,
     LinkSet,
     Match,
+    Priced,
     Probe,
     RemoteEntity,
     RemoteFault,
@@ -204,6 +205,10 @@ class OdooBackend:
             for record in (self.read(entity, unclear).records if unclear else ())
         }
         return self._writing.update(self._mappings[entity], outgoing, edits, known)
+
+    def price(self, entity: str, drafts: Sequence[Draft]) -> Sequence[Priced]:
+        """See ``PricingBackend.price``."""
+        return self._writing.price(self._mappings[entity], self._outgoing(entity), drafts)
 
     def merge(self, entity: str, keep: str, drop: str) -> None:
         """See ``MergingBackend.merge``: as the assistant in Odoo's contacts does."""

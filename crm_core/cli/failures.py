@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crm_core.borrowed_words import own_words
 from crm_core.cli.output import inert, json_text
 from crm_core.errors import ConfigurationError, CrmError, InputError
 from crm_core.messages import joined, say, t
@@ -55,7 +56,7 @@ def error_json(code: str, message: str, details: dict[str, Any]) -> str:
 
 
 def _usage(error: click.ClickException, *, as_json: bool) -> int:
-    message = error.format_message()
+    message = own_words(error.format_message())
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(message, err=True)  # the help itself: no more was asked for
     else:

@@ -161,6 +161,8 @@ def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
             failing |= host.rehearse(hook, uow=uow, customer_id=customer_id)
         both = {"keep_id": customer_id, "drop_id": customer_id}
         failing |= host.rehearse("crm_check_customer_merge", uow=uow, **both)
+        offered = {"customer_id": customer_id, "product_ids": ()}
+        failing |= host.rehearse("crm_check_offer", uow=uow, **offered)
     return failing
 
 

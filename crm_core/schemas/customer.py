@@ -13,6 +13,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from crm_core.borrowed_words import own_words
 from crm_core.entities.customer import AddressUse, ContactPointKind, CustomerKind, CustomerStage
 from crm_core.entities.interaction import Channel
 from crm_core.errors import InputError
@@ -259,7 +260,7 @@ def _flattened(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
         for inner in messages:
             yield from _flattened(inner, path)
     else:
-        yield path, messages if isinstance(messages, str) else str(messages)
+        yield path, own_words(messages if isinstance(messages, str) else str(messages))
 
 
 def _make_canonical(record: dict[str, Any], region: str | None, faults: Faults) -> None:

@@ -51,6 +51,14 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
     """Keep what follows from deals and customers in line with them."""
     return [
         EventHandler(
+            "sales.take_lead", ("sales.lead.asked",), "crm_sales.jobs.leads:take_asked"
+        ),
+        EventHandler(
+            "sales.assign_leads",
+            ("sales.lead.added", "sales.lead.queued"),
+            "crm_sales.jobs.leads:assign_some",
+        ),
+        EventHandler(
             "sales.resettle_deals",
             ("sales.pipeline.designed",),
             "crm_sales.jobs.deals:resettle_deals",
@@ -83,6 +91,7 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
 def crm_register_jobs() -> Sequence[Job]:
     """Do what is due."""
     return [
+        Job("sales.assign_waiting", "crm_sales.jobs.leads:assign_waiting", every_minutes=5),
         Job(
             "sales.rescore",
             "crm_sales.jobs.scores:rescore",

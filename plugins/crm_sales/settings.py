@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_hooks.contributions import PluginSetting
-from crm_sales.permissions import CONFIGURE
+from crm_sales.permissions import CONFIGURE, LEAD_ASSIGN
 
 if TYPE_CHECKING:
     from crm_core.persistence.unit_of_work import UnitOfWork
@@ -128,9 +128,28 @@ DOCUMENT_FONTS = PluginSetting(
     check="crm_sales.services.quote_documents.letterhead:checked_fonts",
     right=CONFIGURE,
 )
+DAILY_LEADS = PluginSetting(
+    "sales.daily_leads",
+    t("Leads a person gets a day"),
+    "whole",
+    default=20,
+    help=t("Unless something else is set for the person."),
+    least=1,
+    most=10_000,
+    right=LEAD_ASSIGN,
+)
+LEADS_TO_OWNER = PluginSetting(
+    "sales.leads_to_owner",
+    t("Leads of known customers go to who answers for them"),
+    "yes_no",
+    default=True,
+    help=t("Before any rule is tried."),
+    right=LEAD_ASSIGN,
+)
+LEADS = (DAILY_LEADS, LEADS_TO_OWNER)
 DOCUMENTS = (LETTERHEAD, LETTER_FOOT, LOGO, DOCUMENT_FONTS)
 QUOTES = (QUOTE_VALID_DAYS, QUOTE_TERMS, QUOTE_TAX, QUOTE_TAX_ROUNDING, QUOTE_PRICE_PLACES)
-SETTINGS = (*SCORES, *QUOTES, *DOCUMENTS)
+SETTINGS = (*LEADS, *SCORES, *QUOTES, *DOCUMENTS)
 
 
 def checked_variables(_uow: UnitOfWork, names: list[str]) -> list[str]:

@@ -41,7 +41,9 @@ def deal_state(active: Any, is_won: Any) -> str:
 def state_fields(state: Any, _: Record) -> Mapping[str, Any]:
     """Return the fields of a deal's state; that it is won its stage says."""
     told = {"active": state != LOST, "stage_id.is_won": state == WON}
-    return told | ({"probability": 0} if state == LOST else {})
+    # As Odoo does it itself; were only one of them zero, the deal would count as overridden.
+    zero = {"probability": 0, "automated_probability": 0} if state == LOST else {}
+    return told | zero
 
 
 def revenue(amount: Any, currency: Any) -> str | None:
@@ -90,7 +92,7 @@ OPPORTUNITY = EntityMapping(
             "state",
             ("active", "stage_id.is_won"),
             deal_state,
-            Write(state_fields, ("active", "probability")),
+            Write(state_fields, ("active", "probability", "automated_probability")),
         ),
         FieldMapping(
             "loss_reason",

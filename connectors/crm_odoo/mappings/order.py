@@ -1,4 +1,4 @@
-"""Orders that are made of our accepted offers. All orders, these too, are mirrored by ``documents``.
+"""Orders made of our accepted offers. All orders, these too, are mirrored by ``documents``.
 
 They are told by their source document, which people can change there: then the order goes on
 without us.
@@ -27,6 +27,8 @@ from crm_odoo.mappings.written import blankable, note, one, remote_id
 
 MARK = "CRM "
 """What the source document of an order of ours begins with."""
+ASKED = "? "
+"""What that of a draft begins with that is made to be asked what it costs."""
 _SALES = "User: All Documents (sales_team.group_sale_salesman_all_leads)"
 _WAITING = ("draft", "sent")
 
@@ -55,7 +57,8 @@ def _partner(record: Record) -> Mapping[str, Any]:
 
 
 def _origin(value: Any, _: Record) -> Mapping[str, Any]:
-    return {"origin": f"{MARK}{value}"}
+    """Return the source document; drafts that are only asked about bear no mark."""
+    return {"origin": value if value.startswith(ASKED) else f"{MARK}{value}"}
 
 
 def _confirmation(value: Any, _: Record) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from crm_core.messages import t
 from crm_odoo.mappings.converters import archived, lines_of_text, required_text

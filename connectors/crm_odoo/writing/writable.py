@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.messages import t
-from crm_core.sync.protocol import RIGHT_MISSING, Draft, Edit, Match, Probe, Written
+from crm_core.sync.protocol import RIGHT_MISSING, Draft, Edit, Match, Priced, Probe, Written
 from crm_odoo.mappings.model import EntityMapping
+from crm_odoo.mappings.order import ASKED
 from crm_odoo.records import OdooRecords
 from crm_odoo.shapes import FieldsInfo, Shape
+from crm_odoo.writing import orders
 from crm_odoo.writing.finder import Finder, Found
 from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.tables import Tables
@@ -19,6 +22,7 @@ from crm_odoo.writing.writer import Writer, by_depth
 TAG_MODEL = "res.partner.category"
 PARTNER_MANAGER = "Contact Creation (base.group_partner_manager)"
 SALESPERSON = "User: All Documents (sales_team.group_sale_salesman_all_leads)"
+SALES_MANAGER = "Sales: Administrator (sales_team.group_sale_manager)"
 GROUPS = {"crm.lead": SALESPERSON, "sale.order": SALESPERSON}
 """What usually grants writing, where that is not ``PARTNER_MANAGER``."""
 BATCH = 500
@@ -85,6 +89,8 @@ class Writing:
     ) -> list[Written]:
         """Make records; tags after the tags above them."""
         self.require(mapping.model)
+        if mapping.name == "sales_order":
+            return self._create_orders(mapping, outgoing, drafts)
         if mapping.model != TAG_MODEL:
             return self._writer.create(mapping.model, outgoing, drafts)
         answers: dict[str, Written] = {}
@@ -93,6 +99,49 @@ class Writing:
                 answers[answer.key] = answer
             self._tables.forget(TAG_MODEL)
         return [answers[draft.key] for draft in drafts]
+
+    def _create_orders(
+        self, mapping: EntityMapping, outgoing: Outgoing, drafts: Sequence[Draft]
+    ) -> list[Written]:
+        refused = orders.obstacles(self._records, drafts)
+        ready = [draft for draft in drafts if draft.key not in refused]
+        answers = {
+            key: Written(key, None, refusal.code, refusal.reason)
+            for key, refusal in refused.items()
+        }
+        for answer in self._writer.create(mapping.model, outgoing, ready):
+            answers[answer.key] = answer
+        return [answers[draft.key] for draft in drafts]
+
+    def price(
+        self, mapping: EntityMapping, outgoing: Outgoing, drafts: Sequence[Draft]
+    ) -> list[Priced]:
+        """Return what orders would cost: made as drafts, read and deleted.
+
+        Asked again after a lost answer, the same draft is met under its external id.
+        """
+        if not self._records.may(mapping.model, "unlink"):
+            told = t(
+                "The user may not delete drafts in Odoo, which are made to ask what they cost. "
+                "Give it the group {group}.",
+                group=SALES_MANAGER,
+            )
+            return [Priced(draft.key, None, RIGHT_MISSING, told) for draft in drafts]
+        asked = [
+            replace(draft, values={**draft.values, "offer": f"{ASKED}{draft.values['offer']}"})
+            for draft in drafts
+        ]
+        made = self.create(mapping, outgoing, asked)
+        ids = [int(each.remote_id) for each in made if each.remote_id]
+        try:
+            return [
+                orders.costs(self._records, each.key, int(each.remote_id))
+                if each.remote_id
+                else Priced(each.key, None, each.code, each.reason)
+                for each in made
+            ]
+        finally:
+            orders.forget(self._records, ids, self.context(mapping.model))
 
     def update(
         self,

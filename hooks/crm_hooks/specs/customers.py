@@ -259,3 +259,38 @@ def crm_check_customer_merge(uow: Any, keep_id: UUID, drop_id: UUID) -> Sequence
         'Both'
     """
     raise NotImplementedError
+
+
+@hookspec
+def crm_check_offer(uow: Any, customer_id: UUID, product_ids: Sequence[UUID]) -> Sequence[Objection]:
+    """Object to a customer being offered what they did not ask for.
+
+    Called whenever something is suggested to be offered to a customer, within the reading
+    transaction of whoever looks, for a customer that they may see. Objections are shown above
+    what is suggested: an open complaint, money that is owed, no consent. They forbid nothing.
+
+    Args:
+        uow: The unit of work (``crm_core.persistence.unit_of_work.UnitOfWork``); to be read only.
+        customer_id: To whom.
+        product_ids: What; empty while nothing is chosen yet.
+
+    Returns:
+        A sequence of ``Objection``; empty or None for no objection.
+
+    Raises:
+        Anything raised counts as an objection that names the plugin.
+
+    Ordering: objections are shown by the position of their implementation, then by plugin name.
+
+    Since: 1.0
+
+    Example:
+        >>> from crm_hooks import hookimpl
+        >>> from crm_hooks.contributions import Objection
+        >>> @hookimpl
+        ... def crm_check_offer(customer_id):
+        ...     return [Objection("A letter of complaint is open: answer it before you offer.")]
+        >>> crm_check_offer(None)[0].message[:8]
+        'A letter'
+    """
+    raise NotImplementedError

@@ -204,7 +204,7 @@ def _open_quote(uow: UnitOfWork, quote_id: UUID) -> Quote:
 
 def _answered(uow: UnitOfWork, quote: Quote) -> OfferAnsweredError:
     answer = uow.find(QuoteAnswer, quote.id)
-    at = (answer and answer.at) or quote.answered_at
+    at = quote.answered_at if answer is None else answer.at
     told: dict[str, Any] = {
         "number": quote.number,
         "name": answer.name if answer else "–",

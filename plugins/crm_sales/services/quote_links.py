@@ -89,12 +89,12 @@ def offer_of_link(uow: UnitOfWork, token: str) -> tuple[Quote, QuoteLink]:
         .join(QuoteLink, QuoteLink.quote_id == Quote.id)
         .where(QuoteLink.token_hash == _hashed(token), QuoteLink.revoked_at.is_(None))
     )
-    found = uow.execute(statement).one_or_none() if len(token) <= LONGEST_TOKEN else None
-    if found is None or uow.now >= answerable_until(uow, found[0]) + TELLS:
+    found: Any = uow.execute(statement).one_or_none() if len(token) <= LONGEST_TOKEN else None
+    if found is None or uow.now >= answerable_until(uow, found.Quote) + TELLS:
         raise OfferLinkGoneError(
             t("This link leads to no offer any more: ask whoever sent it for a new one.")
         )
-    return found[0], found[1]
+    return found.Quote, found.QuoteLink
 
 
 def note_opened(uow: UnitOfWork, token: str) -> None:

@@ -12,6 +12,7 @@ from marshmallow import RAISE, Schema, ValidationError
 from webargs import core
 from webargs.flaskparser import FlaskParser
 
+from crm_core.borrowed_words import own_words
 from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_web.errors import MediaTypeError, RequestError
@@ -101,7 +102,7 @@ def _flattened(messages: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str
         for inner in messages:
             yield from _flattened(inner, path)
     else:
-        yield path, messages if isinstance(messages, str) else str(messages)
+        yield path, own_words(messages if isinstance(messages, str) else str(messages))
 
 
 def _check(value: Any, depth: int = 0) -> None:

@@ -11,6 +11,7 @@ from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.wrappers import Response
 
+from crm_core.borrowed_words import own_words
 from crm_core.errors import InputError
 from crm_core.messages import t
 
@@ -145,7 +146,7 @@ class Request:
 def _first(messages: Any) -> str:
     while isinstance(messages, Mapping):
         messages = next(iter(messages.values()))
-    return str(messages[0] if isinstance(messages, list) else messages)
+    return own_words(messages[0] if isinstance(messages, list) else messages)
 
 
 def is_local(path: str) -> bool:

@@ -107,7 +107,7 @@ def test_a_stage_says_what_it_needs(office, deal, stage):
     contact = office.customer("manager")
 
     def fill(uow) -> None:
-        product = uow.add(Product(name="Bike", kind="goods"))
+        product = uow.add(Product(name="Bike", kind="goods", refreshed_at=uow.now))
         uow.flush()
         changes = {"expected_amount": 5, "expected_close_on": "2027-01-01"}
         edit_opportunity(uow, deal_id, {**changes, "product_id": product.id})

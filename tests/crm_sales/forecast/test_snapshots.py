@@ -69,6 +69,7 @@ def test_what_was_forecast_is_held_against_what_came(office, deal):
     def kept(uow):
         for day, weighted in ((before.first_on, 120), (before.last_on, 90)):
             uow.add(ForecastSnapshot(taken_on=day, taken_at=uow.now))
+            uow.flush()
             amounts = {f"{name}_amount": Decimal(weighted) for name in ("committed", "best")}
             uow.add(
                 ForecastFigure(

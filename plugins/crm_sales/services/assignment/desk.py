@@ -26,8 +26,8 @@ from crm_sales.models import (
     Seller,
 )
 from crm_sales.permissions import LEAD_EDIT
-from crm_sales.settings import DAILY_LEADS, LEADS_TO_OWNER
 from crm_sales.services.assignment.choosing import Person, choose
+from crm_sales.settings import DAILY_LEADS, LEADS_TO_OWNER
 
 Step = dict[str, Any]
 _HELD = (

@@ -128,7 +128,12 @@ def _person(person: Mapping[str, Any], names: Mapping[str, str]) -> Message:
         until = date.fromisoformat(person["until"])
         if person.get("for"):
             other = _name(names, person["for"])
-            return t("{user} is away until {until}: {other} stands in.", user=user, until=until, other=other)
+            return t(
+                "{user} is away until {until}: {other} stands in.",
+                user=user,
+                until=until,
+                other=other,
+            )
         return t("{user} is away until {until}.", user=user, until=until)
     if code == "full":
         return t("{user} has had {most} today.", user=user, most=person["most"])

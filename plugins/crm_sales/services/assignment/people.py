@@ -1,4 +1,4 @@
-"""What people take on, and when they are away: one's own by whoever sells, others' by who assigns."""
+"""What people take on, and when they are away: said by themselves, or by who assigns."""
 
 from __future__ import annotations
 

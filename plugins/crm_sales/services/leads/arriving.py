@@ -66,8 +66,7 @@ def insert_leads(uow: UnitOfWork, records: Iterable[Mapping[str, Any]]) -> list[
     rows = [dict(record) for record in records]
     products = product_ids(uow, {row["product"] for row in rows if row.get("product")})
     base = load_settings(uow).base_currency
-    codes: set[str] = {row.get("currency_code") or base for row in rows}
-    for code in codes:
+    for code in {str(row.get("currency_code") or base) for row in rows}:
         ensure_currency(uow, code)
     _check_owners(uow, {row["owner_id"] for row in rows if row.get("owner_id")})
     leads = []
@@ -144,7 +143,7 @@ def take_lead(uow: UnitOfWork, told: Mapping[str, Any]) -> Lead:
     for name in faults:
         if name in values:
             left[name] = values.pop(name)
-    if values.get("product") and not product_ids(uow, {values["product"]}):
+    if values.get("product") and not product_ids(uow, [str(values["product"])]):
         left["product"] = values.pop("product")
     if not values.get("name") and not values.get("company"):
         values["name"] = str(left.get("email") or values.get("email") or t("Unnamed"))[:LINE]

@@ -109,7 +109,7 @@ class PriceBook:
             return amount
         # A million units are converted, for the table rounds what it gives as money.
         many = self.rates.convert(amount * 1_000_000, from_code, code)
-        return many and many.amount / 1_000_000
+        return None if many is None else many.amount / 1_000_000
 
 
 def open_price_book(uow: UnitOfWork, product_ids: Iterable[UUID], currency: str) -> PriceBook:

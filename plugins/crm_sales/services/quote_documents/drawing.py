@@ -91,7 +91,7 @@ def library() -> Any:
 def _fetcher(known: Mapping[str, bytes]) -> Any:
     from weasyprint.urls import URLFetcher, URLFetcherResponse
 
-    class OnlyGiven(URLFetcher):
+    class OnlyGiven(URLFetcher):  # type: ignore[misc, unused-ignore]
         """Knows what it was given; whatever else a page names stops the drawing."""
 
         def fetch(self, url: str, headers: Any = None) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ from crm_core.messages import FIGURES, RIGHT_TO_LEFT, SOURCE, spoken, translatio
 
 FOLDER = "templates/sales/document"
 MOST_DECIMALS = 6
+_STRONG, _RIGHT = ("L", "R", "AL"), ("R", "AL")
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Control signs, among them those that have a text written in the other direction."""
 
@@ -47,14 +49,16 @@ def page_of(
         return format_decimal(value, pattern, **way).translate(FIGURES.get(known, {}))
 
     environment = _environment(known).overlay()
-    environment.filters = environment.filters | {
+    shown: dict[str, Callable[[Any], Any]] = {
         "amount": lambda value: figure(value, decimals),
         "day": place.day,
+        "direction": _direction,
         "money": lambda value: place.money(value, currency_code),
         "number": place.number,
         "percents": lambda value: place.share(value / 100),
         "price": lambda value: figure(value, MOST_DECIMALS),
     }
+    environment.filters = environment.filters | shown
     direction = "rtl" if known in RIGHT_TO_LEFT else "ltr"
     template = environment.from_string(_file("offer.html"))
     return template.render(**_clean(content), language=known, direction=direction)
@@ -72,6 +76,12 @@ def _environment(language: str) -> Environment:
     catalogue = translations(language, ("crm_sales", "crm_core"))
     environment.install_gettext_translations(catalogue, newstyle=True)  # type: ignore[attr-defined]
     return environment
+
+
+def _direction(text: str) -> str:
+    """Return in which direction a text runs: that of its first letter."""
+    kinds = (unicodedata.bidirectional(letter) for letter in text)
+    return "rtl" if next((kind for kind in kinds if kind in _STRONG), "L") in _RIGHT else "ltr"
 
 
 def _clean(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -124,8 +125,8 @@ def reckoning_for(uow: UnitOfWork, currency_code: str) -> Reckoning:
     )
 
 
-def sold_product(uow: UnitOfWork, product_id: UUID) -> Any:
-    """Return a product that can be offered, as a row with ``id``, ``name`` and ``unit``.
+def sold_products(uow: UnitOfWork, product_ids: Collection[UUID]) -> Mapping[UUID, Any]:
+    """Return products that can be offered by id, as rows with ``id``, ``name`` and ``unit``.
 
     Raises:
         NotFoundError: There is none.
@@ -133,16 +134,19 @@ def sold_product(uow: UnitOfWork, product_id: UUID) -> Any:
     """
     uow.actor.require(QUOTE_VIEW)
     columns = (Product.id, Product.name, Product.unit, Product.is_sold, Product.archived_at)
-    product = uow.execute(select(*columns).where(Product.id == product_id)).one_or_none()
-    if product is None:
-        raise NotFoundError(
-            t("There is no product {product_id}: choose another.", product_id=product_id),
-            code="sales.quote.product",
-            details={"product_id": str(product_id)},
-        )
-    if product.archived_at is not None or not product.is_sold:
-        raise unsold(product)
-    return product
+    statement = select(*columns).where(Product.id.in_(sorted(product_ids)))
+    found = {row.id: row for row in uow.execute(statement)}
+    for product_id in product_ids:
+        product = found.get(product_id)
+        if product is None:
+            raise NotFoundError(
+                t("There is no product {product_id}: choose another.", product_id=product_id),
+                code="sales.quote.product",
+                details={"product_id": str(product_id)},
+            )
+        if product.archived_at is not None or not product.is_sold:
+            raise unsold(product)
+    return found
 
 
 def unsold(product: Any) -> RuleViolationError:

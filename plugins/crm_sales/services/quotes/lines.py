@@ -29,7 +29,7 @@ from crm_sales.services.quotes.checks import (
     price_from,
     quantity_from,
     reckoning_for,
-    sold_product,
+    sold_products,
 )
 from crm_sales.services.quotes.pricing import lines_of, settle_quote
 
@@ -74,7 +74,7 @@ def add_line(
     if kind == LineKind.PRODUCT:
         if product_id is None:
             raise InputError(t("Choose a product."), code="sales.quote.product")
-        product = sold_product(uow, product_id)
+        product = sold_products(uow, (product_id,))[product_id]
         line.product_id, line.description, line.unit = product.id, product.name, product.unit
         line.discount_percent = ZERO
         values = {"quantity": 1, **values}
@@ -121,8 +121,9 @@ def add_bundle(
     uow.add(head)
     uow.flush()
     lines.append(head)
+    products = sold_products(uow, [part.product_id for part in parts])
     for part in parts:
-        product = sold_product(uow, part.product_id)
+        product = products[part.product_id]
         lines.append(
             uow.add(
                 QuoteLine(

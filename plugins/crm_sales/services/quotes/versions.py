@@ -43,7 +43,7 @@ def revise_quote(uow: UnitOfWork, quote_id: UUID, *, expected_version: int | Non
     """Make the next version of an offer, a draft; the one before is withdrawn unless it is over.
 
     Prices follow today's price list and band, but those typed by a person; products that are not
-    sold any more are left out, and said so on submitting.
+    sold any more are left out.
 
     Raises:
         RuleViolationError: It was accepted, there is a later version, or the deal is closed.
@@ -147,5 +147,4 @@ def _copies(uow: UnitOfWork, quote: Quote, new: Quote) -> list[QuoteLine]:
             copy.bundle_line_id = heads[line.bundle_line_id]
         heads[line.id] = copy.id
         copies.append(uow.add(copy))
-        uow.flush()
     return copies
