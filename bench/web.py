@@ -241,7 +241,7 @@ def pages(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any
         "search": {
             f"/find?q=customer+{number}": (
                 [SEARCH[dialect]],
-                {"words": f'"{number}"' if number > 99 else '"cus"'}
+                {"words": " AND ".join(f'"{part}"' for part in trigrams(f"r {number}"))}
                 if dialect == "sqlite"
                 else {"like": f"%{word}%"},
             )
@@ -252,6 +252,11 @@ def pages(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any
             for number in found
         },
     }
+
+
+def trigrams(words: str) -> list[str]:
+    """What SQLite's full-text table is asked for."""
+    return [words[start : start + 3] for start in range(len(words) - 2)]
 
 
 def serve(url: str, folder: Path, kind: str) -> None:

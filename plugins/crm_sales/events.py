@@ -225,6 +225,27 @@ class QuoteRefused(OfQuote, Event):
 
 
 @dataclass(frozen=True, slots=True)
+class QuoteOrdered(OfQuote, Event):
+    """The order of an accepted offer is confirmed in the back office."""
+
+    name: ClassVar[str] = "sales.quote.ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTold(OfQuote, Event):
+    """The back office told something new of an offer's order."""
+
+    name: ClassVar[str] = "sales.order.told"
+
+
+@dataclass(frozen=True, slots=True)
+class TaxAsked(OfQuote, Event):
+    """Somebody wants to know the tax of an offer from the back office."""
+
+    name: ClassVar[str] = "sales.tax.asked"
+
+
+@dataclass(frozen=True, slots=True)
 class OfHandover:
     """What all events about one handover carry."""
 

@@ -14,23 +14,26 @@ from crm_hooks.contributions import (
     HomeCard,
     HomeItem,
     Job,
+    Objection,
     PluginSetting,
     Right,
+    SyncableEntity,
     WebModule,
 )
 from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, RIGHTS
 from crm_sales.settings import SETTINGS
+from crm_sales.sync import ENTITIES
 
 manifest = PluginManifest(
     name="sales",
-    title="Sales",
+    title=t("Sales"),
     version="0.1.0",
     table_prefix="sales_",
     rebuild="crm_sales.jobs.setup:rebuild",
 )
-PAGES: tuple[str, ...] = ()
+PAGES: tuple[str, ...] = ("offer", "scores",)
 """Modules of ``crm_sales.pages``; each has ``pages``."""
-API: tuple[str, ...] = ()
+API: tuple[str, ...] = ("scores",)
 """Modules of ``crm_sales.api``; each has ``api``."""
 
 
@@ -84,7 +87,16 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
             ("sales.opportunity.added", "sales.opportunity.changed"),
             "crm_sales.jobs.forecast:note_deal",
         ),
+        EventHandler("sales.order", ("sales.quote.accepted",), "crm_sales.jobs.orders:order"),
+        EventHandler("sales.settle_order", ("sales.order.told",), "crm_sales.jobs.orders:settle"),
+        EventHandler("sales.ask_tax", ("sales.tax.asked",), "crm_sales.jobs.orders:ask_tax"),
     ]
+
+
+@hookimpl
+def crm_register_syncable_entities() -> Sequence[SyncableEntity]:
+    """Keep deals, price lists, payment terms and orders in step with the back office."""
+    return ENTITIES
 
 
 @hookimpl
@@ -99,7 +111,14 @@ def crm_register_jobs() -> Sequence[Job]:
             limit_seconds=600,
             with_database=True,
         ),
+        Job("sales.expire_quotes", "crm_sales.jobs.offers:expire", every_minutes=60),
         Job("sales.keep_forecast", "crm_sales.jobs.forecast:keep_forecast", every_minutes=60),
+        Job(
+            "sales.count_affinities",
+            "crm_sales.jobs.cross_sell:count",
+            every_minutes=24 * 60,
+            limit_seconds=300,
+        ),
     ]
 
 
@@ -138,3 +157,11 @@ def crm_collect_belongings(uow: Any, user_id: UUID) -> Sequence[Belongings]:
     from crm_sales.services.handover.records import sales_belongings
 
     return sales_belongings(uow, user_id) if uow.actor.may(LEAD_VIEW) else []
+
+
+@hookimpl
+def crm_check_offer(uow: Any, customer_id: UUID) -> Sequence[Objection]:
+    """Object to offering more to a customer who owes money for long."""
+    from crm_sales.services.cross_sell.objecting import overdue_objections
+
+    return overdue_objections(uow, customer_id)

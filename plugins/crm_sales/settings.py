@@ -146,10 +146,54 @@ LEADS_TO_OWNER = PluginSetting(
     help=t("Before any rule is tried."),
     right=LEAD_ASSIGN,
 )
+ORDER_CONFIRM = PluginSetting(
+    "sales.order_confirm",
+    t("Orders of accepted offers are confirmed by themselves"),
+    "yes_no",
+    default=False,
+    help=t("Only where the back office comes to the same sums; else they stay drafts there."),
+    right=CONFIGURE,
+)
 LEADS = (DAILY_LEADS, LEADS_TO_OWNER)
 DOCUMENTS = (LETTERHEAD, LETTER_FOOT, LOGO, DOCUMENT_FONTS)
-QUOTES = (QUOTE_VALID_DAYS, QUOTE_TERMS, QUOTE_TAX, QUOTE_TAX_ROUNDING, QUOTE_PRICE_PLACES)
-SETTINGS = (*LEADS, *SCORES, *QUOTES, *DOCUMENTS)
+QUOTES = (
+    QUOTE_VALID_DAYS,
+    QUOTE_TERMS,
+    QUOTE_TAX,
+    QUOTE_TAX_ROUNDING,
+    QUOTE_PRICE_PLACES,
+    ORDER_CONFIRM,
+)
+CROSS_SELL_SUPPORT = PluginSetting(
+    "sales.cross_sell_support",
+    t("Customers who must have bought both products of a suggestion"),
+    "whole",
+    default=5,
+    least=2,
+    most=100_000,
+    help=t("Fewer might be told apart, and say little."),
+    right=CONFIGURE,
+)
+CROSS_SELL_CONFIDENCE = PluginSetting(
+    "sales.cross_sell_confidence",
+    t("Least share of buyers, in percent, that a suggestion rests on"),
+    "whole",
+    default=20,
+    least=1,
+    most=100,
+    right=CONFIGURE,
+)
+CROSS_SELL_OVERDUE = PluginSetting(
+    "sales.cross_sell_overdue_days",
+    t("Days overdue from which an invoice speaks against offering more"),
+    "whole",
+    default=30,
+    least=1,
+    most=3650,
+    right=CONFIGURE,
+)
+CROSS_SELL = (CROSS_SELL_SUPPORT, CROSS_SELL_CONFIDENCE, CROSS_SELL_OVERDUE)
+SETTINGS = (*LEADS, *SCORES, *QUOTES, *DOCUMENTS, *CROSS_SELL)
 
 
 def checked_variables(_uow: UnitOfWork, names: list[str]) -> list[str]:

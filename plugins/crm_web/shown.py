@@ -56,6 +56,7 @@ def install(app: Flask) -> None:
         ngettext=counted,
         notices=take_notices,
         panels_at=panels_at,
+        plugin_sections=plugin_sections,
         theme=theme,
     )
 
@@ -128,6 +129,13 @@ def menu(section: str) -> list[tuple[str, Menu, bool]]:
             here = (request.endpoint or "").partition(".")[0] == endpoint.partition(".")[0]
             found.append((url_for(endpoint), entry, here))
     return found
+
+
+def plugin_sections() -> list[tuple[str, str]]:
+    """Return the sections of the menu that plugins have of their own, each with its heading."""
+    web = current_app.extensions["crm"]
+    loaded = web.application.plugins.plugins
+    return [(name, say(loaded[name].manifest.title)) for name in web.menus if name in loaded]
 
 
 def theme() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.services.assignment.rules import seed_rules
 from crm_sales.services.pipelines import seed_defaults
+from crm_sales.services.pricing.offer_rules import seed_offer_rules
 from crm_sales.services.sequences import seed_sequences
 
 
@@ -13,3 +14,4 @@ def rebuild(uow: UnitOfWork) -> None:
     seed_defaults(uow)
     seed_rules(uow)
     seed_sequences(uow)
+    seed_offer_rules(uow)

@@ -51,6 +51,7 @@ from crm_sales.models.quote_links import (
     QuoteLink,
     QuoteQuestion,
 )
+from crm_sales.models.quote_orders import OrderState, QuoteOrder, TaxQuestion
 from crm_sales.models.quotes import (
     LineKind,
     LineRole,
@@ -92,6 +93,7 @@ __all__ = [
     "Opportunity",
     "OpportunityMove",
     "OpportunityTag",
+    "OrderState",
     "Outcome",
     "PaymentTerm",
     "Pipeline",
@@ -110,6 +112,7 @@ __all__ = [
     "QuoteDocument",
     "QuoteLine",
     "QuoteLink",
+    "QuoteOrder",
     "QuoteQuestion",
     "QuoteState",
     "RuleKind",
@@ -122,6 +125,7 @@ __all__ = [
     "SequenceStep",
     "Stage",
     "StageMove",
+    "TaxQuestion",
     "TaxSource",
     "Way",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -11,6 +13,7 @@ from crm_core.errors import InputError
 from crm_core.messages import t
 
 MOST_STEPS, MOST_DAYS = 50, 730
+LARGEST_FILE = 1_000_000
 _CODE = validate.Regexp(r"[a-z0-9_]{1,60}\Z")
 _LINE = validate.Length(min=1, max=250)
 
@@ -48,6 +51,32 @@ class SequenceSchema(Schema):
     )
 
 
+def read_sequences(content: bytes) -> dict[str, Any]:
+    """Return what a TOML file says; raises InputError that says where it goes wrong."""
+    if len(content) > LARGEST_FILE:
+        raise InputError(
+            t("The file is larger than sequences can be."), code="sales.sequence.invalid"
+        )
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(
+            t("The file is no TOML: {reason}.", reason=error), code="sales.sequence.invalid"
+        ) from None
+
+
+def sequences_text(sequences: Iterable[Mapping[str, Any]]) -> str:
+    """Return sequences, as they are listed, as a TOML file that :func:`read_sequences` reads."""
+    lines: list[str] = []
+    for each in sequences:
+        plain = {name: each[name] for name in ("code", "name", "pipeline", "stage")}
+        lines += ["[[sequences]]", *_pairs(plain)]
+        for step in each["steps"]:
+            lines += ["[[sequences.steps]]", *_pairs(step)]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def load_sequences(given: Any) -> Sequence[Mapping[str, Any]]:
     """Return sequences, checked; raises InputError that says which field of which is wrong."""
     listed = given.get("sequences") if isinstance(given, Mapping) else given
@@ -79,3 +108,12 @@ def _told(messages: Any, path: str = "") -> str:
         key, messages = next(iter(messages.items()))
         path = f"{path}.{key}" if path else str(key)
     return f"{path}: {messages[0] if isinstance(messages, list) else messages}"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    # JSON's text and numbers are TOML's too; but DEL has to be escaped there.
+    return [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        for name, value in values.items()
+        if value is not None
+    ]

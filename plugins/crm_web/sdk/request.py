@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from flask import make_response, redirect, render_template, url_for
+from flask import make_response, redirect, render_template, send_file, url_for
+from flask import request as flask_request
 from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.wrappers import Response
 
+from crm_core.access import system_actor
 from crm_core.borrowed_words import own_words
 from crm_core.errors import InputError
 from crm_core.messages import t
+from crm_web.services.throttle import count_attempt, counted_use, network_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -113,6 +117,31 @@ class Request:
         if is_local(told):
             return redirect(told, 303)
         return self.to(otherwise, **arguments)
+
+    def file(self, name: str, content: bytes, media_type: str) -> Response:
+        """Have the browser keep a file."""
+        return send_file(
+            BytesIO(content), mimetype=media_type, as_attachment=True, download_name=name
+        )
+
+    def slow_down(self, what: str, whose: str | None = None, *, free: int) -> None:
+        """Count an attempt at something on a page that opens without signing in.
+
+        It is counted in the database, for all processes alike, in a transaction of its own.
+
+        Args:
+            what: What is tried, such as ``offer answer``.
+            whose: For what it is counted; where the request comes from unless said.
+            free: How many may be tried before each further one has to wait longer; forgotten when
+                nothing was tried for twelve hours.
+
+        Raises:
+            CrmError: There were too many; it says how long to wait, with the status 429.
+        """
+        of = network_of(flask_request.remote_addr) if whose is None else whose
+        with self.application.unit_of_work(system_actor("web"), write=True) as uow:
+            count_attempt(uow, counted_use(what, of, free=free))
+            uow.commit()
 
     def read(self, schema: Schema, *, lists: Iterable[str] = ()) -> dict[str, Any]:
         """Return what a form sent, checked by a schema; empty fields count as not filled in.

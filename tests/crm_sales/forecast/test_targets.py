@@ -115,7 +115,9 @@ def test_what_will_not_do_is_refused(office, given, code):
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_file_sets_all_or_nothing(office, tmp_path: Path):
     path = tmp_path / "targets.csv"
-    path.write_text("Period;User;Team;Amount;Currency\n2026-Q4;employee;;12000.5;EUR\n2026-11;;North;7;PLN\n")
+    path.write_text(
+        "Period;User;Team;Amount;Currency\n2026-Q4;employee;;12000.5;EUR\n2026-11;;North;7;PLN\n"
+    )
     assert office.write(lambda uow: import_targets(uow, path), "manager") == 2
     assert office.write(lambda uow: import_targets(uow, path), "manager") == 2
     page = office.read(list_targets, "manager")
@@ -123,7 +125,9 @@ def test_a_file_sets_all_or_nothing(office, tmp_path: Path):
         ("2026-11", 7),
         ("2026-Q4", Decimal("12000.5")),
     ]
-    path.write_text("period,user,amount\n2026-12,employee,5\n2026-12,nobody,many\n2026-99,employee,5\n")
+    path.write_text(
+        "period,user,amount\n2026-12,employee,5\n2026-12,nobody,many\n2026-99,employee,5\n"
+    )
     with pytest.raises(InputError) as caught:
         office.write(lambda uow: import_targets(uow, path), "manager")
     assert caught.value.details["faults"] == 2

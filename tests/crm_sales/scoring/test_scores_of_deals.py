@@ -180,9 +180,7 @@ def test_whose_word_counts(office, deal):
         with pytest.raises(InputError):
             say("employee", percent)
     with pytest.raises(InputError):
-        office.write(
-            lambda uow: override_probability(uow, deal_id, Decimal(5), "  "), "employee"
-        )
+        office.write(lambda uow: override_probability(uow, deal_id, Decimal(5), "  "), "employee")
     with pytest.raises(StaleVersionError):
         say("employee", expected_version=7)
     with pytest.raises(NotFoundError):

@@ -100,9 +100,7 @@ def set_target(
     return found
 
 
-def remove_target(
-    uow: UnitOfWork, target_id: UUID, *, expected_version: int | None = None
-) -> None:
+def remove_target(uow: UnitOfWork, target_id: UUID, *, expected_version: int | None = None) -> None:
     """Take a target back.
 
     Raises:
@@ -242,7 +240,7 @@ def _holder(
     return None, team_id
 
 
-def _require_reach(uow: UnitOfWork, is_reached: bool) -> None:  # noqa: FBT001
+def _require_reach(uow: UnitOfWork, is_reached: bool) -> None:
     if not is_reached:
         raise PermissionDeniedError(
             t(

@@ -22,6 +22,7 @@ from crm_hooks.contributions import Belongings
 from crm_sales.events import HandoverMade
 from crm_sales.models import HandedItem, Handover, ItemState, NextStep, Quote
 from crm_sales.permissions import HANDOVER
+from crm_sales.services.handover.records import require_reach
 from crm_sales.services.handover.rules import CUSTOMER, Chooser, Rule, parsed_rules
 
 
@@ -86,7 +87,7 @@ def plan_handover(
     """
     uow.actor.require(HANDOVER)
     user = user_named(uow, leaver)
-    uow.actor.require_for_owner(HANDOVER, user.id, t("the work of {name}", name=user.name))
+    require_reach(uow, user)
     tried = parsed_rules(uow, rules)
     people = _people(uow, to, team, user.id)
     names = _checked_names(uow, user, [*people, *(rule.user_id for rule in tried)])

@@ -11,6 +11,8 @@ from crm_core.entities import User
 from crm_core.events import RecordsChanged
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.activities import EDIT as ACTIVITY_EDIT
+from crm_core.services.ownership import ASSIGN
 from crm_core.services.users import require_enabled
 from crm_hooks.contributions import Belonging, Belongings
 from crm_sales.events import LeadAssigned, OpportunityChanged
@@ -24,7 +26,7 @@ from crm_sales.models import (
     QuoteState,
     Stage,
 )
-from crm_sales.permissions import LEAD_EDIT, LEAD_VIEW, OPPORTUNITY_EDIT, QUOTE_EDIT
+from crm_sales.permissions import HANDOVER, LEAD_EDIT, LEAD_VIEW, OPPORTUNITY_EDIT, QUOTE_EDIT
 from crm_sales.services.opportunity_access import team_of
 from crm_sales.services.probability import refresh_probability
 
@@ -35,7 +37,18 @@ LIVE_QUOTES = (
     QuoteState.SENT.value,
 )
 """States of offers that somebody has to look after."""
+_NEEDED = (HANDOVER, ASSIGN, ACTIVITY_EDIT, OPPORTUNITY_EDIT, LEAD_EDIT, QUOTE_EDIT)
 _HERE = "crm_sales.services.handover.records"
+
+
+def require_reach(uow: UnitOfWork, user: User) -> None:
+    """Refuse to touch somebody's work unless all of it is within reach: a part would be lost.
+
+    Raises:
+        PermissionDeniedError: A right is missing, or does not reach the user's records.
+    """
+    for right in _NEEDED:
+        uow.actor.require_for_owner(right, user.id, t("the work of {name}", name=user.name))
 
 
 def sales_belongings(uow: UnitOfWork, user_id: UUID) -> list[Belongings]:

@@ -23,6 +23,7 @@ from crm_sales.events import HandoverUndone
 from crm_sales.models import HandedItem, Handover, ItemState
 from crm_sales.permissions import HANDOVER
 from crm_sales.services.handover.reading import handed_items
+from crm_sales.services.handover.records import require_reach
 
 KEPT = timedelta(days=30)
 """For how long a handover can be undone."""
@@ -53,7 +54,7 @@ def undo_handover(uow: UnitOfWork, handover_id: UUID) -> UndoReport:
 
     Raises:
         NotFoundError: There is none that the actor may see.
-        PermissionDeniedError: The right is missing, or does not reach the leaver or a record.
+        PermissionDeniedError: The right is missing, or does not reach all concerned.
         RuleViolationError: It was undone already, is too old, or the leaver is disabled.
     """
     handover = _undoable(uow, handover_id)
@@ -65,6 +66,7 @@ def undo_handover(uow: UnitOfWork, handover_id: UUID) -> UndoReport:
     still: dict[tuple[str, UUID], UUID] = {}
     kinds: dict[str, Belongings] = {}
     for user_id in sorted({item.to_user_id for item in items}):
+        require_reach(uow, uow.get(User, user_id))
         for part in belongings_of(uow, user_id):
             kinds[part.kind] = part
             still |= {(part.kind, record.id): user_id for record in part.records}
@@ -95,7 +97,7 @@ def _undoable(uow: UnitOfWork, handover_id: UUID) -> Handover:
     uow.scalars(locked.execution_options(populate_existing=True)).all()
     handover = uow.get(Handover, handover_id)
     leaver = uow.get(User, handover.leaver_id)
-    uow.actor.require_for_owner(HANDOVER, leaver.id, t("the work of {name}", name=leaver.name))
+    require_reach(uow, leaver)
     if handover.undone_at is not None:
         raise RuleViolationError(
             t("This handover was undone already, by {login}.", login=handover.undone_by),

@@ -2,87 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel import Locale
 from sqlalchemy import case, select
-from sqlalchemy.orm import aliased
 
-from crm_core.entities import Address, AddressUse, Currency, Customer, User
+from crm_core.entities import Address, AddressUse
 from crm_core.locale_format import nearest_locale
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
-from crm_sales.models import LineKind, LineRole, PaymentTerm, Quote, QuoteLine, TaxSource
+from crm_sales.models import LineKind, LineRole, TaxSource
 from crm_sales.permissions import QUOTE_VIEW
-from crm_sales.services.quote_choices import CHOICES
-from crm_sales.services.quotes.amounts import counts
-from crm_sales.services.quotes.checks import permitted_quote
-from crm_sales.services.quotes.pricing import lines_of
+from crm_sales.services.quote_choices import CHOICES, choose_lines
+from crm_sales.services.quotes.amounts import reckon
+from crm_sales.services.quotes.checks import reckoning_for
+from crm_sales.services.quotes.view import quote_view
 
-ZERO = Decimal(0)
+_OF_LINES = (
+    *("id", "kind", "role", "group", "is_chosen", "quantity", "unit", "unit_price"),
+    *("discount_percent", "tax_percent", "untaxed_amount", "total_amount"),
+)
 
 
-def offer_content(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
-    """Return all that an offer says, as plain values, in six statements.
+def offer_content(
+    uow: UnitOfWork, quote_id: UUID, *, chosen: Collection[UUID] | None = None
+) -> dict[str, Any]:
+    """Return all that an offer says to its customer, and nothing that is for us.
 
-    It holds ``number, state, version, language, currency_code, decimals, customer, contact,
+    It holds ``id, number, state, version, language, currency_code, decimals, customer, contact,
     address, seller, seller_email, made_on, valid_until_on, payment_term, terms, lines`` (what is
     bought as things stand, with sections and notes), ``options`` (what may be taken in addition),
     ``alternatives`` (``name`` and ``lines`` of what may be taken instead), ``choices`` (all that
     can be chosen), ``has_discount``, the sums, ``taxes`` and ``tax_is_estimate``.
+
+    Args:
+        uow: Any unit of work.
+        quote_id: Which.
+        chosen: As it would be with these options and alternatives; None for as it stands.
+
+    Raises:
+        NotFoundError: There is no such offer that the actor may see.
+        InputError, RuleViolationError: What is chosen will not do.
     """
-    quote = permitted_quote(uow, quote_id, QUOTE_VIEW)
-    lines = lines_of(uow, quote.id)
+    uow.actor.require(QUOTE_VIEW)
+    view = quote_view(uow, quote_id)
+    if chosen is not None:
+        _choose(uow, view, chosen)
     settings = load_settings(uow)
-    language = quote.language or settings.language
+    made_at = view["sent_at"] or uow.now
     said = {
-        "number": quote.number,
-        "state": quote.state,
-        "version": quote.version,
-        "language": language,
-        "currency_code": quote.currency_code,
-        "made_on": (quote.sent_at or uow.now).astimezone(ZoneInfo(settings.time_zone)).date(),
-        "valid_until_on": quote.valid_until_on,
-        "terms": quote.terms,
-        "untaxed_amount": quote.untaxed_amount,
-        "total_amount": quote.total_amount,
-        "tax_is_estimate": quote.tax_source == TaxSource.ESTIMATE,
-        "taxes": _taxes(lines, quote),
-        "has_discount": any(line.discount_percent for line in lines),
+        "language": view["language"] or settings.language,
+        "decimals": view["money_places"],
+        "customer": view["customer_name"] or "",
+        "contact": view["contact_name"] or "",
+        "seller": view["owner_name"] or "",
+        "seller_email": view["owner_email"] or "",
+        "made_on": made_at.astimezone(ZoneInfo(settings.time_zone)).date(),
+        "payment_term": view["payment_term_note"] or view["payment_term_name"],
+        "tax_is_estimate": view["tax_source"] == TaxSource.ESTIMATE,
+        "taxes": _taxes(view),
+        "has_discount": any(line["discount_percent"] for line in view["lines"]),
     }
-    address = _address(uow, quote, nearest_locale(language))
-    return said | _people(uow, quote) | {"address": address} | _sorted(lines)
+    for name in ("id", "number", "state", "version", "currency_code", "valid_until_on", "terms"):
+        said[name] = view[name]
+    said["untaxed_amount"], said["total_amount"] = view["untaxed_amount"], view["total_amount"]
+    said["address"] = _address(uow, view, said["language"])
+    return said | _sorted(view["lines"])
 
 
-def _people(uow: UnitOfWork, quote: Quote) -> dict[str, Any]:
-    contact = aliased(Customer)
-    statement = (
-        select(
-            Customer.name.label("customer"),
-            contact.name.label("contact"),
-            User.name.label("seller"),
-            User.email.label("seller_email"),
-            PaymentTerm.name.label("payment_term"),
-            Currency.decimal_places.label("decimals"),
-        )
-        .select_from(Quote)
-        .join(Currency, Currency.code == Quote.currency_code)
-        .outerjoin(Customer, Customer.id == Quote.customer_id)
-        .outerjoin(contact, contact.id == Quote.contact_id)
-        .outerjoin(User, User.id == Quote.owner_id)
-        .outerjoin(PaymentTerm, PaymentTerm.id == Quote.payment_term_id)
-        .where(Quote.id == quote.id)
-    )
-    return dict(uow.execute(statement).one()._mapping)
+def _choose(uow: UnitOfWork, view: dict[str, Any], chosen: Collection[UUID]) -> None:
+    """Have an offer be as it would be with another choice."""
+    lines = [SimpleNamespace(**line) for line in view["lines"]]
+    choose_lines(uow, lines, chosen)
+    by_erp = view["tax_source"] == TaxSource.ERP
+    totals = reckon(lines, reckoning_for(uow, view["currency_code"]), by_erp=by_erp)
+    for line, shown in zip(lines, view["lines"], strict=True):
+        shown["is_chosen"] = line.is_chosen
+    view["taxes"] = [asdict(part) for part in totals.taxes]
+    for name in ("untaxed_amount", "tax_amount", "total_amount"):
+        view[name] = getattr(totals, name)
 
 
-def _address(uow: UnitOfWork, quote: Quote, locale: Locale) -> list[str]:
+def _address(uow: UnitOfWork, view: Mapping[str, Any], language: str) -> list[str]:
     """Return the lines of the address that the offer goes to: the invoice's, else the main one."""
-    rank = case((Address.id == quote.invoice_address_id, 0), (Address.use == AddressUse.MAIN, 1))
+    address = view["invoice_address"] or _main_address(uow, view["customer_id"])
+    if address is None:
+        return []
+    place = " ".join(filter(None, (address["postal_code"], address["city"])))
+    country = nearest_locale(language).territories.get(address["country_code"] or "")
+    named = [address[name] for name in ("recipient", "street", "street2")]
+    return [part for part in (*named, place, address["region"], country) if part]
+
+
+def _main_address(uow: UnitOfWork, customer_id: UUID) -> Mapping[str, Any] | None:
+    is_main = case((Address.use == AddressUse.MAIN, 0), else_=1)
     statement = (
         select(
             Address.recipient,
@@ -93,68 +111,41 @@ def _address(uow: UnitOfWork, quote: Quote, locale: Locale) -> list[str]:
             Address.region,
             Address.country_code,
         )
-        .where(Address.customer_id == quote.customer_id)
-        .order_by(rank.is_(None), rank, Address.id)
+        .where(Address.customer_id == customer_id)
+        .order_by(is_main, Address.id)
         .limit(1)
     )
     row = uow.execute(statement).one_or_none()
-    if row is None:
-        return []
-    place = " ".join(part for part in (row.postal_code, row.city) if part)
-    country = locale.territories.get(row.country_code) if row.country_code else None
-    parts = (row.recipient, row.street, row.street2, place, row.region, country)
-    return [part for part in parts if part]
+    return None if row is None else row._mapping
 
 
-def _sorted(lines: Sequence[QuoteLine]) -> dict[str, Any]:
+def _sorted(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the lines by what a customer may do about them."""
     shown = [_line(line) for line in lines]
-    bought = [
-        each
-        for line, each in zip(lines, shown, strict=True)
-        if counts(line) or line.kind != LineKind.PRODUCT
-    ]
     left = [each for each in shown if each["is_choice"] and not each["is_chosen"]]
     groups: dict[str, list[dict[str, Any]]] = {}
     for each in left:
         if each["role"] == LineRole.ALTERNATIVE:
             groups.setdefault(each["group"] or "", []).append(each)
     return {
-        "lines": bought,
+        "lines": [each for each in shown if not each["is_choice"] or each["is_chosen"]],
         "options": [each for each in left if each["role"] == LineRole.OPTION],
         "alternatives": [{"name": name, "lines": some} for name, some in groups.items()],
         "choices": [each for each in shown if each["is_choice"]],
     }
 
 
-def _line(line: QuoteLine) -> dict[str, Any]:
-    is_choice = line.kind == LineKind.PRODUCT and line.role in CHOICES
-    return {
-        "id": line.id,
-        "kind": line.kind,
-        "role": line.role,
-        "group": line.group,
-        "is_choice": is_choice,
-        "is_chosen": line.is_chosen,
-        "is_part": line.bundle_line_id is not None,
-        "description": line.description or "",
-        "quantity": line.quantity,
-        "unit": line.unit,
-        "unit_price": line.unit_price,
-        "discount_percent": line.discount_percent,
-        "tax_percent": line.tax_percent,
-        "untaxed_amount": line.untaxed_amount,
-        "total_amount": line.total_amount,
+def _line(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: line[name] for name in _OF_LINES} | {
+        "description": line["description"] or line["product_name"] or "",
+        "is_choice": line["kind"] == LineKind.PRODUCT and line["role"] in CHOICES,
+        "is_part": line["bundle_line_id"] is not None,
     }
 
 
-def _taxes(lines: Sequence[QuoteLine], quote: Quote) -> list[dict[str, Any]]:
-    """Return the tax by rate; in one sum where rounding the total made it another than theirs."""
-    by_rate: dict[Decimal, Decimal] = {}
-    for line in lines:
-        if counts(line):
-            rate = line.tax_percent or ZERO
-            by_rate[rate] = by_rate.get(rate, ZERO) + (line.tax_amount or ZERO)
-    if sum(by_rate.values(), ZERO) != quote.tax_amount:
-        return [{"percent": None, "amount": quote.tax_amount}]
-    return [{"percent": rate, "amount": by_rate[rate]} for rate in sorted(by_rate) if rate]
+def _taxes(view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the tax by rate; in one sum where the rates' sums do not make up the whole."""
+    taxes = [{"percent": each["percent"], "amount": each["tax_amount"]} for each in view["taxes"]]
+    if sum((each["amount"] for each in taxes), Decimal(0)) != view["tax_amount"]:
+        return [{"percent": None, "amount": view["tax_amount"]}]
+    return [each for each in taxes if each["percent"]]

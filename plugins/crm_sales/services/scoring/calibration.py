@@ -7,7 +7,7 @@ was closed with, since what they were before is not kept. Overrides do not count
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from math import sqrt
@@ -15,17 +15,17 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from crm_core.errors import InputError
 from crm_core.messages import t
-from crm_core.persistence.bulk import AMONG, among, chunked, table_of
+from crm_core.persistence.bulk import table_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
 from crm_sales.models import DealState, Opportunity, OpportunityMove, ScoreCount, ScoreFrequency
 from crm_sales.permissions import FORECAST_VIEW
 from crm_sales.services.scoring.bayes import STAGE, Group
-from crm_sales.services.scoring.deals import Deal, DealReader, deal
+from crm_sales.services.scoring.deals import DealReader, deal
 from crm_sales.services.scoring.frequencies import (
     added_up,
     groups_from,
@@ -109,51 +109,60 @@ def calibrate_scores(uow: UnitOfWork, since: date | None = None) -> dict[str, An
             code="sales.score.since",
         )
     begin = datetime.combine(day, time(), zone)
-    reader = DealReader(uow)
-    scorer = _scorer_before(reader, begin)
-    ids = _tested_ids(uow, begin)
+    closed = _tested(uow, begin)
+    scorer, later = _learnt_before(DealReader(uow), begin, closed)
+    stages = _stages_at(uow.connection(), begin, closed)
     tally = Tally()
-    for some in chunked(ids[:MOST_TESTED], AMONG):
-        _hold(reader, scorer, some, begin, tally)
+    for each in later:
+        _hold(scorer, each, stages.get(each.id), tally)
     before = told(scorer)
     return {
         "since": day,
         "trained_won": before["won"],
         "trained_lost": before["lost"],
-        "refusal": None if tally.tested else _refusal(before, len(ids)),
-        "is_cut": len(ids) > MOST_TESTED,
+        "refusal": None if tally.tested else _refusal(before, len(closed)),
+        "is_cut": len(closed) == MOST_TESTED,
         **_measured(tally),
     }
 
 
-def _tested_ids(uow: UnitOfWork, begin: datetime) -> Sequence[UUID]:
+def _tested(uow: UnitOfWork, begin: datetime) -> dict[UUID, datetime]:
+    """Return when the deals that the actor may see were closed, the latest ones since."""
     statement = (
-        select(Opportunity.id)
+        select(Opportunity.id, Opportunity.closed_at)
         .where(Opportunity.state != DealState.OPEN.value, Opportunity.closed_at >= begin)
         .order_by(Opportunity.closed_at.desc(), Opportunity.id)
-        .limit(MOST_TESTED + 1)
+        .limit(MOST_TESTED)
     )
-    return uow.scalars(statement).all()
+    return {row.id: row.closed_at for row in uow.execute(statement)}
 
 
-def _scorer_before(reader: DealReader, begin: datetime) -> Scorer:
-    """Return what scored on a day: all that was counted, without what was closed since."""
+def _learnt_before(
+    reader: DealReader, begin: datetime, tested: Collection[UUID]
+) -> tuple[Scorer, list[Any]]:
+    """Return what scored on a day: what is counted, without what was closed since.
+
+    And of the latter those to be tested, as they were counted.
+    """
     connection = reader.uow.connection()
+    names = (_kept.group, _kept.variable, _kept.value, _kept.won, _kept.lost)
     counted = no_deltas()
-    for row in connection.execute(
-        select(_kept.group, _kept.variable, _kept.value, _kept.won, _kept.lost)
-    ):
-        counted[row.group, row.variable, row.value] = [row.won, row.lost]
-    later = (
-        select(_count.team_id, _count.is_won, _count.facts)
-        .join(table_of(Opportunity), deal.id == _count.opportunity_id)
+    for group, variable, value, won, lost in connection.execute(select(*names)):
+        counted[group, variable, value] = [won, lost]
+    statement = (
+        select(deal.id, _count.team_id, _count.is_won, _count.facts)
+        .join_from(table_of(ScoreCount), table_of(Opportunity), deal.id == _count.opportunity_id)
         .where(deal.closed_at >= begin)
         .execution_options(yield_per=1_000)
     )
-    added_up(connection.execute(later), counted, -1)
+    later = []
+    for row in connection.execute(statement):
+        added_up([(row.team_id, row.is_won, row.facts)], counted, -1)
+        if row.id in tested:
+            later.append(row)
     steps = steps_of(connection)
     groups = groups_from(_rows(counted), steps)
-    return Scorer(groups, reader.variables, reader.least, steps)
+    return Scorer(groups, reader.variables, reader.least, steps), later
 
 
 def _rows(counted: Mapping[tuple[str, str, str], Sequence[int]]) -> Iterator[tuple[Any, ...]]:
@@ -169,39 +178,37 @@ def _rows(counted: Mapping[tuple[str, str, str], Sequence[int]]) -> Iterator[tup
         yield group, variable, None, won, lost, values
 
 
-def _hold(
-    reader: DealReader, scorer: Scorer, ids: Sequence[UUID], begin: datetime, tally: Tally
-) -> None:
-    stages = _stages_at(reader, ids, begin)
-    for each in reader.of_ids(ids):
-        group = scorer.group_for(each.team_id)
-        if group is None:
-            tally.left_out += 1
-            continue
-        score = group.score(_facts_at(each, stages.get(each.id)), scorer.variables)
-        is_won = each.state == DealState.WON
-        tally.take(float(score.probability), _base(group), is_won=is_won)
-
-
-def _facts_at(each: Deal, stage_id: UUID | None) -> Mapping[str, Any]:
-    """Return a deal's facts with the stage it stood in; without one where that is not known."""
+def _hold(scorer: Scorer, each: Any, stage_id: UUID | None, tally: Tally) -> None:
+    group = scorer.group_for(each.team_id)
+    if group is None:
+        tally.left_out += 1
+        return
     facts = {name: values for name, values in each.facts.items() if name != STAGE}
-    return facts if stage_id is None else {**facts, STAGE: [str(stage_id)]}
+    if stage_id is not None:
+        facts[STAGE] = [str(stage_id)]
+    score = group.score(facts, scorer.variables)
+    tally.take(float(score.probability), _base(group), is_won=each.is_won)
 
 
-def _stages_at(reader: DealReader, ids: Sequence[UUID], at: datetime) -> dict[UUID, UUID]:
+def _stages_at(
+    connection: Connection, at: datetime, closed: Mapping[UUID, datetime]
+) -> dict[UUID, UUID]:
     """Return where deals stood at a moment, or where they began if they began later."""
+    if not closed:
+        return {}
     statement = (
         select(_move.opportunity_id, _move.at, _move.from_stage_id, _move.to_stage_id)
-        .where(among(_move.opportunity_id, ids))
+        .join(table_of(Opportunity), deal.id == _move.opportunity_id)
+        .where(deal.closed_at >= min(closed.values()))
         .order_by(_move.at, _move.id)
+        .execution_options(yield_per=1_000)
     )
     found: dict[UUID, UUID] = {}
-    for row in reader.uow.connection().execute(statement):
-        if row.opportunity_id not in found:
-            found[row.opportunity_id] = row.from_stage_id or row.to_stage_id
-        if row.at < at:
-            found[row.opportunity_id] = row.to_stage_id
+    for row in connection.execute(statement):
+        if row.opportunity_id in closed:
+            found.setdefault(row.opportunity_id, row.from_stage_id or row.to_stage_id)
+            if row.at < at:
+                found[row.opportunity_id] = row.to_stage_id
     return found
 
 

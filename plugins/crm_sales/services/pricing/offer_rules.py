@@ -1,0 +1,307 @@
+"""What a company says of its offers, set by one document; some of it is there at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+
+from crm_core.entities import Product, Role
+from crm_core.errors import InputError
+from crm_core.messages import joined, t
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.currencies import ensure_currency
+from crm_core.services.settings import load_settings
+from crm_sales.models import (
+    Bundle,
+    BundlePart,
+    DiscountLimit,
+    PaymentTerm,
+    PriceBand,
+    PriceFloor,
+    PriceList,
+    PriceListRule,
+    ProductRule,
+    RuleTarget,
+)
+from crm_sales.permissions import CONFIGURE
+from crm_sales.schemas.quotes import load_offer_rules
+
+_OF_RULE = (
+    *("category", "starts_at", "ends_at", "method", "base", "fixed_price", "percent"),
+    *("rounding", "surcharge", "min_margin", "max_margin"),
+)
+DEFAULTS: Mapping[str, Any] = {
+    "limits": {"employee": "10", "manager": "25", "admin": "100"},
+    "floors": [{"percent_of_list": "50"}],
+}
+RELIABLE = {"name": "Pays on time", "percent": "2", "never_overdue": True, "most_days_to_pay": 30}
+VALUED = {"name": "Key customer", "percent": "5", "never_overdue": True, "least_revenue": "50000"}
+TERMS = ({"name": "30 days", "days": 30, "is_default": True}, {"name": "At once", "days": 0})
+
+
+def seed_offer_rules(uow: UnitOfWork) -> None:
+    """See to it that there are limits, a floor, bands and payment terms; what is there stays."""
+    uow.actor.require(CONFIGURE)
+    if uow.scalar(select(func.count(DiscountLimit.role))) == 0:
+        change_offer_rules(uow, DEFAULTS)
+    if uow.scalar(select(func.count(PriceBand.id))) == 0:
+        base = load_settings(uow).base_currency
+        change_offer_rules(uow, {"bands": [RELIABLE, {**VALUED, "currency": base}]})
+    if uow.scalar(select(func.count(PaymentTerm.id))) == 0:
+        change_offer_rules(uow, {"payment_terms": TERMS})
+
+
+def change_offer_rules(uow: UnitOfWork, document: Mapping[str, Any]) -> list[str]:
+    """Make limits, floors, bands, rules, bundles and price lists as a document says.
+
+    A part that it names is replaced as a whole; price lists and payment terms, which an ERP may
+    bring, are added or changed by name. What it leaves out stays.
+
+    Returns:
+        The parts that were set.
+
+    Raises:
+        InputError: The document will not do, or names a role, product or list that is not there.
+    """
+    uow.actor.require(CONFIGURE)
+    given = load_offer_rules(document)
+    products = _Products(uow, given)
+    for name, change in _CHANGES.items():
+        if name in given:
+            change(uow, given[name], products)
+            uow.flush()
+    return [name for name in _CHANGES if name in given]
+
+
+class _Products:
+    """The products that a document names, by reference or id; looked up at once."""
+
+    def __init__(self, uow: UnitOfWork, given: Mapping[str, Any]) -> None:
+        names = {
+            each[key]
+            for part in ("floors", "rules", "price_rules")
+            for each in given.get(part, ())
+            for key in ("product", "other_product")
+            if key in each
+        }
+        names |= {name for bundle in given.get("bundles", ()) for name, _ in bundle["parts"]}
+        keys = {_key(name) for name in names} - {None}
+        statement = select(Product.id, Product.reference).where(
+            or_(Product.reference.in_(sorted(names)), Product.id.in_(keys))
+        )
+        self.known: dict[str, UUID] = {}
+        for row in uow.execute(statement.order_by(Product.archived_at.is_(None), Product.id)):
+            self.known[str(row.id)] = row.id
+            if row.reference:
+                self.known[row.reference] = row.id
+        missing = sorted(names - self.known.keys())
+        if missing:
+            raise InputError(
+                t("There are no such products: {names}.", names=joined(missing, ", ")),
+                code="sales.quote.product",
+                details={"products": missing},
+            )
+
+    def __call__(self, name: str | None) -> UUID | None:
+        return None if name is None else self.known[name]
+
+
+def _key(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
+
+
+def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Products) -> None:
+    roles = set(uow.scalars(select(Role.code)))
+    unknown = sorted(limits.keys() - roles)
+    if unknown:
+        raise InputError(
+            t("There is no role {role}. See crm user role list.", role=unknown[0]),
+            code="sales.quote.role_unknown",
+            details={"roles": unknown},
+        )
+    known = {limit.role: limit for limit in uow.scalars(select(DiscountLimit))}
+    for role, limit in known.items():
+        if role not in limits:
+            uow.delete(limit)
+    for role, percent in limits.items():
+        if role in known:
+            known[role].percent = percent
+        else:
+            uow.add(DiscountLimit(role=role, percent=percent))
+
+
+def _set_floors(uow: UnitOfWork, floors: Sequence[Mapping[str, Any]], products: _Products) -> None:
+    for old in uow.scalars(select(PriceFloor)):
+        uow.delete(old)
+    for floor in floors:
+        uow.add(
+            PriceFloor(
+                product_id=products(floor.get("product")),
+                category=floor.get("category"),
+                price=floor.get("price"),
+                currency_code=_currency(uow, floor),
+                percent_of_list=floor.get("percent_of_list"),
+            )
+        )
+
+
+def _set_bands(uow: UnitOfWork, bands: Sequence[Mapping[str, Any]], _products: _Products) -> None:
+    values = {
+        band["name"]: {
+            "percent": band["percent"],
+            "months": band["months"],
+            "is_never_overdue": band["never_overdue"],
+            "most_days_to_pay": band.get("most_days_to_pay"),
+            "least_revenue": band.get("least_revenue"),
+            "currency_code": _currency(uow, band),
+        }
+        for band in bands
+    }
+    _by_name(uow, PriceBand, values, archives=True)
+
+
+def _set_rules(uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: _Products) -> None:
+    for old in uow.scalars(select(ProductRule)):
+        uow.delete(old)
+    for rule in rules:
+        uow.add(
+            ProductRule(
+                kind=rule["kind"],
+                product_id=products(rule.get("product")),
+                category=rule.get("category"),
+                other_product_id=products(rule.get("other_product")),
+                other_category=rule.get("other_category"),
+                reason=rule["reason"],
+            )
+        )
+
+
+def _set_bundles(
+    uow: UnitOfWork, bundles: Sequence[Mapping[str, Any]], products: _Products
+) -> None:
+    values = {
+        bundle["name"]: {
+            "percent": bundle.get("percent"),
+            "price": bundle.get("price"),
+            "currency_code": _currency(uow, bundle),
+        }
+        for bundle in bundles
+    }
+    kept = _by_name(uow, Bundle, values, archives=True)
+    ids = [record.id for record in kept.values()]
+    for part in uow.scalars(select(BundlePart).where(BundlePart.bundle_id.in_(ids))):
+        uow.delete(part)
+    uow.flush()
+    for bundle in bundles:
+        for position, (product, quantity) in enumerate(bundle["parts"]):
+            uow.add(
+                BundlePart(
+                    bundle_id=kept[bundle["name"]].id,
+                    product_id=products(product),
+                    quantity=quantity,
+                    position=position,
+                )
+            )
+
+
+def _set_price_lists(
+    uow: UnitOfWork, lists: Sequence[Mapping[str, Any]], _products: _Products
+) -> None:
+    values = {
+        each["name"]: {
+            "currency_code": _currency(uow, each),
+            "is_default": each["is_default"],
+            "position": position,
+        }
+        for position, each in enumerate(lists)
+    }
+    _by_name(uow, PriceList, values)
+
+
+def _set_price_rules(
+    uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: _Products
+) -> None:
+    lists = {row.name: row.id for row in uow.execute(select(PriceList.id, PriceList.name))}
+    named = {rule["price_list"] for rule in rules}
+    named |= {rule["base_price_list"] for rule in rules if "base_price_list" in rule}
+    missing = sorted(named - lists.keys())
+    if missing:
+        raise InputError(
+            t("There is no price list {name}.", name=missing[0]), code="sales.quote.price_list"
+        )
+    changed = [lists[rule["price_list"]] for rule in rules]
+    for old in uow.scalars(select(PriceListRule).where(PriceListRule.price_list_id.in_(changed))):
+        uow.delete(old)
+    for position, rule in enumerate(rules):
+        target = (
+            RuleTarget.VARIANT
+            if "product" in rule
+            else RuleTarget.CATEGORY
+            if "category" in rule
+            else RuleTarget.ALL
+        )
+        uow.add(
+            PriceListRule(
+                **{name: rule.get(name) for name in _OF_RULE},
+                price_list_id=lists[rule["price_list"]],
+                position=-position,
+                target=target,
+                product_id=products(rule.get("product")),
+                min_quantity=rule.get("min_quantity", Decimal(0)),
+                base_price_list_id=lists.get(rule.get("base_price_list", "")),
+            )
+        )
+
+
+def _set_terms(uow: UnitOfWork, terms: Sequence[Mapping[str, Any]], _products: _Products) -> None:
+    values = {
+        term["name"]: {
+            "days": term.get("days"),
+            "note": term.get("note"),
+            "is_default": term["is_default"],
+            "position": position,
+        }
+        for position, term in enumerate(terms)
+    }
+    _by_name(uow, PaymentTerm, values)
+
+
+_CHANGES: Mapping[str, Callable[[UnitOfWork, Any, _Products], None]] = {
+    "limits": _set_limits,
+    "floors": _set_floors,
+    "bands": _set_bands,
+    "rules": _set_rules,
+    "bundles": _set_bundles,
+    "price_lists": _set_price_lists,
+    "price_rules": _set_price_rules,
+    "payment_terms": _set_terms,
+}
+
+
+def _by_name(
+    uow: UnitOfWork, model: Any, values: Mapping[str, Mapping[str, Any]], *, archives: bool = False
+) -> dict[str, Any]:
+    """Add or change records by name; those not named are archived where ``archives`` says so."""
+    known = {record.name: record for record in uow.scalars(select(model).order_by(model.id))}
+    for name, record in known.items():
+        if archives and name not in values and record.archived_at is None:
+            record.archived_at = uow.now
+    for name, each in values.items():
+        if name not in known:
+            known[name] = uow.add(model(name=name))
+        for field, value in each.items():
+            setattr(known[name], field, value)
+        known[name].archived_at = None
+    uow.flush()
+    return {name: known[name] for name in values}
+
+
+def _currency(uow: UnitOfWork, given: Mapping[str, Any]) -> str | None:
+    return ensure_currency(uow, given["currency"]).code if "currency" in given else None

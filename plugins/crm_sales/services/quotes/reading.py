@@ -1,0 +1,203 @@
+"""Looking at offers: one whole, lists of them, and those that wait for somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import aliased
+
+from crm_core.entities import Customer, Product, User
+from crm_core.errors import InputError, NotFoundError
+from crm_core.messages import t
+from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.scope import owner_criterion
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.lookup import key_condition
+from crm_sales.models import Bundle, Opportunity, PriceList, Quote, QuoteApproval, QuoteState
+from crm_sales.permissions import QUOTE_APPROVE, QUOTE_VIEW
+from crm_sales.services.pricing.limits import own_limit
+
+MOST_FOUND = 20
+SHORTEST_TEXT = 2
+ESCAPE = "\\"
+
+
+def list_quotes(
+    uow: UnitOfWork,
+    *,
+    opportunity_id: UUID | None = None,
+    customer_id: UUID | None = None,
+    owner_id: UUID | None = None,
+    state: str | None = None,
+    text: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Return a page of offers, the newest first.
+
+    Args:
+        uow: Any unit of work.
+        opportunity_id: Only of this deal.
+        customer_id: Only for this customer.
+        owner_id: Only of this salesperson.
+        state: Only in this state.
+        text: Only those whose number begins with it.
+        limit: Offers a page.
+        cursor: Where the page before ended.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    wanted = {
+        Quote.opportunity_id: opportunity_id,
+        Quote.customer_id: customer_id,
+        Quote.owner_id: owner_id,
+        Quote.state: state,
+    }
+    statement = _listed()
+    for column, value in wanted.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if text:
+        statement = statement.where(Quote.number.startswith(text.strip().upper(), autoescape=True))
+    return page_of(uow, statement, keys=(Quote.id,), limit=limit, cursor=cursor, descending=True)
+
+
+def quotes_to_approve(
+    uow: UnitOfWork, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return a page of offers that wait and that the actor may decide on, the oldest first.
+
+    Those that go beyond the actor's limit, or that they asked for themselves, are for others.
+    """
+    uow.actor.require(QUOTE_APPROVE)
+    asked_by = aliased(User)
+    statement = (
+        _listed()
+        .join(QuoteApproval, QuoteApproval.quote_id == Quote.id)
+        .outerjoin(asked_by, asked_by.id == QuoteApproval.asked_by_id)
+        .add_columns(
+            QuoteApproval.percent.label("percent"),
+            QuoteApproval.asked_at.label("asked_at"),
+            asked_by.name.label("asked_by"),
+        )
+        .where(
+            Quote.state == QuoteState.WAITING,
+            QuoteApproval.decision == "waiting",
+            QuoteApproval.percent <= own_limit(uow),
+            QuoteApproval.asked_by_id.is_distinct_from(uow.actor.user_id),
+        )
+    )
+    reached = owner_criterion(Quote.owner_id, uow.actor, uow.actor.reach(QUOTE_APPROVE))
+    if reached is not None:
+        statement = statement.where(reached)
+    return page_of(uow, statement, keys=(QuoteApproval.id,), limit=limit, cursor=cursor)
+
+
+def _listed() -> Any:
+    return (
+        select(
+            Quote.id.label("id"),
+            Quote.number.label("number"),
+            Quote.version_number.label("version_number"),
+            Quote.state.label("state"),
+            Quote.opportunity_id.label("opportunity_id"),
+            Opportunity.name.label("opportunity_name"),
+            Quote.customer_id.label("customer_id"),
+            Customer.name.label("customer_name"),
+            Quote.owner_id.label("owner_id"),
+            User.name.label("owner_name"),
+            Quote.currency_code.label("currency_code"),
+            Quote.untaxed_amount.label("untaxed_amount"),
+            Quote.total_amount.label("total_amount"),
+            Quote.tax_source.label("tax_source"),
+            Quote.discount_percent.label("discount_percent"),
+            Quote.valid_until_on.label("valid_until_on"),
+            Quote.created_at.label("created_at"),
+            Quote.sent_at.label("sent_at"),
+            Quote.answered_at.label("answered_at"),
+        )
+        .outerjoin(Opportunity, Opportunity.id == Quote.opportunity_id)
+        .outerjoin(Customer, Customer.id == Quote.customer_id)
+        .outerjoin(User, User.id == Quote.owner_id)
+    )
+
+
+def resolve_quote_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the offer that a number, an id, or its first eight or more digits names.
+
+    Raises:
+        NotFoundError: No such offer, or none that the actor may see.
+        InputError: More than one fits.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    text = text.strip()
+    by_number = Quote.number == text.upper()
+    by_key = key_condition(Quote.id, text)
+    condition = by_number if by_key is None else or_(by_number, by_key)
+    found = list(uow.scalars(select(Quote.id).where(condition).limit(2)))
+    if len(found) > 1:
+        raise InputError(
+            t("{text!r} fits several offers; give more of the id.", text=text),
+            code="sales.quote.ambiguous",
+        )
+    if not found:
+        raise NotFoundError(
+            t(
+                "There is no offer {text!r} that {login} may see. See crm sales quote list.",
+                text=text,
+                login=uow.actor.login,
+            ),
+            code="sales.quote.not_found",
+            details={"id": text},
+        )
+    quote_id: UUID = found[0]
+    return quote_id
+
+
+def find_products(
+    uow: UnitOfWork, text: str, *, limit: int = MOST_FOUND
+) -> Sequence[Mapping[str, Any]]:
+    """Return products that are sold and whose name, reference or barcode holds a text."""
+    uow.actor.require(QUOTE_VIEW)
+    text = text.strip().lower()
+    if len(text) < SHORTEST_TEXT:
+        return []
+    holds = or_(
+        func.lower(Product.name).contains(text, autoescape=True),
+        func.lower(Product.reference).contains(text, autoescape=True),
+        Product.barcode == text,
+    )
+    statement = (
+        select(
+            Product.id,
+            Product.name,
+            Product.reference,
+            Product.category,
+            Product.unit,
+            Product.list_price,
+            Product.currency_code,
+        )
+        .where(holds, Product.is_sold.is_(True), Product.archived_at.is_(None))
+        .order_by(Product.name, Product.id)
+    )
+    return [dict(row._mapping) for row in uow.execute(statement.limit(limit))]
+
+
+def list_price_lists(uow: UnitOfWork, currency_code: str | None = None) -> Sequence[Any]:
+    """Return price lists in use, in their order: ``id, name, currency_code, is_default``."""
+    uow.actor.require(QUOTE_VIEW)
+    statement = select(
+        PriceList.id, PriceList.name, PriceList.currency_code, PriceList.is_default
+    ).where(PriceList.archived_at.is_(None))
+    if currency_code is not None:
+        statement = statement.where(PriceList.currency_code == currency_code)
+    return uow.execute(statement.order_by(PriceList.position, PriceList.name)).all()
+
+
+def list_bundles(uow: UnitOfWork) -> Sequence[Any]:
+    """Return bundles that are sold, by name: ``id, name``."""
+    uow.actor.require(QUOTE_VIEW)
+    statement = select(Bundle.id, Bundle.name).where(Bundle.archived_at.is_(None))
+    return uow.execute(statement.order_by(Bundle.name)).all()

@@ -1,0 +1,217 @@
+"""One offer whole: all that a page, a document or a sync needs, in six statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from crm_core.entities import Address, Currency, Customer, Product, User
+from crm_core.errors import NotFoundError
+from crm_core.messages import t
+from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.plugin_settings import values_of
+from crm_sales.models import (
+    LineRole,
+    Opportunity,
+    PaymentTerm,
+    PriceList,
+    Quote,
+    QuoteApproval,
+    QuoteLine,
+    TaxSource,
+)
+from crm_sales.permissions import QUOTE_VIEW
+from crm_sales.services.pricing.bands import band_reason
+from crm_sales.services.quotes.amounts import (
+    Reckoning,
+    asked_price,
+    counts,
+    net_price,
+    person_discount,
+    reckon,
+)
+from crm_sales.settings import QUOTE_PRICE_PLACES, QUOTE_TAX_ROUNDING
+
+_ADDRESS = (
+    *("id", "use", "recipient", "street", "street2", "postal_code", "city", "region"),
+    "country_code",
+)
+
+
+def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
+    """Return an offer whole.
+
+    Its own columns by name, and: ``customer_name``, ``customer_vat``, ``contact_name``,
+    ``owner_name``, ``owner_email``, ``opportunity_name``, ``opportunity_state``,
+    ``price_list_name``, ``payment_term_name``, ``payment_term_note``, ``money_places``,
+    ``price_places``, ``band_reason`` (a sentence or None), ``is_latest``, and
+
+    - ``lines``: columns of each and ``product_name``, ``product_reference``, ``is_gone`` (not sold
+      any more), ``net_price``, ``asked_price``, ``person_discount``, ``counts`` (is bought as
+      things stand) and, of a bundle's head, the sums of its parts as amounts;
+    - ``taxes``: ``percent, untaxed_amount, tax_amount`` by rate;
+    - ``approvals``: ``asked_by, asked_at, percent, decision, decided_by, decided_at, reason``;
+    - ``versions``: ``id, number, version_number, state, total_amount`` of all, the first first;
+    - ``delivery_address`` and ``invoice_address``: fields, or None.
+
+    What the viewer may not see of others is None, such as the customer's name.
+
+    Raises:
+        NotFoundError: There is none that the actor may see.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    view = _header(uow, quote_id)
+    set_ = values_of(uow, (QUOTE_PRICE_PLACES, QUOTE_TAX_ROUNDING))
+    how = Reckoning(
+        money_places=view["money_places"],
+        price_places=set_[QUOTE_PRICE_PLACES.name],
+        rounds_lines=set_[QUOTE_TAX_ROUNDING.name] == "line",
+    )
+    lines, products = _lines(uow, quote_id)
+    totals = reckon(lines, how, by_erp=view["tax_source"] == TaxSource.ERP)
+    view["price_places"] = how.price_places
+    view["lines"] = shown_lines(lines, products)
+    view["taxes"] = [
+        {
+            "percent": part.percent,
+            "untaxed_amount": part.untaxed_amount,
+            "tax_amount": part.tax_amount,
+        }
+        for part in totals.taxes
+    ]
+    view["approvals"] = _approvals(uow, quote_id)
+    view["versions"] = _versions(uow, view["root_id"])
+    view["is_latest"] = view["version_number"] == view["versions"][-1]["version_number"]
+    addresses = _addresses(uow, view["delivery_address_id"], view["invoice_address_id"])
+    view["delivery_address"] = addresses.get(view["delivery_address_id"])
+    view["invoice_address"] = addresses.get(view["invoice_address_id"])
+    return view
+
+
+def shown_lines(
+    lines: Sequence[QuoteLine], products: Mapping[UUID, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return lines as they are shown; each head of a bundle with the sums of its parts."""
+    shown = []
+    for line in lines:
+        values = {column.key: getattr(line, column.key) for column in QuoteLine.__table__.columns}
+        values |= products.get(line.id, {"product_name": None, "product_reference": None})
+        values["net_price"] = net_price(line)
+        values["asked_price"] = asked_price(line)
+        values["person_discount"] = person_discount(line)
+        values["counts"] = counts(line)
+        if line.role == LineRole.BUNDLE:
+            parts = [part for part in lines if part.bundle_line_id == line.id]
+            for name in ("untaxed_amount", "tax_amount", "total_amount"):
+                values[name] = sum((getattr(part, name) for part in parts), Decimal(0))
+        shown.append(values)
+    return shown
+
+
+def _header(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
+    contact = aliased(Customer)
+    statement = (
+        select(
+            *[getattr(Quote, name) for name in Quote.__table__.columns.keys()],  # noqa: SIM118
+            Customer.name.label("customer_name"),
+            Customer.vat.label("customer_vat"),
+            contact.name.label("contact_name"),
+            User.name.label("owner_name"),
+            User.email.label("owner_email"),
+            Opportunity.name.label("opportunity_name"),
+            Opportunity.state.label("opportunity_state"),
+            PriceList.name.label("price_list_name"),
+            PaymentTerm.name.label("payment_term_name"),
+            PaymentTerm.note.label("payment_term_note"),
+            Currency.decimal_places.label("money_places"),
+        )
+        .join(Currency, Currency.code == Quote.currency_code)
+        .outerjoin(Customer, Customer.id == Quote.customer_id)
+        .outerjoin(contact, contact.id == Quote.contact_id)
+        .outerjoin(User, User.id == Quote.owner_id)
+        .outerjoin(Opportunity, Opportunity.id == Quote.opportunity_id)
+        .outerjoin(PriceList, PriceList.id == Quote.price_list_id)
+        .outerjoin(PaymentTerm, PaymentTerm.id == Quote.payment_term_id)
+        .where(Quote.id == quote_id)
+    )
+    row = uow.execute(statement).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            t("There is no offer {quote_id} that you may see.", quote_id=quote_id),
+            code="sales.quote.not_found",
+            details={"id": str(quote_id)},
+        )
+    view = dict(row._mapping)
+    view["band_reason"] = band_reason(view["band_facts"]) if view["band_facts"] else None
+    return view
+
+
+def _lines(
+    uow: UnitOfWork, quote_id: UUID
+) -> tuple[list[QuoteLine], Mapping[UUID, Mapping[str, Any]]]:
+    """Return lines that no session knows, so that adding them up changes nothing."""
+    columns = list(QuoteLine.__table__.columns.keys())
+    statement = (
+        select(
+            *[getattr(QuoteLine, name) for name in columns],
+            Product.name.label("product_name"),
+            Product.reference.label("product_reference"),
+            Product.archived_at.label("archived_at"),
+            Product.is_sold.label("is_sold"),
+        )
+        .outerjoin(Product, Product.id == QuoteLine.product_id)
+        .where(QuoteLine.quote_id == quote_id)
+        .order_by(QuoteLine.position, QuoteLine.id)
+    )
+    lines, products = [], {}
+    for row in uow.execute(statement):
+        lines.append(QuoteLine(**dict(zip(columns, row, strict=False))))
+        products[row.id] = {
+            "product_name": row.product_name,
+            "product_reference": row.product_reference,
+            "is_gone": row.archived_at is not None or row.is_sold is False,
+        }
+    return lines, products
+
+
+def _approvals(uow: UnitOfWork, quote_id: UUID) -> list[dict[str, Any]]:
+    asked_by, decided_by = aliased(User), aliased(User)
+    statement = (
+        select(
+            asked_by.name.label("asked_by"),
+            QuoteApproval.asked_at,
+            QuoteApproval.percent,
+            QuoteApproval.decision,
+            decided_by.name.label("decided_by"),
+            QuoteApproval.decided_at,
+            QuoteApproval.reason,
+        )
+        .outerjoin(asked_by, asked_by.id == QuoteApproval.asked_by_id)
+        .outerjoin(decided_by, decided_by.id == QuoteApproval.decided_by_id)
+        .where(QuoteApproval.quote_id == quote_id)
+        .order_by(QuoteApproval.asked_at, QuoteApproval.id)
+    )
+    return [dict(row._mapping) for row in uow.execute(statement)]
+
+
+def _versions(uow: UnitOfWork, root_id: UUID) -> list[dict[str, Any]]:
+    statement = (
+        select(Quote.id, Quote.number, Quote.version_number, Quote.state, Quote.total_amount)
+        .where(Quote.root_id == root_id)
+        .order_by(Quote.version_number)
+    )
+    return [dict(row._mapping) for row in uow.execute(statement)]
+
+
+def _addresses(uow: UnitOfWork, *ids: UUID | None) -> Mapping[UUID, dict[str, Any]]:
+    wanted = {each for each in ids if each is not None}
+    if not wanted:
+        return {}
+    columns = [getattr(Address, name) for name in _ADDRESS]
+    rows = uow.execute(select(*columns).where(Address.id.in_(wanted)))
+    return {row.id: dict(row._mapping) for row in rows}
