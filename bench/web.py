@@ -56,7 +56,7 @@ import postgres
 
 LIMIT = 3.0
 AT_ONCE = (1, 10, 50)
-THREADS = 8
+THREADS = 4  # as it is served
 LOGIN = "u7"
 CHUNK = 5_000
 ADDRESSES = 10

@@ -70,6 +70,12 @@ def import_(
     data = {name: getattr(report, name) for name in report.__dataclass_fields__}
     data["faults"] = [fault._asdict() for fault in report.faults]
     out.data("customer.import/1", data, lambda: _draw(out, report))
+    tell_faults(context, report, errors)
+
+
+def tell_faults(context: Context, report: ImportReport, errors: Path | None) -> None:
+    """Warn of the rows that an import set aside, and end with the exit code that says so."""
+    out = context.output
     for fault in report.faults[:SHOWN_FAULTS]:
         value = None if repr(fault.value) in fault.message else repr(fault.value)
         where = joined(filter(None, (t("line {line}", line=fault.line), fault.column)), ", ")

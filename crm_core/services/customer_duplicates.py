@@ -155,8 +155,8 @@ def duplicates_of(
         uow,
         customer.name,
         uow.scalars(points).all(),
-        vat=customer.vat,
-        reference=customer.reference,
+        vats=[customer.vat] if customer.vat else [],
+        references=[customer.reference] if customer.reference else [],
     )
     [own, *others] = _features(uow, [customer_id, *(key for key in near if key != customer_id)])
     return _suggestions(uow, _alike(own, others, min_score))[:limit]
@@ -164,21 +164,20 @@ def duplicates_of(
 
 def customers_like(
     uow: UnitOfWork,
-    values: Mapping[str, Any],
+    records: Iterable[Mapping[str, Any]],
     *,
-    parent: str | None = None,
     min_score: int = LIKELY,
     limit: int = DEFAULT_LIMIT,
 ) -> list[LikeCustomer]:
-    """Return which customers a record may mean that is none itself, the most alike first.
+    """Return which customers somebody may be who is none here, the most alike first.
 
     Found as :func:`duplicates_of` finds them, among those in use that the actor may see.
 
     Args:
         uow: The unit of work.
-        values: ``kind``, ``name`` and, where there are any, ``vat``, ``reference``,
-            ``contact_points`` (of ``kind`` and ``value``) and ``address``.
-        parent: The name of the company whose contact it is.
+        records: All that they may be, such as a company or one of its people: ``kind``, ``name``
+            and, where there are any, ``vat``, ``reference``, ``contact_points`` (of ``kind`` and
+            ``value``), ``address`` and ``parent``, the name of the company whose contact it is.
         min_score: The least score, 55 to 100.
         limit: How many, at most.
 
@@ -188,11 +187,24 @@ def customers_like(
     uow.actor.require(CUSTOMER_VIEW)
     _check(min_score, limit)
     region = load_settings(uow).phone_region
-    own = features_of(None, values, parent=parent, region=region)
-    known = (*own.emails, *own.phones)
-    near = _near(uow, own.name, known, vat=own.vat, reference=values.get("reference"))
-    others = _features(uow, near)
+    given = list(records)
+    owns = [features_of(None, each, parent=each.get("parent"), region=region) for each in given]
+    others = _features(
+        uow,
+        _near(
+            uow,
+            " ".join(own.name for own in owns),
+            {point for own in owns for point in (*own.emails, *own.phones)},
+            vats={own.vat for own in owns if own.vat},
+            references={str(each["reference"]) for each in given if each.get("reference")},
+        ),
+    )
+    best: dict[Any, Pair] = {}
+    for pair in (pair for own in owns for pair in _alike(own, others, min_score)):
+        if pair.right not in best or best[pair.right].score < pair.score:
+            best[pair.right] = pair
     names = {other.key: other.name for other in others}
+    found = sorted(best.values(), key=lambda pair: (-pair.score, str(pair.right)))
     return [
         LikeCustomer(
             pair.right,  # type: ignore[arg-type]
@@ -201,7 +213,7 @@ def customers_like(
             verdict(pair.score),
             pair.reasons,
         )
-        for pair in _alike(own, others, min_score)[:limit]
+        for pair in found[:limit]
     ]
 
 
@@ -264,16 +276,20 @@ def _check(min_score: int, limit: int) -> None:
 
 
 def _near(
-    uow: UnitOfWork, name: str, points: Iterable[str], *, vat: str | None, reference: str | None
+    uow: UnitOfWork,
+    name: str,
+    points: Iterable[str],
+    *,
+    vats: Iterable[str],
+    references: Iterable[str],
 ) -> list[UUID]:
     """Return customers in use that share something that an index knows, by id."""
     shared: list[Select[Any]] = [
         select(ContactPoint.customer_id).where(ContactPoint.normalized == value).limit(NEAR)
         for value in points
     ]
-    for column, value in ((Customer.vat, vat), (Customer.reference, reference)):
-        if value:
-            shared.append(select(Customer.id).where(column == value).limit(NEAR))
+    for column, values in ((Customer.vat, vats), (Customer.reference, references)):
+        shared += [select(Customer.id).where(column == value).limit(NEAR) for value in values]
     beginnings = {word[:WORD_BEGINS] for word in tokens(name)}
     telling = sorted(each for each in beginnings if len(each) >= LEAST_LETTERS)
     shared += near_ids(uow, telling, most=NEAR)

@@ -31,9 +31,17 @@ manifest = PluginManifest(
     table_prefix="sales_",
     rebuild="crm_sales.jobs.setup:rebuild",
 )
-PAGES: tuple[str, ...] = ("offer", "scores",)
+PAGES: tuple[str, ...] = (
+    "offer",
+    "scores",
+    "forecast",
+    "cross_sell",
+    "steps",
+    "calendar",
+    "handover",
+)
 """Modules of ``crm_sales.pages``; each has ``pages``."""
-API: tuple[str, ...] = ("scores",)
+API: tuple[str, ...] = ("scores", "forecast", "cross_sell", "steps", "handover")
 """Modules of ``crm_sales.api``; each has ``api``."""
 
 
@@ -53,9 +61,7 @@ def crm_register_settings() -> Sequence[PluginSetting]:
 def crm_register_event_handlers() -> Sequence[EventHandler]:
     """Keep what follows from deals and customers in line with them."""
     return [
-        EventHandler(
-            "sales.take_lead", ("sales.lead.asked",), "crm_sales.jobs.leads:take_asked"
-        ),
+        EventHandler("sales.take_lead", ("sales.lead.asked",), "crm_sales.jobs.leads:take_asked"),
         EventHandler(
             "sales.assign_leads",
             ("sales.lead.added", "sales.lead.queued"),

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, send_from_directory, url_for
+from flask import Blueprint, Response, abort, current_app, request, send_from_directory, url_for
 
 FOREVER = 365 * 24 * 3600
 OWN = Path(__file__).parent / "static"
@@ -49,6 +49,16 @@ def blueprint(packages: Mapping[str, Path]) -> Blueprint:
 
 def asset(folder: str, name: str) -> str:
     """Return the address of a file, which changes with its content."""
+    # A page asks for dozens, and working out an address costs as much as a statement.
+    known = current_app.extensions.setdefault("crm_addresses", {})
+    key = request.script_root, folder, name
+    if key not in known:
+        known[key] = _address(folder, name)
+    address: str = known[key]
+    return address
+
+
+def _address(folder: str, name: str) -> str:
     if folder == "bootstrap":
         root = bootstrap_folder()
     else:

@@ -22,7 +22,7 @@ from crm_core.messages import t
 )
 @click.option(
     "--threads",
-    default=8,
+    default=4,  # more only wait for each other: Python runs one at a time
     show_default=True,
     type=click.IntRange(1, 64),
     help="Requests answered at once.",

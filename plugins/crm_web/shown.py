@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app, g, request, url_for
@@ -108,8 +109,11 @@ def value(what: Any) -> Any:
 
 def icon(name: str, *, turns: bool = False) -> Markup:
     """Return a symbol; one that ``turns`` points the other way in right-to-left languages."""
-    address = f"{asset('web', 'icons.svg')}#{name}"
-    kind = "icon turns" if turns else "icon"
+    return _drawn(f"{asset('web', 'icons.svg')}#{name}", "icon turns" if turns else "icon")
+
+
+@lru_cache(maxsize=1_024)
+def _drawn(address: str, kind: str) -> Markup:
     return Markup('<svg class="{}" aria-hidden="true"><use href="{}"></use></svg>').format(
         kind, address
     )

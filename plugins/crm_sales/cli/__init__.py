@@ -5,18 +5,28 @@ from __future__ import annotations
 import click
 
 from crm_core.cli.grammar import CrmGroup
+from crm_sales.cli.assignment import absence, rule, seller
 from crm_sales.cli.cross_sell import affinity, cross_sell
 from crm_sales.cli.deals import deal
 from crm_sales.cli.forecast import forecast
 from crm_sales.cli.handover import handover
+from crm_sales.cli.leads import lead
 from crm_sales.cli.pipelines import pipeline
+from crm_sales.cli.quote_lines import line
+from crm_sales.cli.quote_settings import settings
+from crm_sales.cli.quotes import quote
 from crm_sales.cli.scores import score
 from crm_sales.cli.steps import calendar, sequence, step
 
 PARTS: tuple[click.Command, ...] = (
+    lead,
+    rule,
+    seller,
+    absence,
     score,
     deal,
     pipeline,
+    quote,
     forecast,
     cross_sell,
     affinity,
@@ -34,3 +44,5 @@ def sales() -> None:
 
 for part in PARTS:
     sales.add_command(part)
+for part in (line, settings):
+    quote.add_command(part)

@@ -55,7 +55,8 @@ def give(context: Context, /, *, leaver: str, dry_run: bool, note: str | None, *
         plan = plan_handover(uow, leaver, **by)
         counts = plan.counts()
         made = None if dry_run else hand_over(uow, leaver, note=note, **by).id
-        uow.commit()
+        if made is not None:
+            uow.commit()
     out = context.output
 
     def draw() -> None:
@@ -93,7 +94,12 @@ def undo(context: Context, id_: str, yes: bool) -> None:
 
     def draw() -> None:
         count = sum(report.back.values())
-        text = n("{count} record is {name}'s again.", "{count} records are.", count, name=name)
+        text = n(
+            "{count} record went back to {name}.",
+            "{count} records went back to {name}.",
+            count,
+            name=name,
+        )
         out.line(text)
         if report.left:
             out.line(t("Left where they are, for they went on, were closed or deleted since:"))

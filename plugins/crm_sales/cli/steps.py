@@ -194,7 +194,11 @@ def import_(context: Context, file: Path) -> None:
         codes = save_sequences(uow, read_sequences(file.read_bytes()))
         uow.commit()
     out = context.output
-    text = n("{count} sequence is as the file says.", "{count} sequences are.", len(codes))
+    text = n(
+        "{count} sequence is as the file says.",
+        "{count} sequences are as the file says.",
+        len(codes),
+    )
     out.data("sales.sequence.import/1", {"codes": codes}, lambda: out.line(text))
 
 

@@ -9,7 +9,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.backends import enabled_backends
 from crm_core.sync.requests import ask
 from crm_hooks.events import EventMessage
-from crm_sales.models import OrderState, QuoteOrder, Quote, QuoteState
+from crm_sales.models import OrderState, Quote, QuoteOrder, QuoteState
 from crm_sales.services.quote_orders import order_quote, settle_order
 
 ENTITIES = ("customer", "address", "sales_order", "order")

@@ -128,7 +128,7 @@ def _page(
     except (InputError, RuleViolationError) as wrong:  # what was chosen will not do
         error = error or wrong
         shown = _read(request, lambda uow: offer_page(uow, token))
-    _speak(request, shown["language"])
+    _speak(request, shown.pop("language"))
     status = 200 if error is None else error.http_status
     typed = request.form
     return request.refuse(

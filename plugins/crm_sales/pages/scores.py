@@ -96,7 +96,7 @@ def override(request: Request, opportunity_id: UUID) -> Any:
             request.uow, opportunity_id, **said, expected_version=_version(request)
         )
     except CrmError as error:
-        if error.http_status not in (409, 422):
+        if error.http_status not in (409, 412, 422):
             raise
         shown = _shown(request, opportunity_id)
         shown["form"] = Form(OverrideSchema(), request.form, error=error)

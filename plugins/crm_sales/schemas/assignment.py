@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
@@ -16,6 +18,7 @@ from crm_sales.models import Way
 
 WORDS, LONGEST, MOST_TARGETS = 200, 250, 500
 MOST_POSITION, MOST_WEIGHT = 10_000, 100
+LARGEST_FILE = 1_000_000
 
 
 class _Strict(Schema):
@@ -108,6 +111,26 @@ def _schema(kind: type[Schema]) -> Schema:
 def load_rule(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a rule, checked; raises InputError, whose ``details["fields"]`` names each fault."""
     return _canonical(_loaded(RuleSchema, values))
+
+
+def read_rule_file(path: Path) -> dict[str, Any]:
+    """Return what stands in a TOML file; raises InputError that says where it goes wrong."""
+    try:
+        content = path.read_bytes()[: LARGEST_FILE + 1]
+    except OSError as error:
+        raise InputError(
+            t("{path} cannot be read: {reason}.", path=path, reason=error.strerror),
+            code="sales.rule.file",
+        ) from None
+    try:
+        if len(content) > LARGEST_FILE:
+            raise ValueError(t("it is larger than rules can be"))
+        return tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            t("{path} is no TOML file of rules: {reason}.", path=path, reason=error),
+            code="sales.rule.file",
+        ) from None
 
 
 def load_rule_file(values: Mapping[str, Any]) -> dict[str, Any]:

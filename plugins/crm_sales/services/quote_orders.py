@@ -176,7 +176,7 @@ def order_story(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any] | None:
     """
     uow.actor.require(QUOTE_VIEW)
     statement = select(Quote, QuoteOrder).join(QuoteOrder, QuoteOrder.quote_id == Quote.id)
-    row = uow.execute(statement.where(Quote.id == quote_id)).one_or_none()
+    row: Any = uow.execute(statement.where(Quote.id == quote_id)).one_or_none()
     if row is None:
         return None
     quote, order = row

@@ -33,7 +33,7 @@ def read(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any
     never written over.
     """
     statement = select(Quote, QuoteOrder).outerjoin(QuoteOrder, QuoteOrder.quote_id == Quote.id)
-    rows = uow.execute(statement.where(Quote.id.in_(list(ids)))).all()
+    rows: Sequence[Any] = uow.execute(statement.where(Quote.id.in_(list(ids)))).all()
     lines = neutral_lines(uow, [quote.id for quote, _ in rows])
     return {
         quote.id: _made(quote, order)
@@ -67,14 +67,12 @@ def _draft(quote: Quote, lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 def apply(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
     """Note what the back office says of orders; what follows from it a handler does."""
-    known = {
-        order.quote_id: (order, quote)
-        for order, quote in uow.execute(
-            select(QuoteOrder, Quote)
-            .join(Quote, Quote.id == QuoteOrder.quote_id)
-            .where(QuoteOrder.quote_id.in_([r.local_id for r in records if r.local_id]))
-        )
-    }
+    rows: Sequence[Any] = uow.execute(
+        select(QuoteOrder, Quote)
+        .join(Quote, Quote.id == QuoteOrder.quote_id)
+        .where(QuoteOrder.quote_id.in_([r.local_id for r in records if r.local_id]))
+    ).all()
+    known = {order.quote_id: (order, quote) for order, quote in rows}
     for record in records:
         if record.local_id not in known:
             raise InputError(
@@ -95,6 +93,8 @@ def apply(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
 
 def _note(uow: UnitOfWork, order: QuoteOrder, told: Mapping[str, Any]) -> None:
     order.updated_at = uow.now
+    if told.get("number") and order.number is None:
+        order.problem = order.problem_code = None  # it was taken at last
     for ours, theirs in (("number", "number"), ("currency_code", "currency")):
         if told.get(theirs):
             setattr(order, ours, told[theirs])

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 
+from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import ensure_currency
-from crm_core.ids import new_id
 from crm_hooks.contributions import IncomingRecord
 from crm_sales.models import PaymentTerm, PriceList, PriceListRule
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from crm_core.access import Actor
 from crm_core.entities.user import RoleRight, User, UserRole
@@ -102,6 +102,26 @@ def open_session(
     return token
 
 
+_GOOD = (
+    select(
+        WebSession.id,
+        WebSession.step,
+        WebSession.last_seen_at,
+        WebSession.user_id,
+        User.login,
+        User.name,
+        User.language,
+        User.time_zone,
+    )
+    .join(User, User.id == WebSession.user_id)
+    .where(
+        WebSession.token_hash == bindparam("token_hash"),
+        WebSession.expires_at > bindparam("now"),
+        User.is_enabled,
+    )
+)
+
+
 def session_for(uow: UnitOfWork, token: str, *, origin: str = ORIGIN) -> SignedIn | None:
     """Return who is signed in with a token, or None.
 
@@ -112,21 +132,7 @@ def session_for(uow: UnitOfWork, token: str, *, origin: str = ORIGIN) -> SignedI
     """
     uow.actor.require(MANAGE_ACCESS)
     now = uow.now
-    statement = (
-        select(
-            WebSession.id,
-            WebSession.step,
-            WebSession.last_seen_at,
-            WebSession.user_id,
-            User.login,
-            User.name,
-            User.language,
-            User.time_zone,
-        )
-        .join(User, User.id == WebSession.user_id)
-        .where(WebSession.token_hash == hashed(token), WebSession.expires_at > now, User.is_enabled)
-    )
-    row = uow.execute(statement).one_or_none()
+    row = uow.execute(_GOOD, {"token_hash": hashed(token), "now": now}).one_or_none()
     if row is None:
         return None
     return SignedIn(

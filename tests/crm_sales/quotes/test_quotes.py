@@ -41,7 +41,8 @@ def test_an_offer_is_made_priced_and_added_up(offers):
     today = datetime.now(UTC).date()
     assert view["number"] == f"Q{today.year}-00001"
     assert view["valid_until_on"] == today + timedelta(days=30)
-    assert view["state"] == "draft" and view["tax_source"] == "estimate"
+    assert view["state"] == "draft"
+    assert view["tax_source"] == "estimate"
     assert view["customer_name"].startswith("Northquux")
     assert [(line["description"], line["untaxed_amount"]) for line in view["lines"]] == [
         ("Table", Decimal("299.97")),
@@ -162,7 +163,8 @@ def test_what_is_within_the_limit_passes_and_what_is_above_waits(offers, office)
     with pytest.raises(RuleViolationError, match="Mara Manager has approved it already"):
         offers.act(refuse_approval, quote_id, "Too much", by="admin")
     (approval,) = offers.view(quote_id)["approvals"]
-    assert approval["decided_by"] == "Mara Manager" and approval["decision"] == "approved"
+    assert approval["decided_by"] == "Mara Manager"
+    assert approval["decision"] == "approved"
 
 
 def test_a_limit_that_does_not_reach_lets_nothing_pass(offers, office):
@@ -301,7 +303,7 @@ def test_what_excludes_is_refused_and_what_is_required_is_asked_for(offers):
 
 
 def test_a_bundle_is_priced_together_and_changed_as_a_whole(offers, office):
-    table, chair = offers.product("TABLE", "100"), offers.product("CHAIR", "50")
+    table, _chair = offers.product("TABLE", "100"), offers.product("CHAIR", "50")
     offers.rules(
         bundles=[
             {
@@ -332,7 +334,7 @@ def test_a_bundle_is_priced_together_and_changed_as_a_whole(offers, office):
         with pytest.raises(RuleViolationError) as refused:
             act()
         assert refused.value.code == "sales.quote.bundle_part"
-    offers.act(move_line, quote_id, head.id, by=1)
+    offers.act(move_line, quote_id, head.id, steps=1)
     assert [line["description"] for line in offers.view(quote_id)["lines"]] == [
         "Table",
         "Set",

@@ -69,6 +69,37 @@ def list_decisions(uow: UnitOfWork, lead_id: UUID) -> list[dict[str, Any]]:
     ]
 
 
+def told_briefly(uow: UnitOfWork, leads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return leads as ``list_leads`` gives them, with ``why`` in a sentence; steps left out."""
+    uow.actor.require(LEAD_VIEW)
+    told = []
+    for lead in leads:
+        plain = {name: value for name, value in lead.items() if not name.startswith("decision_")}
+        outcome, rule = lead["decision_outcome"], lead["decision_rule"]
+        steps, user = lead["decision_steps"], lead["owner_name"]
+        told.append({**plain, "why": outcome and summary(outcome, rule, steps, user)})
+    return told
+
+
+def conditions_of(rule: Mapping[str, Any]) -> list[Message]:
+    """Return what a rule, as ``list_rules`` gives it, asks of a lead."""
+    kinds: Mapping[str, Callable[[str], Message]] = {
+        "countries": lambda what: t("country {what}", what=what),
+        "postal_prefixes": lambda what: t("postal code {what}…", what=what),
+        "products": lambda what: t("product {what}", what=what),
+        "categories": lambda what: t("category {what}", what=what),
+        "languages": lambda what: t("language {what}", what=what),
+        "sources": lambda what: t("source {what}", what=what),
+    }
+    told = [say_(", ".join(rule[name])) for name, say_ in kinds.items() if rule[name]]
+    code = rule["currency_code"] or ""
+    if rule["least_amount"] is not None:
+        told.append(t("from {amount} {code}", amount=f"{rule['least_amount']:f}", code=code))
+    if rule["most_amount"] is not None:
+        told.append(t("up to {amount} {code}", amount=f"{rule['most_amount']:f}", code=code))
+    return told
+
+
 def names_in(uow: UnitOfWork, decisions: Iterable[Any]) -> dict[str, str]:
     """Return the names of all people in decisions, by id as text."""
     uow.actor.require(LEAD_VIEW)

@@ -77,7 +77,7 @@ class Pair(NamedTuple):
         return self.both * self.customers / (self.buyers * self.other_buyers)
 
 
-def bought() -> Select[Any]:
+def bought() -> Select[*tuple[Any, ...]]:
     """Return the statement of who bought what: ``customer_id, product_id``, each pair once."""
     return (
         select(Transaction.customer_id, TransactionLine.product_id)

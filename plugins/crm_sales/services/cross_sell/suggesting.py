@@ -151,6 +151,12 @@ def last_count(uow: UnitOfWork) -> AffinityCount | None:
     return found
 
 
+def customer_name(uow: UnitOfWork, customer_id: UUID) -> str:
+    """Return what a customer is called; raises NotFoundError where the actor may not see them."""
+    uow.actor.require(OPPORTUNITY_VIEW)
+    return uow.get(Customer, customer_id).name
+
+
 def _held(uow: UnitOfWork, customer_id: UUID) -> set[UUID]:
     bought = (
         select(TransactionLine.product_id)

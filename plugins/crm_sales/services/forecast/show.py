@@ -16,12 +16,12 @@ from crm_core.entities import User
 from crm_core.entities.user import Team
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.currencies import rates_on
 from crm_core.services.settings import load_settings
 from crm_sales.models import Stage
 from crm_sales.permissions import FORECAST_VIEW
 from crm_sales.services.forecast.figures import FIGURES
 from crm_sales.services.forecast.periods import Period
+from crm_sales.services.forecast.rates import base_rates
 from crm_sales.services.forecast.rows import ZERO, Figures, Key, added_up, gathered
 from crm_sales.services.forecast.statements import (
     Question,
@@ -132,9 +132,7 @@ def show_forecast(uow: UnitOfWork, asked: Question) -> Forecast:
         PermissionDeniedError: The right is missing.
     """
     uow.actor.require(FORECAST_VIEW)
-    settings = load_settings(uow)
-    zone = ZoneInfo(settings.time_zone)
-    today = uow.now.astimezone(zone).date()
+    zone = ZoneInfo(load_settings(uow).time_zone)
     found = gathered(
         uow.execute(open_deals(asked, uow.actor)),
         uow.execute(closed_deals(asked, uow.actor, zone)),
@@ -142,14 +140,13 @@ def show_forecast(uow: UnitOfWork, asked: Question) -> Forecast:
     )
     aims = uow.execute(targets_within(asked.first.first_on, asked.last.last_on))
     found = _aimed(asked, found, aims.all())
-    base = settings.base_currency
-    rates = rates_on(uow, {base, *(key.currency_code for key in found)}, today)
+    rates = base_rates(uow, {key.currency_code for key in found})
     in_base: dict[Key, list[Figures]] = {}
     dates: dict[Key, list[date]] = {}
     missing: set[str] = set()
     for key, figures in found.items():
-        told = figures.converted(rates, key.currency_code, base)
-        place = key._replace(currency_code=base)
+        told = figures.converted(rates.table, key.currency_code, rates.base)
+        place = key._replace(currency_code=rates.base)
         if told is None:
             missing.add(key.currency_code)
         in_base.setdefault(place, []).append(told[0] if told else figures)
@@ -160,12 +157,12 @@ def show_forecast(uow: UnitOfWork, asked: Question) -> Forecast:
     oldest = {key: min(dates[key]) for key in whole}
     return Forecast(
         asked=asked,
-        today=today,
-        base_currency=base,
+        today=rates.today,
+        base_currency=rates.base,
         rows=_rows(asked, found, names, {}),
         in_base=_rows(asked, sums, names, oldest),
         totals=_totals(asked, found, None),
-        base_totals=_totals(asked, sums, min(oldest.values(), default=today)),
+        base_totals=_totals(asked, sums, min(oldest.values(), default=rates.today)),
         without_rate=sorted(missing),
     )
 
@@ -176,17 +173,14 @@ def stage_flow(uow: UnitOfWork, asked: Question) -> list[StageFlow]:
     Without a pipeline named, stages of all of them; those that hold and saw nothing are left out.
     """
     uow.actor.require(FORECAST_VIEW)
-    settings = load_settings(uow)
-    zone = ZoneInfo(settings.time_zone)
-    base = settings.base_currency
+    zone = ZoneInfo(load_settings(uow).time_zone)
     stock = uow.execute(stage_stock(asked, uow.actor)).all()
     moves = {row.stage_id: row for row in uow.execute(stage_moves(asked, uow.actor, zone))}
-    today = uow.now.astimezone(zone).date()
-    rates = rates_on(uow, {base, *(row.currency_code for row in stock)}, today)
+    rates = base_rates(uow, {row.currency_code for row in stock})
     held: dict[UUID, list[tuple[int, Decimal | None]]] = {}
     for row in stock:
-        told = rates.convert(row.open_amount or ZERO, row.currency_code, base)
-        held.setdefault(row.stage_id, []).append((row.open_count, told and told.amount))
+        amount = rates.amount(row.open_amount or ZERO, row.currency_code)
+        held.setdefault(row.stage_id, []).append((row.open_count, amount))
     statement = select(Stage.id, Stage.name).where(Stage.id.in_({*held, *moves}))
     stages = uow.execute(statement.order_by(Stage.pipeline_id, Stage.position))
     return [

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, false, func, or_, select
 
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.currencies import RateTable, rates_on
 from crm_core.services.settings import load_settings
 from crm_sales.models import ForecastFigure, ForecastSnapshot
 from crm_sales.permissions import FORECAST_VIEW
 from crm_sales.services.forecast.periods import Period, period_of
+from crm_sales.services.forecast.rates import base_rates
 from crm_sales.services.forecast.rows import ZERO, gathered
 from crm_sales.services.forecast.statements import Question, closed_deals, open_deals
 
@@ -142,11 +142,11 @@ def forecast_outcomes(uow: UnitOfWork, asked: Question, *, count: int = 6) -> li
     ]
     told = {each.taken_on: each for each in _told(uow, asked, or_(false(), *kept))}
     won = gathered(uow.execute(closed_deals(whole, uow.actor, zone)))
-    rates, base = _rates(uow, {key.currency_code for key in won})
+    rates = base_rates(uow, {key.currency_code for key in won})
     sums: dict[int, Decimal] = {}
     for key, figures in won.items():
-        amount = _in(rates, figures.won_amount, key.currency_code, base)
-        sums[key.place] = sums.get(key.place, ZERO) + amount
+        amount = rates.amount(figures.won_amount, key.currency_code)
+        sums[key.place] = sums.get(key.place, ZERO) + (amount or ZERO)
     return [
         Outcome(each, told.get(begun.get(each, date.max)), sums.get(n, ZERO), each.last_on < today)
         for n, each in enumerate(periods)
@@ -166,21 +166,10 @@ def _told(uow: UnitOfWork, asked: Question, kept: ColumnElement[bool]) -> list[T
             statement = statement.where(column == wanted)
     statement = statement.group_by(ForecastFigure.taken_on, ForecastFigure.currency_code)
     rows = uow.execute(statement).all()
-    rates, base = _rates(uow, {row.currency_code for row in rows})
+    rates = base_rates(uow, {row.currency_code for row in rows})
     days: dict[date, dict[str, Decimal]] = {}
     for row in rows:
         day = days.setdefault(row.taken_on, dict.fromkeys(KEPT, ZERO))
         for name in KEPT:
-            day[name] += _in(rates, getattr(row, name), row.currency_code, base)
+            day[name] += rates.amount(getattr(row, name), row.currency_code) or ZERO
     return [Told(day, **amounts) for day, amounts in sorted(days.items())]
-
-
-def _rates(uow: UnitOfWork, codes: set[str]) -> tuple[RateTable, str]:
-    settings = load_settings(uow)
-    today = uow.now.astimezone(ZoneInfo(settings.time_zone)).date()
-    return rates_on(uow, {settings.base_currency, *codes}, today), settings.base_currency
-
-
-def _in(rates: RateTable, amount: Decimal, code: str, base: str) -> Decimal:
-    told = rates.convert(amount, code, base)
-    return told.amount if told else ZERO

@@ -108,7 +108,7 @@ def _weighted_postgresql(element: Any, compiler: Any, **keywords: Any) -> str:
     return f"round(({amount}) * ({share}), 4)"
 
 
-def open_deals(asked: Question, actor: Actor) -> Select[Any]:
+def open_deals(asked: Question, actor: Actor) -> Select[*tuple[Any, ...]]:
     """Open deals that are expected to close in each period."""
     amount = func.coalesce(Opportunity.expected_amount, 0, type_=Money())
     share = func.coalesce(Opportunity.probability, 0, type_=Opportunity.probability.type)
@@ -130,7 +130,7 @@ def open_deals(asked: Question, actor: Actor) -> Select[Any]:
     )
 
 
-def closed_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
+def closed_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[*tuple[Any, ...]]:
     """Deals that were won or lost in each period."""
     is_won = Opportunity.state == DealState.WON.value
     seconds = extract("epoch", Opportunity.closed_at) - extract("epoch", Opportunity.created_at)
@@ -153,7 +153,7 @@ def closed_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
     )
 
 
-def slipped_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
+def slipped_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[*tuple[Any, ...]]:
     """Deals once expected to close in a period, and now only after it or without a day."""
     once = select(
         DealExpectation.opportunity_id,
@@ -187,7 +187,7 @@ def slipped_deals(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
     )
 
 
-def stage_moves(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
+def stage_moves(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[*tuple[Any, ...]]:
     """Moves of open deals out of each stage: how many there were, and how many went further."""
     source, target = aliased(Stage), aliased(Stage)
     further = or_(
@@ -217,7 +217,7 @@ def stage_moves(asked: Question, actor: Actor, zone: ZoneInfo) -> Select[Any]:
     )
 
 
-def stage_stock(asked: Question, actor: Actor) -> Select[Any]:
+def stage_stock(asked: Question, actor: Actor) -> Select[*tuple[Any, ...]]:
     """Open deals in each stage now, whenever they are expected to close."""
     return (
         select(
@@ -231,7 +231,7 @@ def stage_stock(asked: Question, actor: Actor) -> Select[Any]:
     )
 
 
-def targets_within(first_on: date, last_on: date) -> Select[Any]:
+def targets_within(first_on: date, last_on: date) -> Select[*tuple[Any, ...]]:
     """Targets of quarters and months that lie within some days."""
     return select(
         SalesTarget.period,
@@ -243,7 +243,7 @@ def targets_within(first_on: date, last_on: date) -> Select[Any]:
     ).where(SalesTarget.first_on >= first_on, SalesTarget.last_on <= last_on)
 
 
-def changed_expectations(limit: int, wanted: Sequence[UUID] | None) -> Select[Any]:
+def changed_expectations(limit: int, wanted: Sequence[UUID] | None) -> Select[*tuple[Any, ...]]:
     """Deals of which something else is expected now than was noted last; never noted ones too."""
     noted, later = aliased(DealExpectation), aliased(DealExpectation)
     newer = select(later.id).where(

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import false, select
 
 from crm_core.access import Reach
 from crm_core.entities import User
@@ -17,6 +17,7 @@ from crm_core.entities.user import Team, TeamMember
 from crm_core.errors import CrmError, InputError, NotFoundError, PermissionDeniedError
 from crm_core.messages import joined, t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version
 from crm_core.services.currencies import checked_code, ensure_currency, rounded
@@ -147,6 +148,29 @@ def list_targets(
         statement = statement.where(SalesTarget.period == period_from(period, today).code)
     keys = (SalesTarget.first_on, SalesTarget.id)
     return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+
+
+def target_holders(uow: UnitOfWork) -> list[dict[str, str]]:
+    """Return for whom the actor may set targets: ``key`` (``user:LOGIN``, ``team:NAME``), ``name``.
+
+    The company comes first, with the key ``company``, for those who see all deals.
+    """
+    uow.actor.require(CONFIGURE)
+    actor, reach = uow.actor, uow.actor.reach(FORECAST_VIEW)
+    users = select(User.login, User.name).where(User.is_enabled).order_by(User.name)
+    teams = select(Team.name).order_by(Team.name)
+    mine = owner_criterion(User.id, actor, reach)
+    if mine is not None:
+        member = TeamMember.user_id == actor.user_id
+        users = users.where(mine)
+        ours = select(TeamMember.team_id).where(member)
+        teams = teams.where(Team.id.in_(ours) if reach is Reach.TEAM else false())
+    company = [{"key": "company", "name": t("The company")}] if mine is None else []
+    return [
+        *company,
+        *({"key": f"team:{row.name}", "name": row.name} for row in uow.execute(teams)),
+        *({"key": f"user:{row.login}", "name": row.name} for row in uow.execute(users)),
+    ]
 
 
 def import_targets(uow: UnitOfWork, path: Path) -> int:

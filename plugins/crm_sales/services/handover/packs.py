@@ -76,6 +76,16 @@ def customer_packs(uow: UnitOfWork, customer_ids: Sequence[UUID]) -> list[dict[s
     return list(packs.values())
 
 
+def customer_pack(uow: UnitOfWork, customer_id: UUID) -> dict[str, Any]:
+    """Return the pack of one customer, as :func:`customer_packs` does.
+
+    Raises:
+        NotFoundError: There is none that the actor may see.
+    """
+    uow.actor.require(CUSTOMER_VIEW)
+    return customer_packs(uow, [uow.get(Customer, customer_id).id])[0]
+
+
 def export_packs(
     database: Database, actor: Actor, handover_id: UUID, out_path: Path, format: str | None = None
 ) -> int:

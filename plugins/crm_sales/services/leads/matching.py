@@ -90,8 +90,8 @@ def customer_of(
     return None
 
 
-def _records(lead: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """Yield what a lead may be as a customer, each with the company whose contact it is."""
+def _records(lead: Any) -> Iterator[dict[str, Any]]:
+    """Yield what a lead may be as a customer: the company, and the person who asks."""
     points = [
         {"kind": kind, "value": value}
         for kind, value in (("email", lead.email), ("phone", lead.phone))
@@ -100,9 +100,9 @@ def _records(lead: Any) -> Iterator[tuple[dict[str, Any], str | None]]:
     address = {name: getattr(lead, name) for name in PLACE}
     base = {"contact_points": points, "address": address}
     if lead.company:
-        yield {"kind": "company", "name": lead.company, **base}, None
+        yield {"kind": "company", "name": lead.company, **base}
     if not lead.company or lead.name != lead.company:
-        yield {"kind": "person", "name": lead.name, **base}, lead.company
+        yield {"kind": "person", "name": lead.name, "parent": lead.company, **base}
 
 
 def _customers(
@@ -112,19 +112,13 @@ def _customers(
     limit: int,
     kinds: Sequence[str] = ("company", "person"),
 ) -> list[Match]:
-    if not uow.actor.may(CUSTOMER_VIEW):
+    records = [each for each in _records(lead) if each["kind"] in kinds]
+    if not records or not uow.actor.may(CUSTOMER_VIEW):
         return []
-    best: dict[UUID, Match] = {}
-    for values, parent in _records(lead):
-        if values["kind"] not in kinds:
-            continue
-        for each in customers_like(uow, values, parent=parent, min_score=min_score, limit=limit):
-            known = best.get(each.customer_id)
-            if known is None or known.score < each.score:
-                best[each.customer_id] = Match(
-                    "customer", each.customer_id, each.name, each.score, each.verdict, each.reasons
-                )
-    return list(best.values())
+    return [
+        Match("customer", each.customer_id, each.name, each.score, each.verdict, each.reasons)
+        for each in customers_like(uow, records, min_score=min_score, limit=limit)
+    ]
 
 
 def _leads(uow: UnitOfWork, lead: Lead, min_score: int) -> list[Match]:
@@ -158,6 +152,6 @@ def _leads(uow: UnitOfWork, lead: Lead, min_score: int) -> list[Match]:
 
 def _features(lead: Any, region: str | None) -> Mapping[str, Features]:
     return {
-        values["kind"]: features_of(lead.id, values, parent=parent, region=region)
-        for values, parent in _records(lead)
+        values["kind"]: features_of(lead.id, values, parent=values.get("parent"), region=region)
+        for values in _records(lead)
     }

@@ -210,7 +210,7 @@ def move_line(
     quote_id: UUID,
     line_id: UUID,
     *,
-    by: int,
+    steps: int,
     expected_version: int | None = None,
 ) -> Quote:
     """Move a line up (below zero) or down; a bundle moves as a whole."""
@@ -223,7 +223,7 @@ def move_line(
     for block in blocks:
         block += [each for each in lines if each.bundle_line_id == block[0].id]
     at = next(n for n, block in enumerate(blocks) if block[0] is line)
-    blocks.insert(max(0, at + by), blocks.pop(at))
+    blocks.insert(max(0, at + steps), blocks.pop(at))
     withdraw_request(uow, quote)
     settle_quote(uow, quote, [each for block in blocks for each in block])
     return quote

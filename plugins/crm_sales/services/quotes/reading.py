@@ -16,13 +16,21 @@ from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.lookup import key_condition
-from crm_sales.models import Bundle, Opportunity, PriceList, Quote, QuoteApproval, QuoteState
+from crm_sales.models import (
+    Bundle,
+    Opportunity,
+    PaymentTerm,
+    PriceList,
+    Quote,
+    QuoteApproval,
+    QuoteState,
+)
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_VIEW
 from crm_sales.services.pricing.limits import own_limit
 
 MOST_FOUND = 20
 SHORTEST_TEXT = 2
-ESCAPE = "\\"
+Named = PriceList | PaymentTerm | Bundle
 
 
 def list_quotes(
@@ -183,6 +191,53 @@ def find_products(
         .order_by(Product.name, Product.id)
     )
     return [dict(row._mapping) for row in uow.execute(statement.limit(limit))]
+
+
+def resolve_product_id(uow: UnitOfWork, text: str) -> UUID:
+    """Return the id of the product that a reference, an id, a barcode or its whole name gives.
+
+    Raises:
+        NotFoundError: There is none.
+        InputError: More than one fits.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    text = text.strip()
+    by_key = key_condition(Product.id, text)
+    by_word = or_(Product.reference == text, Product.barcode == text, Product.name == text)
+    condition = by_word if by_key is None else or_(by_word, by_key)
+    live = (condition, Product.archived_at.is_(None))
+    found = list(uow.scalars(select(Product.id).where(*live).order_by(Product.id).limit(2)))
+    if len(found) > 1:
+        raise InputError(
+            t("{text!r} fits several products; give the id.", text=text),
+            code="sales.quote.product",
+        )
+    if not found:
+        raise NotFoundError(
+            t("There is no product {text!r}: give its reference, id or name.", text=text),
+            code="sales.quote.product",
+            details={"product": text},
+        )
+    product_id: UUID = found[0]
+    return product_id
+
+
+def resolve_named(uow: UnitOfWork, model: type[Named], text: str) -> UUID:
+    """Return the id of the price list, payment term or bundle in use that a name or id gives."""
+    uow.actor.require(QUOTE_VIEW)
+    text = text.strip()
+    by_key = key_condition(model.id, text)
+    by_name = func.lower(model.name) == text.lower()
+    condition = by_name if by_key is None else or_(by_name, by_key)
+    statement = select(model.id).where(condition, model.archived_at.is_(None))
+    found: UUID | None = uow.scalars(statement.order_by(model.id).limit(1)).first()
+    if found is None:
+        raise NotFoundError(
+            t("There is none called {text!r}.", text=text),
+            code="sales.quote.unknown_name",
+            details={"entity": model.__entity__, "name": text},
+        )
+    return found
 
 
 def list_price_lists(uow: UnitOfWork, currency_code: str | None = None) -> Sequence[Any]:

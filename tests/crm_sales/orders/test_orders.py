@@ -1,0 +1,191 @@
+"""Accepted offers become orders of the back office once, are watched, and end as they should."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
+from crm_core.services.settings import set_setting
+from crm_sales.models import OrderState, PaymentTerm, PriceList, PriceListRule, QuoteState
+from crm_sales.services.quote_orders import confirm_order, order_quote, order_story, retry_order
+from sqlalchemy import select
+
+EQUAL = {"untaxed_amount": "72.80", "tax_amount": "0", "total_amount": "72.8"}
+
+
+def test_prices_and_terms_come_from_the_back_office(shop: Any) -> None:
+    [term] = shop.read(lambda uow: list(uow.scalars(select(PaymentTerm))))
+    [prices] = shop.read(lambda uow: list(uow.scalars(select(PriceList))))
+    rules = shop.read(lambda uow: list(uow.scalars(select(PriceListRule))))
+    assert (term.name, term.days, prices.name) == ("30 days", 30, "Retail")
+    told = sorted((rule.method, rule.product_id) for rule in rules)
+    assert told == [("fixed", shop.product("Mug ☕")), ("percent", None)], "99 is not there yet"
+
+
+def test_an_accepted_offer_is_ordered_and_its_story_comes_back(
+    shop: Any, accepted: UUID, customer_id: UUID
+) -> None:
+    quote = shop.quote(accepted)
+    assert shop.deal(quote.opportunity_id).state == "won"
+    assert (shop.order(accepted).state, shop.sheet("sales_order")) == ("waiting", [])
+
+    shop.run()
+
+    [row] = shop.sheet("sales_order")
+    [head, mugs, _lamp] = json.loads(row["lines"])
+    assert (head["kind"], head["description"]) == ("section", "Home")
+    assert (mugs["product_ref"], mugs["quantity"], mugs["unit_price"]) == ("11", "2", "12.35")
+    assert (row["offer"], mugs["discount_percent"]) == (quote.number, "7.5")
+    people = {each["id"] for each in shop.sheet("customers")}
+    assert row["customer_ref"] in people, "the customer went first"
+
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **EQUAL)
+    shop.run()
+    assert shop.order(accepted).state == OrderState.DRAFT
+    assert shop.run().pushed == {}, "nothing is sent twice"
+
+    shop.answer("sales_order", row["id"], state="confirmed", is_confirmed="yes")
+    shop.run()
+    assert shop.order(accepted).state == OrderState.CONFIRMED
+    assert shop.quote(accepted).state == QuoteState.ORDERED
+    story = shop.read(lambda uow: order_story(uow, accepted))
+    assert (story["order"]["number"], story["order"]["differences"]) == ("SO1", [])
+    assert shop.tasks(customer_id) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_equal_sums_are_confirmed_by_themselves_where_that_is_wanted(
+    shop: Any, accepted: UUID
+) -> None:
+    shop.write(lambda uow: set_setting(uow, "sales.order_confirm", "yes"))
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **EQUAL)
+    shop.run()
+    assert shop.order(accepted).state == OrderState.CONFIRMING
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    assert row["is_confirmed"] == "yes"
+
+
+def test_other_sums_are_shown_and_not_confirmed_before_somebody_accepts_them(
+    shop: Any, office: Any, accepted: UUID, customer_id: UUID
+) -> None:
+    shop.write(lambda uow: set_setting(uow, "sales.order_confirm", "yes"))
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    theirs = {**EQUAL, "tax_amount": "0.01", "total_amount": "72.81"}
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **theirs)
+    shop.run()
+    shop.run()
+
+    assert shop.order(accepted).state == OrderState.DIFFERENT
+    assert shop.sheet("sales_order")[0]["is_confirmed"] == "no"
+    [task] = shop.tasks(customer_id)
+    assert "72.81" in task.note
+    assert "72.80" in task.note
+    told = shop.read(lambda uow: order_story(uow, accepted))["order"]["differences"]
+    assert [(each["field"], each["theirs"]) for each in told] == [
+        ("tax_amount", Decimal("0.01")),
+        ("total_amount", Decimal("72.81")),
+    ]
+    total = Decimal("72.81")
+    with pytest.raises(RuleViolationError, match="72.81"):
+        office.write(lambda uow: confirm_order(uow, accepted), "employee")
+    with pytest.raises(PermissionDeniedError):
+        office.write(lambda uow: confirm_order(uow, accepted, accept_total=total), "employee")
+    with pytest.raises(RuleViolationError):
+        office.write(
+            lambda uow: confirm_order(uow, accepted, accept_total=Decimal("70")), "manager"
+        )
+    office.write(lambda uow: confirm_order(uow, accepted, accept_total=total), "manager")
+    shop.relay()
+    # Changed once more before it went out: what was accepted is not this.
+    shop.answer("sales_order", row["id"], total_amount="80")
+    shop.run()
+    assert shop.sheet("sales_order")[0]["is_confirmed"] == "no"
+    assert shop.order(accepted).state == OrderState.DIFFERENT
+    office.write(lambda uow: confirm_order(uow, accepted, accept_total=Decimal(80)), "manager")
+    shop.run()
+    assert shop.sheet("sales_order")[0]["is_confirmed"] == "yes"
+    shop.answer("sales_order", row["id"], state="confirmed")
+    shop.run()
+    assert shop.tasks(customer_id) == [], "it is done with"
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_an_offer_is_ordered_once_whoever_asks_and_however_often(
+    shop: Any, office: Any, accepted: UUID
+) -> None:
+    first = shop.order(accepted).created_at
+    shop.write(lambda uow: order_quote(uow, accepted))
+    assert shop.order(accepted).created_at == first
+    with pytest.raises(RuleViolationError, match="not refused"):
+        office.write(lambda uow: retry_order(uow, accepted), "employee")
+    for login in ("outsider", "readonly"):
+        with pytest.raises((NotFoundError, PermissionDeniedError)):
+            office.write(lambda uow: retry_order(uow, accepted), login)
+    shop.run()
+    shop.run(full=True)
+    assert len(shop.sheet("sales_order")) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_what_is_not_sold_any_more_is_told_before_anything_is_sent(
+    shop: Any, office: Any, customer_id: UUID
+) -> None:
+    owner_id = office.actor("employee").user_id
+    quote_id = shop.offer(customer_id, ("Mug ☕", "1", "5", "0"), owner_id=owner_id)
+    (shop.folder / "products.csv").write_text("id,name\n12,Λάμπα\n")
+    shop.run(accept_vanished=True)
+    shop.accept(quote_id)
+    assert shop.order(quote_id).state == OrderState.REFUSED
+    [task] = shop.tasks(customer_id)
+    assert task.owner_id == owner_id
+    assert "Mug ☕ is not sold any more" in task.note
+    with pytest.raises(RuleViolationError, match="not sold"):
+        office.write(lambda uow: retry_order(uow, quote_id), "employee")
+    assert shop.sheet("sales_order") == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_an_order_that_is_refused_is_a_task_and_goes_again(
+    shop: Any, office: Any, accepted: UUID, customer_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crm_core.sync.protocol import Written
+    from crm_files.backend import FilesBackend
+
+    kept = FilesBackend.create
+
+    def refusing(self: Any, entity: str, drafts: Any) -> Any:
+        if entity != "sales_order":
+            return kept(self, entity, drafts)
+        return [Written(draft.key, None, "x.blocked", "Eleni is blocked.") for draft in drafts]
+
+    monkeypatch.setattr(FilesBackend, "create", refusing)
+    shop.run()
+    shop.run(retry=True)
+    order = shop.order(accepted)
+    assert (order.state, order.problem) == (OrderState.REFUSED, "Eleni is blocked.")
+    [task] = shop.tasks(customer_id)
+    assert "Eleni is blocked." in task.note
+    assert "send the order again" in task.note
+    monkeypatch.setattr(FilesBackend, "create", kept)
+    office.write(lambda uow: retry_order(uow, accepted), "employee")
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **EQUAL)
+    shop.run()
+    assert (shop.order(accepted).state, shop.tasks(customer_id)) == (OrderState.DRAFT, [])
+    # Deleted over there: told, and never made again by itself.
+    (shop.folder / "sales_order.csv").write_text(",".join(row) + "\n")
+    shop.run()
+    shop.run()
+    assert shop.order(accepted).state == OrderState.GONE
+    assert [each.summary for each in shop.tasks(customer_id)][0].endswith("is gone")
+    assert shop.sheet("sales_order") == []
