@@ -401,6 +401,21 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that a plugin needs and this machine or set-up lacks.
+
+    Attributes:
+        what: What does not work without it: ``Documents``.
+        message: What is missing.
+        advice: What to do.
+    """
+
+    what: str
+    message: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EventHandler:
     """What a plugin does when something has happened.
 

@@ -14,10 +14,14 @@ from crm_hooks.contributions import (
     HomeCard,
     HomeItem,
     Job,
+    Lack,
+    ListColumn,
     Objection,
     PluginSetting,
     Right,
     SyncableEntity,
+    TimelineEntry,
+    TimelineRequest,
     WebModule,
 )
 from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, RIGHTS
@@ -30,18 +34,36 @@ manifest = PluginManifest(
     version="0.1.0",
     table_prefix="sales_",
     rebuild="crm_sales.jobs.setup:rebuild",
+    demo="crm_sales.demo:prepare",
 )
 PAGES: tuple[str, ...] = (
+    "leads",
+    "assignment",
     "offer",
+    "sending",
     "scores",
     "forecast",
     "cross_sell",
     "steps",
     "calendar",
     "handover",
+    "board",
+    "deals",
+    "deal_forms",
+    "pipelines",
 )
 """Modules of ``crm_sales.pages``; each has ``pages``."""
-API: tuple[str, ...] = ("scores", "forecast", "cross_sell", "steps", "handover")
+API: tuple[str, ...] = (
+    "leads",
+    "assignment",
+    "scores",
+    "forecast",
+    "cross_sell",
+    "steps",
+    "handover",
+    "deals",
+    "pipelines",
+)
 """Modules of ``crm_sales.api``; each has ``api``."""
 
 
@@ -138,8 +160,42 @@ def crm_register_web() -> Sequence[WebModule]:
 
 
 @hookimpl
+def crm_register_list_columns() -> Sequence[ListColumn]:
+    """Show in the list of customers who has open deals, and what they may bring."""
+    of = "crm_sales.services.deals_of_customers"
+    counted = (f"{of}:open_deals", f"{of}:number_of_open_deals")
+    return [
+        ListColumn("sales.open_deals", t("Open deals"), "number", *counted, right=OPPORTUNITY_VIEW),
+        ListColumn(
+            "sales.open_amount",
+            t("Open deals, amount"),
+            "number",
+            f"{of}:open_amounts",
+            right=OPPORTUNITY_VIEW,
+        ),
+    ]
+
+
+@hookimpl
+def crm_collect_timeline(
+    uow: Any, customer_id: UUID, wanted: TimelineRequest
+) -> Sequence[TimelineEntry]:
+    """Tell of the moves of a customer's deals."""
+    from crm_sales.services.deals_of_customers import moves_on_timeline
+
+    return moves_on_timeline(uow, customer_id, wanted) if uow.actor.may(OPPORTUNITY_VIEW) else []
+
+
+@hookimpl
 def crm_collect_home_cards(uow: Any) -> Sequence[HomeCard]:
-    """Name one's own open deals for which nothing is planned."""
+    """Name one's own new leads, and open deals for which nothing is planned."""
+    from crm_sales.services.leads.home import new_leads
+
+    leads = new_leads(uow) if uow.actor.may(LEAD_VIEW) else []
+    return [*leads, *_bare_deals(uow)]
+
+
+def _bare_deals(uow: Any) -> Sequence[HomeCard]:
     from crm_sales.services.next_steps import count_without_next_step, without_next_step
 
     if not uow.actor.may(OPPORTUNITY_VIEW) or uow.actor.user_id is None:
@@ -171,3 +227,12 @@ def crm_check_offer(uow: Any, customer_id: UUID) -> Sequence[Objection]:
     from crm_sales.services.cross_sell.objecting import overdue_objections
 
     return overdue_objections(uow, customer_id)
+
+
+@hookimpl
+def crm_collect_lacks(uow: Any) -> Sequence[Lack]:
+    """Name what this machine lacks to make documents of offers."""
+    from crm_sales.services.quote_documents.offer import why_undrawable
+
+    why = why_undrawable(uow)
+    return [Lack(t("documents"), why)] if why else []

@@ -42,6 +42,7 @@ class Web:
         application: The product.
         menus: Entries by section, in order: endpoint, the right that its page takes, entry.
         panels: Parts of pages by place, in order.
+        shown: Entity to the page that shows its records, and what its path calls their id.
         faults: Plugins whose pages are left out, with the reason.
         packages: Whose catalogues the templates speak with.
         openapi: Makes the document that describes the API.
@@ -50,6 +51,7 @@ class Web:
     application: Application
     menus: dict[str, list[tuple[str, str, Menu]]] = field(default_factory=lambda: defaultdict(list))
     panels: dict[str, list[Panel]] = field(default_factory=lambda: defaultdict(list))
+    shown: dict[str, tuple[str, str]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     openapi: Callable[[], dict[str, Any]] = dict
@@ -137,5 +139,7 @@ def _add(app: Flask, web: Web, pages: Pages, templates: Path) -> None:
         app.add_url_rule(rule, endpoint, PageView(route), methods=[route.method])
         if route.menu is not None:
             web.menus[route.menu.section].append((endpoint, route.right, route.menu))
+        if route.shows:
+            web.shown[route.shows] = endpoint, route.rule.partition("<uuid:")[2].partition(">")[0]
     for panel in pages.panels:
         web.panels[panel.place].append(panel)

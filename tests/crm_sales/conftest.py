@@ -6,7 +6,40 @@ somebody's browser. In North are manager, employee and readonly; in South outsid
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
 from web_desk import crm, kind, office, offices, web
 
 sqlite_office, postgres_office = offices("web", "sales")
 __all__ = ["crm", "kind", "office", "postgres_office", "sqlite_office", "web"]
+
+
+@pytest.fixture
+def run(office, monkeypatch: pytest.MonkeyPatch, tmp_path) -> Callable[..., Any]:
+    """Type a command of the module: ``run("step", "list", login="manager")`` gives its data.
+
+    With ``as_json=False`` what people read; with ``code`` the message of the error of that code.
+    """
+    from crm_core.cli.main import crm
+
+    monkeypatch.setenv("CRM_DATABASE_URL", office.application.config.database_url)
+    monkeypatch.setenv("CRM_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CRM_LOG_FILE", str(tmp_path / "crm.log"))
+
+    def typed(
+        *words: Any, login: str = "employee", as_json: bool = True, code: int | None = None
+    ) -> Any:
+        arguments = ["sales", *map(str, words), "--as", login, *(["--json"] if as_json else [])]
+        result = CliRunner().invoke(crm, arguments)
+        if code is not None:
+            assert result.exit_code == code, result.output
+            return result.output
+        assert result.exit_code in (0, 3), result.output
+        return json.loads(result.stdout)["data"] if as_json else result.stdout
+
+    return typed

@@ -116,8 +116,11 @@ class Selling:
         return self.read(lambda uow: uow.get(Opportunity, deal_id))  # type: ignore[no-any-return]
 
     def tasks(self, customer_id: UUID) -> list[Activity]:
-        """Return what is to be done for a customer."""
-        wanted = select(Activity).where(Activity.customer_id == customer_id, Activity.is_open)
+        """Return what is to be done about orders of a customer."""
+        is_about = Activity.summary.like("The order of offer%")
+        wanted = select(Activity).where(
+            Activity.customer_id == customer_id, Activity.is_open, is_about
+        )
         return self.read(lambda uow: list(uow.scalars(wanted)))  # type: ignore[no-any-return]
 
     def remote_id(self, entity: str, local_id: UUID) -> int:

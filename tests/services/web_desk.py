@@ -13,6 +13,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -133,13 +134,16 @@ class Office:
 
     Attributes:
         application: The product.
-        app: Its pages.
         known: Customers, users and records by name; see ``web_office``.
     """
 
     application: Application
-    app: Flask
     known: Known
+
+    @cached_property
+    def app(self) -> Flask:
+        """Its pages."""
+        return create_app(self.application)
 
     def customer(self, owner: str) -> str:
         """Return the id of the customer of ``employee``, ``outsider``, ``manager`` or nobody."""
@@ -288,7 +292,7 @@ def office(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     application = opened(url, tmp_path)
     if known.folder.is_dir():
         shutil.copytree(known.folder, application.config.files_folder, dirs_exist_ok=True)
-    yield Office(application, create_app(application), known)
+    yield Office(application, known)
     application.close()
     if kind == "postgresql":
         _on(server, f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -174,7 +174,9 @@ class Outgoing:
                     )
                 )
             written[name] = found[lookup.gives] if found else None
-            read[remote] = found[lookup.field] if found else None
+            # What is refused is told as it is: told as nothing, it would be cleared over there.
+            missing = plain if lookup.if_missing is IfMissing.REFUSED else None
+            read[remote] = found[lookup.field] if found else missing
         into = self._into[field]
         return _Placed({name: sent for name, sent in written.items() if name in into}, read)
 

@@ -100,7 +100,7 @@ class UndoneResult(Result):
     left = fields.List(fields.Nested(ItemResult), required=True)
 
 
-def _part(name: str, **told: fields.Field[Any]) -> Any:
+def _part(name: str, /, **told: fields.Field[Any]) -> Any:
     return fields.List(fields.Nested(Result.from_dict(told, name=name)), required=True)
 
 

@@ -11,6 +11,7 @@ from crm_sales.cli.deals import deal
 from crm_sales.cli.forecast import forecast
 from crm_sales.cli.handover import handover
 from crm_sales.cli.leads import lead
+from crm_sales.cli.offers import PARTS as OFFERS
 from crm_sales.cli.pipelines import pipeline
 from crm_sales.cli.quote_lines import line
 from crm_sales.cli.quote_settings import settings
@@ -44,5 +45,5 @@ def sales() -> None:
 
 for part in PARTS:
     sales.add_command(part)
-for part in (line, settings):
+for part in (line, settings, *OFFERS):
     quote.add_command(part)

@@ -154,7 +154,6 @@ def save(request: Request, opportunity_id: UUID) -> Response:
         )
         request.uow.flush()
     except TELLABLE as error:
-        request.uow.session.expire_all()
         found = _mine(request, opportunity_id)
         page = _edit_form(request, found, request.form, found["version"], error)
         return Response(page, error.http_status, mimetype="text/html")
@@ -348,13 +347,14 @@ def _tags(text: str | None) -> list[str]:
 
 
 def _customer_meant(request: Request, text: str) -> UUID:
-    """Return the customer whom a name, a reference or an id means; say which do if it is unclear."""
+    """Return the customer whom a name, a reference or an id means; say which could be meant."""
     try:
         return resolve_unmerged_id(request.uow, text)
     except NotFoundError:
         found = search_customers(request.uow, text, limit=6).items
-    if len(found) == 1:
-        return found[0].id
+    same = [each for each in found if each.name == text] or found
+    if len(same) == 1:
+        return same[0].id
     if not found:
         told = t("No customer is found by this.")
     else:

@@ -72,7 +72,7 @@ def deals(request: Request) -> str:
     )
 
 
-@pages.get("/<uuid:opportunity_id>", right=OPPORTUNITY_VIEW)
+@pages.get("/<uuid:opportunity_id>", right=OPPORTUNITY_VIEW, shows="sales_opportunity")
 def deal(request: Request, opportunity_id: UUID) -> str:
     """Show a deal: what is known of it, the way it went, and where it may go."""
     return _card(request, opportunity_id)
@@ -116,7 +116,8 @@ def of_customer(request: Request, customer_id: UUID) -> str:
         "sales/deals/panel.html",
         deals=found,
         count=count,
-        sums=sums,
+        amounts=sums,
+        base_currency=request.settings.base_currency,
         base_amount=in_base_currency(uow, [sums])[0],
         customer_id=customer_id,
         may_edit=request.may(OPPORTUNITY_EDIT),

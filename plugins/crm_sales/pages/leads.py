@@ -8,7 +8,7 @@ from uuid import UUID
 
 from crm_core.errors import ConflictError, CrmError, InputError, NotFoundError, RuleViolationError
 from crm_core.messages import n, t
-from crm_sales.models import LeadState
+from crm_sales.models import Lead, LeadState
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_EDIT, LEAD_VIEW
 from crm_sales.schemas.leads import FIELDS, LeadSchema
 from crm_sales.services.assignment.assigning import ask_assignment, assign_lead, release_lead
@@ -92,7 +92,7 @@ def send_new(request: Request) -> Response:
     return request.done(t("Taken in."), to="sales_leads.lead", lead_id=lead.id)
 
 
-@pages.get("/<uuid:lead_id>", right=LEAD_VIEW)
+@pages.get("/<uuid:lead_id>", right=LEAD_VIEW, shows=Lead.__entity__)
 def lead(request: Request, lead_id: UUID) -> str:
     """Show a lead: what is known, whom it may be from, who has it and why."""
     return request.render("sales/leads/lead.html", **_lead(request, lead_id))
@@ -204,7 +204,9 @@ def merge(request: Request, lead_id: UUID) -> Response:
 def try_rules(request: Request) -> Response:
     """Have the rules tried on all that wait."""
     asked = ask_assignment(request.uow)
-    message = n("The rules are tried on {count} lead.", "The rules are tried on {count} leads.", asked)
+    message = n(
+        "The rules are tried on {count} lead.", "The rules are tried on {count} leads.", asked
+    )
     return request.done(message, to="sales_leads.leads", which="queue")
 
 
@@ -242,8 +244,7 @@ def _lead(request: Request, lead_id: UUID, error: CrmError | None = None) -> dic
         "pipelines": list_pipelines(uow) if may_change else [],
         "people": [p for p in people if uow.actor.may_for_owner(LEAD_ASSIGN, p["user_id"])],
         "may_change": may_change,
-        "may_reopen": shown["state"] == LeadState.DISQUALIFIED
-        and may_edit(uow, shown["owner_id"]),
+        "may_reopen": shown["state"] == LeadState.DISQUALIFIED and may_edit(uow, shown["owner_id"]),
         "reasons": REASONS,
         "error": error,
         "typed": request.form,
@@ -260,9 +261,7 @@ def _form(request: Request, values: dict[str, Any], lead_id: UUID | None = None)
     )
 
 
-def _form_values(
-    request: Request, error: CrmError, lead_id: UUID | None = None
-) -> dict[str, Any]:
+def _form_values(request: Request, error: CrmError, lead_id: UUID | None = None) -> dict[str, Any]:
     version = request.form.get("version")
     if isinstance(error, ConflictError) and lead_id is not None:
         version = show_lead(request.uow, lead_id)["version"]  # they have seen what is said now

@@ -12,6 +12,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import LineKind, LineRole
 from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.pricing.configuration import broken_rules
+from crm_sales.services.quotes.pricing import lines_of
 
 CHOICES = (LineRole.OPTION, LineRole.ALTERNATIVE)
 
@@ -19,6 +20,23 @@ CHOICES = (LineRole.OPTION, LineRole.ALTERNATIVE)
 def chosen_of(lines: Sequence[Any]) -> set[UUID]:
     """Return the ids of the options and alternatives that are chosen as things stand."""
     return {line.id for line in lines if line.role in CHOICES and line.is_chosen}
+
+
+def lines_at(uow: UnitOfWork, quote_id: UUID, positions: Collection[str]) -> list[UUID]:
+    """Return the ids of an offer's lines at these positions, as people count them.
+
+    Raises:
+        InputError: There is no line at one of them.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    known = {str(line.position): line.id for line in lines_of(uow, quote_id)}
+    for position in positions:
+        if position not in known:
+            raise InputError(
+                t("There is no line {position}: see crm sales quote show.", position=position),
+                code="sales.quote.choice",
+            )
+    return [known[position] for position in positions]
 
 
 def choose_lines(uow: UnitOfWork, lines: Sequence[Any], chosen: Collection[UUID]) -> None:

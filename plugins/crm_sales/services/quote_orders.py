@@ -369,8 +369,10 @@ def _ask_for_help(
 
 def _somebody(uow: UnitOfWork, quote: Quote) -> UUID | None:
     """Return who works on an offer and is still there: its owner, the deal's, the customer's."""
-    asked = select(Opportunity.owner_id, Customer.owner_id).where(
-        Opportunity.id == quote.opportunity_id, Customer.id == quote.customer_id
+    asked = (
+        select(Opportunity.owner_id, Customer.owner_id)
+        .join(Customer, Customer.id == Opportunity.customer_id)
+        .where(Opportunity.id == quote.opportunity_id)
     )
     row = uow.execute(asked).one_or_none() or ()
     named = [each for each in (quote.owner_id, *row) if each is not None]

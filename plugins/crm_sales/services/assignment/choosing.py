@@ -64,7 +64,8 @@ def misfit(rule: AssignmentRule, facts: Facts, rates: RateTable) -> dict[str, An
         return {"code": "rate", "is": f"{facts.currency} {rule.currency_code}"}
     below = rule.least_amount is not None and there.amount < rule.least_amount
     above = rule.most_amount is not None and there.amount > rule.most_amount
-    return {"code": "amount", "is": f"{facts.amount} {facts.currency}"} if below or above else None
+    told = f"{plain(facts.amount)} {facts.currency}"
+    return {"code": "amount", "is": told} if below or above else None
 
 
 def _conditions(rule: AssignmentRule, facts: Facts) -> Iterator[tuple[str, str | None, bool]]:
@@ -105,6 +106,11 @@ def _conditions(rule: AssignmentRule, facts: Facts) -> Iterator[tuple[str, str |
 
 def _compact(text: str | None) -> str:
     return "".join((text or "").upper().split())
+
+
+def plain(amount: Decimal) -> str:
+    """Return an amount without the zeros that say nothing."""
+    return f"{amount.normalize():f}"
 
 
 def choose(way: str, people: Sequence[Person]) -> Person:

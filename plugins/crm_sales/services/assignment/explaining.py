@@ -14,6 +14,7 @@ from crm_core.messages import Message, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import LeadDecision, Outcome, Way
 from crm_sales.permissions import LEAD_VIEW
+from crm_sales.services.assignment.choosing import plain
 
 WAYS: Mapping[str, Message] = {
     Way.ROUND_ROBIN: t("in turn"),
@@ -94,9 +95,9 @@ def conditions_of(rule: Mapping[str, Any]) -> list[Message]:
     told = [say_(", ".join(rule[name])) for name, say_ in kinds.items() if rule[name]]
     code = rule["currency_code"] or ""
     if rule["least_amount"] is not None:
-        told.append(t("from {amount} {code}", amount=f"{rule['least_amount']:f}", code=code))
+        told.append(t("from {amount} {code}", amount=plain(rule["least_amount"]), code=code))
     if rule["most_amount"] is not None:
-        told.append(t("up to {amount} {code}", amount=f"{rule['most_amount']:f}", code=code))
+        told.append(t("up to {amount} {code}", amount=plain(rule["most_amount"]), code=code))
     return told
 
 

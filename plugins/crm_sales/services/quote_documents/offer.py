@@ -9,11 +9,12 @@ from uuid import UUID
 
 from markupsafe import Markup
 
+from crm_core.errors import ConfigurationError
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import QuoteDocument
 from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.quote_documents.content import offer_content
-from crm_sales.services.quote_documents.drawing import draw_pdf
+from crm_sales.services.quote_documents.drawing import draw_pdf, library
 from crm_sales.services.quote_documents.fonts import check_letters, faces
 from crm_sales.services.quote_documents.letterhead import load_letterhead
 from crm_sales.services.quote_documents.wording import page_of, style
@@ -49,6 +50,17 @@ def document_of(uow: UnitOfWork, quote_id: UUID) -> Document:
         name = _file_name(quote.number)
         return Document(quote.id, quote.version, sent.language, name, sent.content)
     return _drawn(uow, offer_content(uow, quote.id), quote.id)
+
+
+def why_undrawable(uow: UnitOfWork) -> str | None:
+    """Return why no document can be drawn on this machine; None where all is there."""
+    uow.actor.require(QUOTE_VIEW)
+    try:
+        library()
+        faces(load_letterhead(uow).fonts)
+    except ConfigurationError as error:
+        return error.message
+    return None
 
 
 def _drawn(uow: UnitOfWork, offer: dict[str, Any], quote_id: UUID) -> Document:

@@ -26,18 +26,28 @@ from crm_sales.settings import QUOTE_PRICE_PLACES, QUOTE_TAX, QUOTE_TAX_ROUNDING
 MOST_QUANTITY = Decimal(1_000_000)
 MOST_PRICE = Decimal(100_000_000)
 QUANTITY_PLACES, PERCENT_PLACES = 3, 2
+AMBIGUOUS_DIGITS = 3
 CHANGEABLE = (QuoteState.DRAFT, QuoteState.WAITING, QuoteState.APPROVED)
 
 
 def number_from(value: Any, code: str) -> Decimal:
-    """Return a number from what was typed or sent; raises InputError with this code."""
+    """Return a number from what was typed or sent; raises InputError with this code.
+
+    A comma before one, two, or more than three digits is a decimal one; ``1,200`` might mean both.
+    """
     try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value).strip())
+        number = value if isinstance(value, Decimal) else Decimal(_pointed(str(value).strip()))
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
         raise InputError(t("{value!r} is not a number: give digits.", value=str(value)), code=code)
     return number
+
+
+def _pointed(text: str) -> str:
+    whole, comma, rest = text.partition(",")
+    is_decimal = comma and rest.isdecimal() and len(rest) != AMBIGUOUS_DIGITS and "." not in whole
+    return f"{whole}.{rest}" if is_decimal else text
 
 
 def quantity_from(value: Any) -> Decimal:

@@ -55,7 +55,8 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
       any more), ``net_price``, ``asked_price``, ``person_discount``, ``counts`` (is bought as
       things stand) and, of a bundle's head, the sums of its parts as amounts;
     - ``taxes``: ``percent, untaxed_amount, tax_amount`` by rate;
-    - ``approvals``: ``asked_by, asked_at, percent, decision, decided_by, decided_at, reason``;
+    - ``approvals``: ``asked_by_id, asked_by, asked_at, percent, decision, decided_by, decided_at,
+      reason``;
     - ``versions``: ``id, number, version_number, state, total_amount`` of all, the first first;
     - ``delivery_address`` and ``invoice_address``: fields, or None.
 
@@ -72,7 +73,7 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
         price_places=set_[QUOTE_PRICE_PLACES.name],
         rounds_lines=set_[QUOTE_TAX_ROUNDING.name] == "line",
     )
-    lines, products = _lines(uow, quote_id)
+    lines, products = loose_lines(uow, quote_id)
     totals = reckon(lines, how, by_erp=view["tax_source"] == TaxSource.ERP)
     view["price_places"] = how.price_places
     view["lines"] = shown_lines(lines, products)
@@ -151,10 +152,14 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
     return view
 
 
-def _lines(
+def loose_lines(
     uow: UnitOfWork, quote_id: UUID
 ) -> tuple[list[QuoteLine], Mapping[UUID, Mapping[str, Any]]]:
-    """Return lines that no session knows, so that adding them up changes nothing."""
+    """Return lines that no session knows, so that adding them up changes nothing.
+
+    With them what is known of the product of each, by the line's id.
+    """
+    uow.actor.require(QUOTE_VIEW)
     columns = list(QuoteLine.__table__.columns.keys())
     statement = (
         select(
@@ -183,6 +188,7 @@ def _approvals(uow: UnitOfWork, quote_id: UUID) -> list[dict[str, Any]]:
     asked_by, decided_by = aliased(User), aliased(User)
     statement = (
         select(
+            QuoteApproval.asked_by_id,
             asked_by.name.label("asked_by"),
             QuoteApproval.asked_at,
             QuoteApproval.percent,
