@@ -48,6 +48,7 @@ nightly: .venv/installed  ## Drive both sides of a sync at random for thousands 
 
 services: .venv/installed  ## Bring up PostgreSQL, a real Odoo and a browser for the tests
 	$(BIN)/python tests/services/postgres.py up
+	$(BIN)/python tests/services/documents.py up
 	$(BIN)/python tests/services/browser.py up
 	@$(BIN)/python tests/services/odoo.py up || { code=$$?; test $$code -eq 75 || exit $$code; \
 	echo; echo "*** NO ODOO: the Debian mirror no longer serves its suite. Its tests are left out. ***"; echo; }

@@ -6,6 +6,8 @@ The bare view runs hand-written SQL on a connection of its own and renders the p
 with what the product gave it once: no sessions, rights, scope or mapping. Both are served by the
 same waitress, in a process beside the one that asks. On SQLite, and on the tests' PostgreSQL where
 it runs. Ends with 1 when the median of a page takes more than three times that of its floor.
+On PostgreSQL each page is then asked for once more while a back office is pulled in another process;
+it may take less than half as long again.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -43,9 +46,11 @@ from crm_core.persistence.migrate import upgrade
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.plugins.activation import enable_plugin
 from crm_core.search.index import refresh
+from crm_core.services.backends import add_backend
 from crm_core.services.installation import Answers, install
 from crm_core.services.relationships import seed_relationship_types
 from crm_core.services.users import enable_user, grant_role, user_named
+from crm_files.demo.company import build as build_erp
 from crm_web.app import create_app
 from crm_web.opening import COOKIE
 from crm_web.server import Listener
@@ -54,7 +59,7 @@ from crm_web.services.sessions import open_session
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "services"))
 import postgres
 
-LIMIT = 3.0
+LIMIT, LIMIT_MEANWHILE = 3.0, 1.5
 AT_ONCE = (1, 10, 50)
 THREADS = 4  # as it is served
 LOGIN = "u7"
@@ -349,6 +354,41 @@ def measure(url: str, folder: Path, rounds: int, numbers: Sequence[int]) -> list
     return rows
 
 
+def pull(url: str, folder: Path) -> None:
+    """Pull a folder of CSV files for the first time, until it is done or stopped."""
+    application = made(url, folder)
+    config = {"path": str(folder / "erp")}
+    with application.unit_of_work(system_actor("bench"), write=True) as uow:
+        backend = add_backend(uow, name="bench", type_name="files", config=config, secret_ref=None)
+        uow.commit()
+    print("pulling", flush=True)
+    application.run_sync(backend)
+
+
+def measure_meanwhile(url: str, folder: Path, rounds: int, customers: int) -> list[dict[str, Any]]:
+    """Ask for each page with nothing else going on, and while a back office is pulled."""
+    build_erp(folder / "erp", customers, SEED, date(2026, 11, 2))
+    command = [sys.executable, __file__, "--serve", "pull", "--url", url, "--folder", str(folder)]
+    with served(url, folder, "product") as product:
+        alone = {page: asked(product, page, 1, rounds) for page in product["pages"]}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pulling:
+            assert pulling.stdout is not None
+            next(line for line in pulling.stdout if line.startswith("pulling"))
+            meanwhile = {page: asked(product, page, 1, rounds) for page in product["pages"]}
+            is_whole = pulling.poll() is None
+            pulling.terminate()
+    return [
+        {
+            "page": page,
+            "ms": statistics.median(alone[page]),
+            "meanwhile_ms": statistics.median(meanwhile[page]),
+            "ratio": statistics.median(meanwhile[page]) / statistics.median(alone[page]),
+            "all_the_while": is_whole,
+        }
+        for page in alone
+    ]
+
+
 @contextmanager
 def databases(folder: Path, customers: int, interactions: int) -> Iterator[list[str]]:
     """Fill SQLite and, where the tests' PostgreSQL runs, a database there."""
@@ -389,11 +429,14 @@ def main() -> int:
     parser.add_argument("--interactions", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", choices=("product", "bare"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=("product", "bare", "pull"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     send_logs_to_stderr(logging.WARNING)  # as it is served
+    if chosen.serve == "pull":
+        pull(chosen.url, chosen.folder)
+        return 0
     if chosen.serve:
         serve(chosen.url, chosen.folder, chosen.serve)
         return 0
@@ -404,8 +447,14 @@ def main() -> int:
         folder = Path(place)
         with databases(folder, customers, chosen.interactions) as urls:
             rows = [row for url in urls for row in measure(url, folder, rounds, numbers)]
+            meanwhile = [
+                row
+                for url in urls
+                if url.startswith("postgresql")
+                for row in measure_meanwhile(url, folder, rounds, customers // 2)
+            ]
     if chosen.json:
-        print(json.dumps({"rows": rows, "limit": LIMIT}))
+        print(json.dumps({"rows": rows, "limit": LIMIT, "meanwhile": meanwhile}))
     else:
         print(f"{'':<26}{'bare':>9}{'95 %':>9}{'product':>9}{'95 %':>9}{'ratio':>7}")
         for row in rows:
@@ -414,7 +463,15 @@ def main() -> int:
                 f"{row['floor_ms']:8.1f} {row['floor_95_ms']:8.1f} {row['ms']:8.1f} "
                 f"{row['95_ms']:8.1f} {row['ratio']:6.2f}"
             )
-    return 0 if all(row["ratio"] <= LIMIT for row in rows) else 1
+        for row in meanwhile:
+            whole = "" if row["all_the_while"] else "  (the pull ended before)"
+            print(
+                f"{row['page']:<7} alone {row['ms']:8.1f}  while a sync pulls "
+                f"{row['meanwhile_ms']:8.1f} {row['ratio']:6.2f}{whole}"
+            )
+    is_quick = all(row["ratio"] <= LIMIT for row in rows)
+    is_calm = all(row["ratio"] <= LIMIT_MEANWHILE for row in meanwhile) or not is_whole
+    return 0 if is_quick and is_calm else 1
 
 
 if __name__ == "__main__":

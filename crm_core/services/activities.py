@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from crm_core.entities.customer import Customer
 from crm_core.entities.interaction import Activity
@@ -143,15 +143,16 @@ def _permitted_many(uow: UnitOfWork, activity_ids: Collection[UUID]) -> list[Act
     uow.actor.require(EDIT)
     found = []
     for some in chunked(activity_ids, PARAMETERS):
-        statement = (
+        statement: Select[*tuple[Any, ...]] = (
             select(Activity, Customer.name, Customer.owner_id)
             .join(Customer, Customer.id == Activity.customer_id)
             .where(Activity.id.in_(some))
         )
-        for activity, customer, owner_id in uow.execute(statement):
+        for row in uow.execute(statement):
+            activity: Activity = row.Activity
             if activity.owner_id is None or activity.owner_id != uow.actor.user_id:
-                what = t("customer {customer}", customer=customer)
-                uow.actor.require_for_owner(EDIT, owner_id, what)
+                what = t("customer {customer}", customer=row.name)
+                uow.actor.require_for_owner(EDIT, row.owner_id, what)
             found.append(activity)
     return found
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 
 from service_cache import (
@@ -18,6 +17,7 @@ from service_cache import (
     cache_folder,
     install_packages,
     locked,
+    missing_packages,
     report_failure,
     stage,
 )
@@ -49,13 +49,7 @@ def status() -> dict[str, object]:
 
 def _missing() -> list[str]:
     programs = [] if path() else [PROGRAM]
-    return programs if _is_installed(LETTERS) else [*programs, LETTERS]
-
-
-def _is_installed(package: str) -> bool:
-    command = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout == "installed"
+    return [*programs, *missing_packages(LETTERS)]
 
 
 def main() -> int:

@@ -199,6 +199,16 @@ def report_failure(error: ServiceError) -> int:
     return SUITE_GONE_EXIT if isinstance(error, SuiteGoneError) else 1
 
 
+def missing_packages(*packages: str) -> list[str]:
+    """Which of these Debian packages are not installed on this machine."""
+    command = ["dpkg-query", "--show", "--showformat=${db:Status-Status}"]
+    done = {
+        package: subprocess.run([*command, package], capture_output=True, text=True, check=False)
+        for package in packages
+    }
+    return [package for package in packages if done[package].stdout != "installed"]
+
+
 def install_packages(packages: Sequence[str], log: Path) -> None:
     """Install Debian packages on this machine; refreshes the lists first if need be."""
     if os.geteuid() != 0:

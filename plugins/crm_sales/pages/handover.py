@@ -92,7 +92,7 @@ def send_new(request: Request) -> Any:
     """Say what would go to whom; hand over once that was seen."""
     try:
         given = request.read(HandoverSchema())
-        by = {
+        by: dict[str, Any] = {
             "to": [each.strip() for each in (given.get("to") or "").split(",") if each.strip()],
             "team": given.get("team"),
             "rules": (given.get("rules") or "").splitlines(),
@@ -115,7 +115,9 @@ def send_new(request: Request) -> Any:
 def handover(request: Request, handover_id: UUID) -> str:
     """Show what went to whom."""
     shown = show_handover(request.uow, handover_id)
-    asked = {name: request.args.get(name) or None for name in ("kind", "state", "cursor")}
+    asked: dict[str, Any] = {
+        name: request.args.get(name) or None for name in ("kind", "state", "cursor")
+    }
     return request.render(
         "sales/handover/show.html",
         handover=shown,

@@ -41,7 +41,15 @@ pages = Pages("sales_quotes", "crm_sales", title=t("Offers"), prefix="/sales/quo
 QUOTE = "/<uuid:quote_id>"
 SHOWN = "sales_quotes.show"
 FEW = 10
-FIELDS = ("description", "quantity", "unit_price", "discount_percent", "tax_percent", "role", "group")
+FIELDS = (
+    "description",
+    "quantity",
+    "unit_price",
+    "discount_percent",
+    "tax_percent",
+    "role",
+    "group",
+)
 MAY_BE_EMPTY = ("unit_price", "tax_percent", "group", "description")
 WORDS = {"states": STATES, "tones": TONES, "roles": ROLES, "decisions": DECISIONS}
 

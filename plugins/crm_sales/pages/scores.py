@@ -113,7 +113,7 @@ def drop(request: Request, opportunity_id: UUID) -> Any:
     return request.done(message, to="sales_scores.of_deal", opportunity_id=opportunity_id)
 
 
-@pages.panel("deal", t("Score"), right=OPPORTUNITY_VIEW, position=20)
+@pages.panel("sales_deal_side", t("Score"), right=OPPORTUNITY_VIEW, position=20)
 def on_deal(request: Request, opportunity_id: UUID) -> str:
     """Show on a deal what its score is made of, in short."""
     score = explain_score(request.uow, opportunity_id)

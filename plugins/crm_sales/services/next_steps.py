@@ -218,7 +218,7 @@ def _bare(owner_id: UUID | None) -> list[Any]:
     return conditions
 
 
-def _steps() -> Select[Any]:
+def _steps() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Activity.id,

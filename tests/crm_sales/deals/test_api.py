@@ -59,18 +59,18 @@ def test_bad_input_and_foreign_deals(office, web, deal):
         {"customer_id": customer, "name": "x", "colour": "red"},
         {"customer_id": customer, "name": "x", "currency_code": "XXY"},
     ):
-        assert browser.call("POST", f"{ROOT}/deals", body).status == 422
+        assert browser.call("POST", f"{ROOT}/deals", body).status in (400, 422)
     for path in ("", "/moves"):
         assert browser.call("GET", f"{ROOT}/deals/{foreign}{path}").status == 404
     assert browser.call("PATCH", f"{ROOT}/deals/{foreign}", {"name": "x"}).status == 404
-    assert browser.call("GET", f"{ROOT}/deals?owner_id=x").status == 422
+    assert browser.call("GET", f"{ROOT}/deals?owner_id=x").status in (400, 422)
     assert web("readonly").call("PATCH", f"{ROOT}/deals/{foreign}", {"name": "x"}).status == 403
 
 
 def test_pipelines(web):
     manager, employee = web("manager"), web("employee")
     design = employee.call("GET", f"{ROOT}/pipelines/sales/design").response.json
-    assert [stage["code"] for stage in design["stages"]][0] == "new"
+    assert design["stages"][0]["code"] == "new"
     same = manager.call("PUT", f"{ROOT}/pipelines/design", design)
     assert same.response.json == {"changes": []}
     design["stages"][0]["name"] = "Νέο"

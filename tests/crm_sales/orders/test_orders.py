@@ -19,7 +19,9 @@ EQUAL = {"untaxed_amount": "72.80", "tax_amount": "0", "total_amount": "72.8"}
 
 
 def test_prices_and_terms_come_from_the_back_office(shop: Any) -> None:
-    [term] = shop.read(lambda uow: list(uow.scalars(select(PaymentTerm))))
+    [term] = shop.read(
+        lambda uow: list(uow.scalars(select(PaymentTerm).where(PaymentTerm.name == "30 days")))
+    )
     [prices] = shop.read(lambda uow: list(uow.scalars(select(PriceList))))
     rules = shop.read(lambda uow: list(uow.scalars(select(PriceListRule))))
     assert (term.name, term.days, prices.name) == ("30 days", 30, "Retail")

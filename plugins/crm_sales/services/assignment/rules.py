@@ -24,6 +24,8 @@ from crm_sales.services.assignment.people import set_seller
 
 STEP = 10
 """Between the positions of rules that name none."""
+LAST = 1_000
+"""Position of the rule for all that no other fits."""
 CONDITIONS = (
     "countries",
     "postal_prefixes",
@@ -206,7 +208,7 @@ def seed_rules(uow: UnitOfWork) -> None:
     """Let all who sell have leads in turn, where there is no rule yet."""
     _require(uow)
     if not uow.scalar(select(func.count(AssignmentRule.id))):
-        set_rule(uow, {"name": "Everybody", "position": 1_000, "way": Way.LEAST_LOADED.value})
+        set_rule(uow, {"name": "Everybody", "position": LAST, "way": Way.LEAST_LOADED.value})
 
 
 def _require(uow: UnitOfWork) -> None:
@@ -227,7 +229,8 @@ def _blank() -> dict[str, Any]:
 
 
 def _added(uow: UnitOfWork, name: str) -> AssignmentRule:
-    last = uow.scalar(select(func.max(AssignmentRule.position))) or 0
+    before = AssignmentRule.position < LAST
+    last = uow.scalar(select(func.max(AssignmentRule.position)).where(before)) or 0
     blank = {key: value for key, value in _blank().items() if key != "targets"}
     return uow.add(
         AssignmentRule(

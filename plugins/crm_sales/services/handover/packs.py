@@ -24,7 +24,7 @@ from crm_core.persistence.bulk import chunked
 from crm_core.persistence.database import Database
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
-from crm_core.services.customer_export import checked_format, exporting, write_export
+from crm_core.services.customer_export import Rows, checked_format, exporting, write_export
 from crm_core.services.places import place_of
 from crm_core.services.settings import load_settings
 from crm_sales.models import (
@@ -113,7 +113,7 @@ def export_packs(
 
 def _lines(
     database: Database, actor: Actor, handover_id: UUID, headings: Sequence[str]
-) -> Iterator[tuple[UUID, dict[str, str | None]]]:
+) -> Rows:
     with unit_of_work(database, actor=actor) as uow:
         place = place_of(uow, load_settings(uow))
         for some in chunked(handed_customers(uow, handover_id), A_ROUND):

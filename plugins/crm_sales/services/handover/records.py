@@ -128,7 +128,8 @@ class _Teams:
         key = (user_id, pipeline_id)
         if key not in self._found:
             pipeline = self._uow.find(Pipeline, pipeline_id) if pipeline_id else None
-            self._found[key] = team_of(self._uow, user_id, pipeline and pipeline.team_id)
+            preferred = pipeline.team_id if pipeline else None
+            self._found[key] = team_of(self._uow, user_id, preferred)
         return self._found[key]
 
 

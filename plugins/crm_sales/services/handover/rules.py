@@ -102,7 +102,7 @@ class Chooser:
             if facts.get(rule.field, "").casefold() == rule.value:
                 return rule.user_id
         deal_id = self._deals.get(record.id)
-        if deal_id in chosen:
+        if deal_id is not None and deal_id in chosen:
             return chosen[deal_id]
         if customer_id is None:
             return next(self._turns)

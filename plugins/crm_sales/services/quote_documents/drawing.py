@@ -28,19 +28,27 @@ def draw_pdf(html: str, css: str, fonts: Sequence[Face], files: Mapping[str, byt
         files: Pictures by the address that the page names them by, such as ``crm:logo``.
 
     Raises:
-        ConfigurationError: The library that draws is missing.
+        ConfigurationError: The library that draws is missing, or the page names what is not among
+            ``files``.
     """
     weasyprint = library()
     from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import FatalURLFetchingError
 
     rules, letters = _font_rules(fonts)
     fetcher, config = _fetcher({**files, **letters}), FontConfiguration()
     sheet = weasyprint.CSS(string="\n".join([*rules, css]), url_fetcher=fetcher, font_config=config)
     identifier = hashlib.sha256(f"{html}{css}".encode()).digest()[:16]
     page = weasyprint.HTML(string=html, url_fetcher=fetcher)
-    content: bytes = page.write_pdf(
-        stylesheets=[sheet], font_config=config, pdf_identifier=identifier, pdf_tags=True
-    )
+    try:
+        content: bytes = page.write_pdf(
+            stylesheets=[sheet], font_config=config, pdf_identifier=identifier, pdf_tags=True
+        )
+    except FatalURLFetchingError as error:  # a BaseException, which nobody else would catch
+        raise ConfigurationError(
+            t("The document cannot be made: {reason}.", reason=error),
+            code="sales.document.foreign",
+        ) from None
     return content
 
 
