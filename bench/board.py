@@ -25,6 +25,7 @@ from rescore import NOW, databases, opened, prepare
 from sqlalchemy import bindparam, select, text, update
 
 from crm_core.access import system_actor
+from crm_core.persistence.bulk import table_of
 
 LIMIT = 3.0
 SHOWN = 50
@@ -33,18 +34,21 @@ SELECT stage_id, currency_code, count(*), sum(expected_amount) FROM sales_opport
 WHERE pipeline_id = :pipeline AND state = 'open' GROUP BY stage_id, currency_code
 """
 FIRST = """
-SELECT * FROM (
-  SELECT o.id, o.name, o.customer_id, c.name, o.owner_id, u.name, o.stage_id, s.name,
-    s.rotting_days, p.code, o.state, o.expected_amount, o.currency_code, o.expected_close_on,
-    o.is_committed, o.probability, o.stage_entered_at, o.closed_at, o.version,
-    (SELECT min(a.due_at) FROM core_activity a JOIN sales_next_step n ON n.activity_id = a.id
-     WHERE n.opportunity_id = o.id AND a.is_open) AS due
-  FROM sales_opportunity o JOIN sales_stage s ON s.id = o.stage_id
-  JOIN sales_pipeline p ON p.id = o.pipeline_id
-  LEFT JOIN core_customer c ON c.id = o.customer_id LEFT JOIN core_user u ON u.id = o.owner_id
-  WHERE o.stage_id = :stage{number} AND o.state = 'open' AND o.pipeline_id = :pipeline
-  ORDER BY o.expected_close_on ASC NULLS LAST, o.id LIMIT 50
+SELECT id FROM (
+  SELECT id FROM sales_opportunity WHERE stage_id = :stage{number} AND state = 'open'
+  ORDER BY expected_close_on ASC NULLS LAST, id LIMIT 50
 ) AS part{number}
+"""
+DEALS = """
+SELECT o.id, o.name, o.customer_id, c.name, o.owner_id, u.name, o.stage_id, s.name,
+  s.rotting_days, p.code, o.state, o.expected_amount, o.currency_code, o.expected_close_on,
+  o.is_committed, o.probability, o.stage_entered_at, o.closed_at, o.version,
+  (SELECT min(a.due_at) FROM core_activity a JOIN sales_next_step n ON n.activity_id = a.id
+   WHERE n.opportunity_id = o.id AND a.is_open) AS due
+FROM sales_opportunity o JOIN sales_stage s ON s.id = o.stage_id
+JOIN sales_pipeline p ON p.id = o.pipeline_id
+LEFT JOIN core_customer c ON c.id = o.customer_id LEFT JOIN core_user u ON u.id = o.owner_id
+WHERE o.id IN ({first})
 """
 
 
@@ -61,7 +65,7 @@ def spread(url: str, folder: str) -> None:
             for key in keys
             if chance.random() < 0.9
         ]
-        table = Opportunity.__table__
+        table = table_of(Opportunity)
         statement = update(table).where(table.c.id == bindparam("key"))
         uow.connection().execute(statement.values(expected_close_on=bindparam("on")), days)
         uow.commit()
@@ -77,10 +81,11 @@ def floor(uow: Any, connection: Any) -> Callable[[], int]:
     stages = uow.execute(
         select(Stage.id, Stage.pipeline_id).where(Stage.is_won.is_(False)).order_by(Stage.position)
     ).all()
-    shown = str if uow.database.dialect == "postgresql" else (lambda key: key.hex)
+    shown = (lambda key: key.hex) if uow.database.is_sqlite else str
     keys = {f"stage{number}": shown(row.id) for number, row in enumerate(stages)}
     keys["pipeline"] = shown(stages[0].pipeline_id)
-    first = text(" UNION ALL ".join(FIRST.format(number=n) for n in range(len(stages))))
+    parts = " UNION ALL ".join(FIRST.format(number=n) for n in range(len(stages)))
+    first = text(DEALS.format(first=parts))
     totals = text(TOTALS)
 
     def read() -> int:

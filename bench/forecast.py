@@ -230,7 +230,10 @@ def measure(url: str, folder: str) -> dict[str, float]:
     application = opened(url, folder)
     actor = system_actor("bench")
     found: dict[str, float] = {}
-    asked = {"quarter": {"period": QUARTER}, "year": {"by": "team", "count": YEAR}}
+    asked: dict[str, dict[str, Any]] = {
+        "quarter": {"period": QUARTER},
+        "year": {"by": "team", "count": YEAR},
+    }
     for name, words in asked.items():
 
         def ours(words: dict[str, Any] = words) -> tuple[int, int]:
@@ -243,7 +246,7 @@ def measure(url: str, folder: str) -> dict[str, float]:
 
         with application.unit_of_work(actor) as uow:
             question = forecast_question(uow, **words)
-        by_hand = floor(application, [(p.first_on, p.last_on) for p in question.periods], name)
+        by_hand = floor(application, [(p.first_on, p.last_on) for p in question.periods])
         assert ours() == by_hand(), (ours(), by_hand())
         times = [(timed(ours), timed(by_hand)) for _ in range(ROUNDS)]
         found[name] = median(mine for mine, _ in times)
@@ -264,54 +267,16 @@ def timed(work: Callable[[], Any]) -> float:
     return perf_counter() - began
 
 
-def floor(
-    application: Any, periods: list[tuple[date, date]], name: str
-) -> Callable[[], tuple[int, int]]:
+def floor(application: Any, periods: list[tuple[date, date]]) -> Callable[[], tuple[int, int]]:
     """Return what reads the same figures by hand."""
     engine = application.database.engine
-    dialect = engine.dialect.name
-    is_many = len(periods) > 1
-    holder = "team_id" if is_many else "owner_id"
-    ends = [last + timedelta(days=1) for _, last in periods]
-
-    def placed(column: str, limits: Sequence[date], sign: str) -> str:
-        whens = (f"WHEN {column} {sign} '{limit}' THEN {n}" for n, limit in enumerate(limits[:-1]))
-        return f"CASE {' '.join(whens)} ELSE {len(limits) - 1} END, " if is_many else ""
-
     lasts = [last for _, last in periods]
-    day = placed("expected_close_on", lasts, "<=")
-    once = placed("previous_close_on", lasts, "<=")
-    moment = placed("closed_at", ends, "<")
-    figure = {"weighted": WEIGHTED[dialect], "seconds": SECONDS[dialect]}
-    last, end = (
-        (
-            f"CASE x.place {' '.join(f'WHEN {n} THEN {cast(dialect, limit)}' for n, limit in enumerate(limits))} END"
-            if is_many
-            else cast(dialect, limits[-1])
-        )
-        for limits in (lasts, ends)
-    )
-    statements = [
-        OPEN.format(groups=f"{day}{holder}, currency_code", **figure),
-        CLOSED.format(groups=f"{moment}{holder}, currency_code", **figure),
-        SLIPPED.format(
-            groups=f"{'x.place, ' if is_many else ''}o.{holder}, o.currency_code",
-            place=f", {once[:-2]} AS place" if is_many else "",
-            last=last,
-            end=end,
-        ),
-        TARGETS,
-        STOCK,
-        MOVES,
-        "SELECT id, name FROM core_user"
-        if holder == "owner_id"
-        else "SELECT id, name FROM core_team",
-    ]
+    end = lasts[-1] + timedelta(days=1)
     given: dict[str, Any] = {"first": periods[0][0], "last": lasts[-1]}
-    given |= {"begin": periods[0][0], "end": ends[-1]}
-    if dialect == "sqlite":
+    given |= {"begin": periods[0][0], "end": end}
+    if engine.dialect.name == "sqlite":
         given = {key: str(value) for key, value in given.items()}
-    compiled = [text(statement) for statement in statements]
+    compiled = [text(statement) for statement in statements(engine.dialect.name, lasts)]
 
     def read() -> tuple[int, int]:
         with engine.connect() as connection:
@@ -321,9 +286,41 @@ def floor(
     return read
 
 
-def cast(dialect: str, limit: date) -> str:
-    """A day as either database takes it."""
-    return f"'{limit}'" if dialect == "sqlite" else f"DATE '{limit}'"
+def statements(dialect: str, lasts: Sequence[date]) -> list[str]:
+    """The figures of some periods in a row, by their last days, in bare SQL."""
+    ends = [last + timedelta(days=1) for last in lasts]
+    holder, people = ("team_id", "core_team") if len(lasts) > 1 else ("owner_id", "core_user")
+    told = f"{holder}, currency_code"
+    once = placed("previous_close_on", "<=", lasts)
+    return [
+        OPEN.format(
+            groups=placed("expected_close_on", "<=", lasts) + told, weighted=WEIGHTED[dialect]
+        ),
+        CLOSED.format(groups=placed("closed_at", "<", ends) + told, seconds=SECONDS[dialect]),
+        SLIPPED.format(
+            groups=f"{'x.place, ' if once else ''}o.{holder}, o.currency_code",
+            place=f", {once[:-2]} AS place" if once else "",
+            last=chosen_day(dialect, lasts),
+            end=chosen_day(dialect, ends),
+        ),
+        TARGETS,
+        STOCK,
+        MOVES,
+        f"SELECT id, name FROM {people}",
+    ]
+
+
+def placed(column: str, sign: str, limits: Sequence[date]) -> str:
+    """The column that tells periods apart; nothing where there is one."""
+    whens = (f"WHEN {column} {sign} '{limit}' THEN {n}" for n, limit in enumerate(limits[:-1]))
+    return f"CASE {' '.join(whens)} ELSE {len(limits) - 1} END, " if len(limits) > 1 else ""
+
+
+def chosen_day(dialect: str, limits: Sequence[date]) -> str:
+    """The day that belongs to a row's period."""
+    days = [f"'{limit}'" if dialect == "sqlite" else f"DATE '{limit}'" for limit in limits]
+    whens = (f"WHEN {n} THEN {day}" for n, day in enumerate(days))
+    return f"CASE x.place {' '.join(whens)} END" if len(days) > 1 else days[0]
 
 
 def main() -> int:

@@ -156,13 +156,13 @@ def prepare(url: str, folder: str, deals: int) -> float:
     with application.unit_of_work(system_actor("bench"), write=True) as uow:
         fill(uow, deals)
         uow.commit()
+    with application.database.write_engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
     with application.unit_of_work(system_actor("bench"), write=True) as uow:
         began = perf_counter()
         train_scores(uow)
         uow.commit()
         took = perf_counter() - began
-    with application.database.write_engine.begin() as connection:
-        connection.execute(text("ANALYZE"))
     application.close()
     return took
 

@@ -32,6 +32,8 @@ SIZES: dict[str, dict[str, int]] = {
     "script_ways": {"--records": 200},
     "api": {"--customers": 100_000},
     "match_customers": {"--size": 100_000},
+    "board": {"--deals": 20_000},
+    "forecast": {"--deals": 200_000, "--orders": 100_000},
     "rescore": {"--deals": 100_000},
     "web": {"--customers": 100_000, "--interactions": 1_000_000},
 }

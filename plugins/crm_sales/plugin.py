@@ -24,7 +24,7 @@ from crm_hooks.contributions import (
     TimelineRequest,
     WebModule,
 )
-from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, RIGHTS
+from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, QUOTE_APPROVE, RIGHTS
 from crm_sales.settings import SETTINGS
 from crm_sales.sync import ENTITIES
 
@@ -41,6 +41,7 @@ PAGES: tuple[str, ...] = (
     "assignment",
     "offer",
     "sending",
+    "orders",
     "scores",
     "forecast",
     "cross_sell",
@@ -51,9 +52,12 @@ PAGES: tuple[str, ...] = (
     "deals",
     "deal_forms",
     "pipelines",
+    "quotes",
+    "quote_forms",
 )
 """Modules of ``crm_sales.pages``; each has ``pages``."""
 API: tuple[str, ...] = (
+    "offers",
     "leads",
     "assignment",
     "scores",
@@ -63,6 +67,7 @@ API: tuple[str, ...] = (
     "handover",
     "deals",
     "pipelines",
+    "quotes",
 )
 """Modules of ``crm_sales.api``; each has ``api``."""
 
@@ -114,6 +119,11 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
             "sales.note_expectation",
             ("sales.opportunity.added", "sales.opportunity.changed"),
             "crm_sales.jobs.forecast:note_deal",
+        ),
+        EventHandler(
+            "sales.hand_offers_on",
+            ("sales.opportunity.changed",),
+            "crm_sales.jobs.quotes:follow_owner",
         ),
         EventHandler("sales.order", ("sales.quote.accepted",), "crm_sales.jobs.orders:order"),
         EventHandler("sales.settle_order", ("sales.order.told",), "crm_sales.jobs.orders:settle"),
@@ -188,11 +198,13 @@ def crm_collect_timeline(
 
 @hookimpl
 def crm_collect_home_cards(uow: Any) -> Sequence[HomeCard]:
-    """Name one's own new leads, and open deals for which nothing is planned."""
+    """Name one's own new leads, offers to approve, and open deals for which nothing is planned."""
     from crm_sales.services.leads.home import new_leads
+    from crm_sales.services.quotes.home import waiting_offers
 
     leads = new_leads(uow) if uow.actor.may(LEAD_VIEW) else []
-    return [*leads, *_bare_deals(uow)]
+    offers = waiting_offers(uow) if uow.actor.may(QUOTE_APPROVE) else []
+    return [*leads, *offers, *_bare_deals(uow)]
 
 
 def _bare_deals(uow: Any) -> Sequence[HomeCard]:

@@ -78,7 +78,9 @@ class Selling:
         """Make an offer; a line is ``(product, quantity, price, discount)`` or a heading's text."""
 
         def act(uow: Any) -> UUID:
-            deal = add_opportunity(uow, customer_id, "Deal Ω", owner_id=header.pop("owner_id", None))
+            deal = add_opportunity(
+                uow, customer_id, "Deal Ω", owner_id=header.pop("owner_id", None)
+            )
             quote = add_quote(uow, deal.id, **header)
             for line in lines:
                 if isinstance(line, str):

@@ -12,6 +12,7 @@ from crm_sales.cli.forecast import forecast
 from crm_sales.cli.handover import handover
 from crm_sales.cli.leads import lead
 from crm_sales.cli.offers import PARTS as OFFERS
+from crm_sales.cli.orders import PARTS as ORDERS
 from crm_sales.cli.pipelines import pipeline
 from crm_sales.cli.quote_lines import line
 from crm_sales.cli.quote_settings import settings
@@ -45,5 +46,5 @@ def sales() -> None:
 
 for part in PARTS:
     sales.add_command(part)
-for part in (line, settings, *OFFERS):
+for part in (line, settings, *OFFERS, *ORDERS):
     quote.add_command(part)

@@ -175,16 +175,16 @@ def list_sellers_(context: Context) -> None:
 
 
 @seller.command(name="set")
-@click.argument("user", required=False)
+@click.argument("login", metavar="[USER]", required=False)
 @click.option("--leads/--no-leads", "takes_leads", default=True, help="Whether they take leads.")
 @click.option("--daily", "daily_leads", type=int, help="How many a day; else as is set for all.")
 @pass_context
-def set_seller_(context: Context, /, user: str | None, **given: Any) -> None:
+def set_seller_(context: Context, /, login: str | None, **given: Any) -> None:
     """Say what a USER takes on; you by default."""
     from crm_sales.services.assignment.people import set_seller
 
     with context.unit_of_work(write=True) as uow:
-        kept = set_seller(uow, _user(uow, user), **given)
+        kept = set_seller(uow, _user(uow, login), **given)
         uow.commit()
     out = context.output
     data = {
@@ -221,11 +221,11 @@ def list_absences_(context: Context) -> None:
 @absence.command()
 @click.argument("from_on", metavar="FROM", type=click.DateTime(["%Y-%m-%d"]))
 @click.argument("until_on", metavar="UNTIL", type=click.DateTime(["%Y-%m-%d"]))
-@click.option("--user", metavar="USER", help="Who is away; you by default.")
+@click.option("--user", "login", metavar="USER", help="Who is away; you by default.")
 @click.option("--stand-in", metavar="USER", help="Who gets their leads meanwhile.")
 @pass_context
 def add(
-    context: Context, /, *, from_on: Any, until_on: Any, user: str | None, stand_in: str | None
+    context: Context, /, *, from_on: Any, until_on: Any, login: str | None, stand_in: str | None
 ) -> None:
     """Be away from the day FROM until the day UNTIL, both included."""
     from crm_sales.services.assignment.people import add_absence
@@ -233,7 +233,7 @@ def add(
     first, last = _day(from_on), _day(until_on)
     with context.unit_of_work(write=True) as uow:
         stand_in_id = _user(uow, stand_in) if stand_in else None
-        kept = add_absence(uow, _user(uow, user), first, last, stand_in_id=stand_in_id)
+        kept = add_absence(uow, _user(uow, login), first, last, stand_in_id=stand_in_id)
         uow.commit()
     out = context.output
     data = {"id": kept.id, "from_on": kept.from_on, "until_on": kept.until_on}

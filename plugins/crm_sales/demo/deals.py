@@ -72,16 +72,16 @@ class Fate:
 
 FATES = {
     DealState.WON: Fate(
-        (34, 30, 16, 12, 8), {"Knows us": 0.5, "Asks others too": 0.18, "Urgent": 0.3}, ("1",)
+        (40, 32, 15, 8, 5), {"Knows us": 0.55, "Asks others too": 0.12, "Urgent": 0.3}, ("1",)
     ),
     DealState.LOST: Fate(
-        (12, 24, 16, 22, 26),
-        {"Knows us": 0.2, "Asks others too": 0.45, "Urgent": 0.15},
+        (8, 16, 16, 26, 34),
+        {"Knows us": 0.15, "Asks others too": 0.5, "Urgent": 0.12},
         ("0.8", "1", "1.5", "2.5", "4"),
     ),
     DealState.OPEN: Fate(
-        (22, 28, 16, 17, 17),
-        {"Knows us": 0.35, "Asks others too": 0.3, "Urgent": 0.22},
+        (23, 24, 16, 18, 19),
+        {"Knows us": 0.35, "Asks others too": 0.3, "Urgent": 0.2},
         ("0.9", "1", "1.2", "2", "3"),
     ),
 }

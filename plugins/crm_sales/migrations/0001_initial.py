@@ -826,6 +826,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sales_opportunity")),
     )
     op.create_index(
+        "ix_sales_opportunity_board",
+        "sales_opportunity",
+        ["pipeline_id", "state", "stage_id", "currency_code", "expected_amount", "owner_id"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_sales_opportunity_contact_id"), "sales_opportunity", ["contact_id"], unique=False
     )
     op.create_index(
@@ -842,9 +848,6 @@ def upgrade() -> None:
         "sales_opportunity",
         ["owner_id", "state", "expected_close_on", "id"],
         unique=False,
-    )
-    op.create_index(
-        op.f("ix_sales_opportunity_pipeline_id"), "sales_opportunity", ["pipeline_id"], unique=False
     )
     op.create_index(
         op.f("ix_sales_opportunity_stage_id_state_expected_close_on_id"),
@@ -1530,7 +1533,6 @@ def downgrade() -> None:
         op.f("ix_sales_opportunity_stage_id_state_expected_close_on_id"),
         table_name="sales_opportunity",
     )
-    op.drop_index(op.f("ix_sales_opportunity_pipeline_id"), table_name="sales_opportunity")
     op.drop_index(
         op.f("ix_sales_opportunity_owner_id_state_expected_close_on_id"),
         table_name="sales_opportunity",
@@ -1538,6 +1540,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_sales_opportunity_lead_id"), table_name="sales_opportunity")
     op.drop_index(op.f("ix_sales_opportunity_customer_id_state_id"), table_name="sales_opportunity")
     op.drop_index(op.f("ix_sales_opportunity_contact_id"), table_name="sales_opportunity")
+    op.drop_index("ix_sales_opportunity_board", table_name="sales_opportunity")
     op.drop_table("sales_opportunity")
     op.drop_index(op.f("ix_sales_lead_decision_lead_id_id"), table_name="sales_lead_decision")
     op.drop_index(

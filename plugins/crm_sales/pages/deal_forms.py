@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from werkzeug.wrappers import Response
 
 from crm_core.entities import Customer, Product, Relationship, User
@@ -43,7 +43,7 @@ MOST_CHOICES = 200
 class DealForm(OpportunitySchema):
     """A deal as a page sends it: tags as a line, and a customer where none is known yet."""
 
-    tags = fields.String(
+    tags = fields.String(  # type: ignore[assignment]
         allow_none=True,
         validate=validate.Length(max=2_000),
         metadata={"title": t("Tags"), "help": t("Several are separated by commas.")},
@@ -233,10 +233,11 @@ def _asked(
     error: CrmError | None = None,
 ) -> str:
     found = _mine(request, opportunity_id)
-    choices = {
-        "reason": lambda: [(r["code"], r["name"]) for r in list_loss_reasons(request.uow)],
-        "owner": lambda: _users(request),
-    }
+    choices = {}
+    if "reason" in schema.fields:
+        choices["reason"] = [(r["code"], r["name"]) for r in list_loss_reasons(request.uow)]
+    if "owner" in schema.fields:
+        choices["owner"] = _users(request)
     starts: Mapping[str, Any] = {"owner": found["owner_id"]}
     return request.render(
         "sales/deals/form.html",
@@ -245,7 +246,7 @@ def _asked(
         form=Form(
             schema,
             request.form if error else starts,
-            choices={name: find() for name, find in choices.items() if name in schema.fields},
+            choices=choices,
             error=error,
         ),
         rivals=list_competitors(request.uow) if "competitor" in schema.fields else [],
@@ -383,9 +384,7 @@ def _people(
     """Return the people tied to a customer, and the contact that is named already."""
     ties = select(Relationship.from_customer_id).where(Relationship.to_customer_id == customer_id)
     other = select(Relationship.to_customer_id).where(Relationship.from_customer_id == customer_id)
-    mine = Customer.id.in_(ties.union(other))
-    if present is not None:
-        mine = mine | (Customer.id == present)
+    mine = or_(Customer.id.in_(ties.union(other)), Customer.id == present)
     rows = request.uow.execute(
         select(Customer.id, Customer.name)
         .where(mine, Customer.kind == "person", Customer.merged_into_id.is_(None))

@@ -172,7 +172,10 @@ def _form(request: Request, values: Any, error: CrmError | None = None) -> Form:
     users = list_users(request.uow, limit=1_000).items
     teams = list_teams(request.uow)
     choices = {
-        "leaver": [(user["login"], f"{user['name']} ({user['login']})") for user in users],
+        "leaver": [
+            ("", t("Choose somebody")),
+            *((user["login"], f"{user['name']} ({user['login']})") for user in users),
+        ],
         "team": [(team["name"], team["name"]) for team in teams],
     }
     return Form(HandoverSchema(), values, choices=choices, error=error)

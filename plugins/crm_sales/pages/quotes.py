@@ -29,12 +29,11 @@ from crm_sales.services.quotes.lines import (
 from crm_sales.services.quotes.preview import preview_quote
 from crm_sales.services.quotes.reading import (
     find_products,
-    list_bundles,
     list_quotes,
     quotes_to_approve,
 )
 from crm_sales.services.quotes.versions import OVER, revise_quote, withdraw_quote
-from crm_sales.services.quotes.view import quote_view
+from crm_sales.services.quotes.view import quote_view, record_and_view
 from crm_web.sdk import Menu, Pages, Request
 
 pages = Pages("sales_quotes", "crm_sales", title=t("Offers"), prefix="/sales/quotes")
@@ -124,7 +123,7 @@ def _saved(request: Request, quote_id: UUID) -> str:
         add_line(uow, quote_id, product_id=_key(what), **given)
         return t("The product was added.")
     if act == "bundle":
-        add_bundle(uow, quote_id, _key(form.get("bundle", "")), **given)
+        add_bundle(uow, quote_id, _key(what), **given)
         return t("The bundle was added.")
     if act in ("section", "note"):
         add_line(uow, quote_id, kind=act, description=form.get("text", ""), **given)
@@ -242,9 +241,9 @@ def of_customer(request: Request, customer_id: UUID) -> str:
 
 
 def _drawn(request: Request, quote_id: UUID, error: CrmError | None = None) -> str:
-    view = quote_view(request.uow, quote_id)
+    record, view = record_and_view(request.uow, quote_id)  # panels ask for the record again
     actor = request.uow.actor
-    may_edit = actor.may_for_owner(QUOTE_EDIT, view["owner_id"])
+    may_edit = actor.may_for_owner(QUOTE_EDIT, record.owner_id)
     is_open = may_edit and view["state"] in CHANGEABLE
     text = request.args.get("q", "") or request.form.get("q", "")
     asked = next((each for each in view["approvals"] if each["decision"] == "waiting"), None)
@@ -265,7 +264,6 @@ def _drawn(request: Request, quote_id: UUID, error: CrmError | None = None) -> s
         limit=own_limit(request.uow),
         query=text,
         products=find_products(request.uow, text) if is_open and text else None,
-        bundles=list_bundles(request.uow) if is_open else (),
         **WORDS,
     )
 
@@ -281,7 +279,7 @@ def _changes(
     form: MultiDict[str, str], lines: list[dict[str, Any]]
 ) -> dict[UUID, Mapping[str, Any]]:
     """Return what was typed over what stands in the lines."""
-    changes = {}
+    changes: dict[UUID, Mapping[str, Any]] = {}
     for line in lines:
         values: dict[str, Any] = {}
         for field in FIELDS:

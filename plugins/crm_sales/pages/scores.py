@@ -115,9 +115,8 @@ def drop(request: Request, opportunity_id: UUID) -> Any:
 
 @pages.panel("sales_deal_side", t("Score"), right=OPPORTUNITY_VIEW, position=20)
 def on_deal(request: Request, opportunity_id: UUID) -> str:
-    """Show on a deal what its score is made of, in short."""
-    score = explain_score(request.uow, opportunity_id)
-    return request.render("sales/scores/panel.html", score=score, parts=_bars(score["parts"])[:4])
+    """Lead from a deal to what its score is made of; nothing is read for it."""
+    return request.render("sales/scores/panel.html", opportunity_id=opportunity_id)
 
 
 def _shown(request: Request, opportunity_id: UUID) -> dict[str, Any]:

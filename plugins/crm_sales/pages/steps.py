@@ -147,7 +147,7 @@ def sequences(request: Request) -> str:
     return request.render("sales/steps/sequences.html", sequences=found)
 
 
-@pages.panel("deal", t("Next steps"), right=OPPORTUNITY_VIEW, position=10)
+@pages.panel("sales_deal", t("Next steps"), right=OPPORTUNITY_VIEW, position=10)
 def on_deal(request: Request, opportunity_id: UUID) -> str:
     """Show on a deal what comes next with it."""
     found = open_steps(request.uow, [opportunity_id]).get(opportunity_id, [])

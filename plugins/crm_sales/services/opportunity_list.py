@@ -174,7 +174,7 @@ def deal_rows() -> Select[*tuple[Any, ...]]:
     )
 
 
-def marked(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
+def marked(rows: Iterable[Mapping[Any, Any]], now: datetime) -> list[dict[str, Any]]:
     """Return rows of deals, each with ``is_rotting`` in place of the stage's limit."""
     found = []
     for row in rows:
@@ -230,7 +230,7 @@ def show_opportunity(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
         .outerjoin(Competitor, Competitor.id == Opportunity.competitor_id)
         .where(Opportunity.id == opportunity_id)
     )
-    (found,) = marked([uow.execute(statement).one()._mapping], uow.now)
+    (found,) = marked([uow.execute(statement).mappings().one()], uow.now)
     return {**found, "tags": tags_of(uow, [opportunity_id]).get(opportunity_id, [])}
 
 

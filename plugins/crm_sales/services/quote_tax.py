@@ -64,6 +64,33 @@ def tax_question(uow: UnitOfWork, quote_id: UUID) -> TaxQuestion | None:
     return question
 
 
+def tax_standing(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
+    """Return where an offer's tax comes from: ``may_be_asked, by_erp, is_open, asked_at, problem``.
+
+    ``is_open`` says that the back office was asked and has not answered yet.
+    """
+    uow.actor.require(QUOTE_VIEW)
+    statement = (
+        select(
+            Quote.state,
+            Quote.tax_source,
+            TaxQuestion.is_open,
+            TaxQuestion.asked_at,
+            TaxQuestion.problem,
+        )
+        .outerjoin(TaxQuestion, TaxQuestion.quote_id == Quote.id)
+        .where(Quote.id == quote_id)
+    )
+    row = uow.execute(statement).one_or_none()
+    return {
+        "may_be_asked": row is not None and row.state in ASKABLE,
+        "by_erp": row is not None and row.tax_source == TaxSource.ERP,
+        "is_open": bool(row and row.is_open),
+        "asked_at": row and row.asked_at,
+        "problem": row and row.problem,
+    }
+
+
 def open_questions(uow: UnitOfWork) -> Sequence[UUID]:
     """Return the offers whose tax is asked for, those first that have waited longest."""
     uow.actor.require(QUOTE_VIEW)

@@ -29,8 +29,21 @@ def read_none(_uow: UnitOfWork, _ids: Sequence[UUID]) -> Mapping[UUID, Mapping[s
 
 
 def apply_terms(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:
-    """Take over payment terms."""
-    return [_written(uow, PaymentTerm, record, ("name", "days", "note")).id for record in records]
+    """Take over payment terms; one of a name that is in use here already is that one."""
+    alike = {
+        row.name.strip().casefold(): row.id
+        for row in uow.execute(
+            select(PaymentTerm.id, PaymentTerm.name).where(PaymentTerm.archived_at.is_(None))
+        )
+    }
+    written = []
+    for record in records:
+        known = record.local_id
+        if known is None:
+            known = alike.pop(str(record.values.get("name")).strip().casefold(), None)
+        told = IncomingRecord(known, record.values)
+        written.append(_written(uow, PaymentTerm, told, ("name", "days", "note")).id)
+    return written
 
 
 def apply_price_lists(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Sequence[UUID]:

@@ -14,8 +14,8 @@ from aiosmtpd.handlers import Message
 from sqlalchemy import select
 
 from crm_core.access import Actor
-from crm_core.channels import MailServer
-from crm_core.entities import QueuedMail
+from crm_core.channels import MailFile, MailServer
+from crm_core.entities import QueuedMail, QueuedMailFile
 from crm_core.errors import InputError, NotFoundError, PermissionDeniedError
 from crm_core.outbox.mail import send_queued_mail
 from crm_core.persistence.database import Database
@@ -134,3 +134,32 @@ def test_an_address_that_is_none_is_refused(database: Database, system: Actor) -
     with unit_of_work(database, actor=system, write=True) as uow:
         with pytest.raises(InputError):
             queue_mail(uow, "a@example.com, b@example.com", "A", "B", kind="test")
+
+
+def test_files_go_with_it_and_are_forgotten_with_it(
+    database: Database, system: Actor, box: Any
+) -> None:
+    files = [
+        MailFile("Προσφορά.pdf", "application/pdf", b"%PDF-1.7\x00\xff"),
+        MailFile("b.txt", "text/plain", b"B"),
+    ]
+    queue(database, system, files=files)
+    assert send_queued_mail(database, server(1)) == 0
+    with unit_of_work(database, actor=system, write=True) as uow:
+        retry_mail(uow, uow.scalars(select(QueuedMail.id)).one())
+        uow.commit()
+    assert send_queued_mail(database, server(box.port)) == 1
+    (mail,) = box.handler.mails
+    text, *sent = mail.get_payload()
+    assert text.get_payload(decode=True).decode().strip() == "Γειά"
+    assert [(part.get_filename(), part.get_payload(decode=True)) for part in sent] == [
+        (file.name, file.content) for file in files
+    ]
+    with unit_of_work(database, actor=system) as uow:
+        assert uow.scalars(select(QueuedMailFile.id)).all() == []
+
+
+def test_files_that_no_server_takes_are_refused(database: Database, system: Actor) -> None:
+    large = MailFile("a.bin", "application/octet-stream", bytes(11 << 20))
+    with pytest.raises(InputError, match="10 MiB"):
+        queue(database, system, files=[large])

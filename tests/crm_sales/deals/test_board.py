@@ -55,6 +55,14 @@ def test_columns_count_sum_and_show_the_first(office, deal, stage):
     assert office.read(show_board, "readonly").count == 4
 
 
+def test_deals_of_others_take_no_place_on_a_board(deal, office):
+    for number in range(3):
+        deal("outsider", f"crowd {number}", expected_close_on=DAY)
+    deal(name="mine")
+    (card,) = office.read(lambda uow: show_board(uow, shown=2), "employee").columns[0].cards
+    assert card["name"] == "mine"
+
+
 def test_filters_and_marks(office, deal):
     rots, planned = deal(name="rots"), deal("manager", "planned")
 

@@ -44,15 +44,24 @@ def content(customer: str, product: str, *, lines: int = 0, **more: Any) -> dict
     sender = {"name": "Trading", "lines": ["Ermou 12"], "foot": "IBAN GR16", "pictures": []}
     taxes = [{"percent": Decimal(24), "amount": Decimal("296.28")}]
     offer = {
-        **{"number": "Q2026-00012", "customer": customer, "contact": "Ελένη O'Neil"},
-        **{"address": ["Οδός Ερμού 5", "11742 Αθήνα"], "payment_term": "30 days"},
-        **{"seller": "Eleni", "seller_email": "eleni@example.com", "has_discount": True},
-        **{"made_on": date(2026, 11, 22), "valid_until_on": date(2026, 12, 22)},
+        "number": "Q2026-00012",
+        "customer": customer,
+        "contact": "Ελένη O'Neil",
+        "address": ["Οδός Ερμού 5", "11742 Αθήνα"],
+        "payment_term": "30 days",
+        "seller": "Eleni",
+        "seller_email": "eleni@example.com",
+        "has_discount": True,
+        "made_on": date(2026, 11, 22),
+        "valid_until_on": date(2026, 12, 22),
         "lines": [line("Goods", "section"), *[line(product)] * (lines + 1), line("As new", "note")],
         "options": [line("Lamp", discount_percent=Decimal(0))],
         "alternatives": [{"name": "Colour", "lines": [line("Black", is_part=True)]}],
-        **{"untaxed_amount": Decimal("1234.5"), "total_amount": Decimal("1530.78")},
-        **{"taxes": taxes, "tax_is_estimate": True, "terms": "Within a week.\nAll of it."},
+        "untaxed_amount": Decimal("1234.5"),
+        "total_amount": Decimal("1530.78"),
+        "taxes": taxes,
+        "tax_is_estimate": True,
+        "terms": "Within a week.\nAll of it.",
     }
     return {"sender": sender | more.pop("sender", {}), "offer": offer | more}
 

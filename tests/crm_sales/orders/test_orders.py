@@ -8,12 +8,21 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
 from crm_core.services.settings import set_setting
-from crm_sales.models import OrderState, PaymentTerm, PriceList, PriceListRule, QuoteState
+from crm_sales.models import (
+    OrderState,
+    PaymentTerm,
+    PriceList,
+    PriceListRule,
+    QuoteState,
+    TaxSource,
+)
 from crm_sales.services.quote_orders import confirm_order, order_quote, order_story, retry_order
-from sqlalchemy import select
+from crm_sales.services.quote_tax import answer_tax, ask_tax
+from crm_sales.services.quotes.lines import add_line
 
 EQUAL = {"untaxed_amount": "72.80", "tax_amount": "0", "total_amount": "72.8"}
 
@@ -102,9 +111,7 @@ def test_other_sums_are_shown_and_not_confirmed_before_somebody_accepts_them(
     with pytest.raises(PermissionDeniedError):
         office.write(lambda uow: confirm_order(uow, accepted, accept_total=total), "employee")
     with pytest.raises(RuleViolationError):
-        office.write(
-            lambda uow: confirm_order(uow, accepted, accept_total=Decimal("70")), "manager"
-        )
+        office.write(lambda uow: confirm_order(uow, accepted, accept_total=Decimal(70)), "manager")
     office.write(lambda uow: confirm_order(uow, accepted, accept_total=total), "manager")
     shop.relay()
     # Changed once more before it went out: what was accepted is not this.
@@ -189,5 +196,68 @@ def test_an_order_that_is_refused_is_a_task_and_goes_again(
     shop.run()
     shop.run()
     assert shop.order(accepted).state == OrderState.GONE
-    assert [each.summary for each in shop.tasks(customer_id)][0].endswith("is gone")
+    assert next(each.summary for each in shop.tasks(customer_id)).endswith("is gone")
     assert shop.sheet("sales_order") == []
+
+
+def test_pages_tell_the_story_and_take_decisions(
+    shop: Any, office: Any, web: Any, accepted: UUID
+) -> None:
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    theirs = {**EQUAL, "tax_amount": "0.01", "total_amount": "72.81"}
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **theirs)
+    shop.run()
+    deal = f"/sales/deals/{shop.quote(accepted).opportunity_id}"
+    quote = f"/sales/quotes/{accepted}"
+    for path in (deal, quote):
+        page = web("employee").get(path)
+        assert page.status == 200
+        assert len(page.queries) <= 15
+        for said in ("SO1", "Other sums than ours", "72.81", "72.80"):
+            assert said in page.words
+    assert web("outsider").get(quote).status == 404
+    confirm = f"/sales/orders/{accepted}/confirm"
+    for login, status in (("employee", 403), ("readonly", 403), ("outsider", 404)):
+        assert web(login).post(confirm, {"accept_total": "72.81"}).status == status
+    assert web("manager").post(confirm, {"accept_total": "72.80"}).status == 409
+    answer = web("manager").post(confirm, {"accept_total": "72.81", "back": quote})
+    assert answer.status == 303
+    assert "Being confirmed" in web("manager").get(quote).words
+    assert web("employee").post(f"/sales/orders/{accepted}/retry").status == 409
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_a_tax_is_asked_for_and_the_answer_is_dropped_when_the_offer_changed(
+    shop: Any, office: Any, web: Any, customer_id: UUID
+) -> None:
+    owner_id = office.actor("employee").user_id
+    quote_id = shop.offer(customer_id, ("Mug ☕", "2", "5", "0"), owner_id=owner_id)
+    quote = f"/sales/quotes/{quote_id}"
+    assert "The tax is an estimate" in web("employee").get(quote).words
+    assert web("readonly").post(f"/sales/orders/{quote_id}/tax").status == 403
+    assert web("employee").post(f"/sales/orders/{quote_id}/tax").status == 303
+    assert "was asked" in web("employee").get(quote).words
+    sums = {"untaxed_amount": "10", "tax_amount": "2.4", "total_amount": "12.4"}
+    told = {**sums, "lines": [sums]}
+
+    def changed(uow: Any) -> None:
+        add_line(uow, quote_id, kind="note", description="more")
+
+    shop.write(changed)
+    shop.write(lambda uow: answer_tax(uow, quote_id, told))
+    assert shop.quote(quote_id).tax_source == TaxSource.ESTIMATE
+    assert "changed meanwhile" in web("employee").get(quote).words
+    shop.write(lambda uow: ask_tax(uow, quote_id))
+    shop.write(lambda uow: answer_tax(uow, quote_id, None, "May not delete drafts."))
+    assert "May not delete drafts." in web("employee").get(quote).words
+    shop.write(lambda uow: ask_tax(uow, quote_id))
+    shop.write(
+        lambda uow: answer_tax(uow, quote_id, {**sums, "lines": [sums, dict.fromkeys(sums)]})
+    )
+    found = shop.quote(quote_id)
+    assert (found.tax_source, found.total_amount) == (TaxSource.ERP, Decimal("12.4"))
+    assert "what the back office worked out" in web("employee").get(quote).words
+    shop.accept(quote_id)
+    with pytest.raises(RuleViolationError, match="was sent"):
+        office.write(lambda uow: ask_tax(uow, quote_id), "employee")

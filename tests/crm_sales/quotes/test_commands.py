@@ -74,7 +74,7 @@ def test_an_offer_from_draft_to_the_next_version(crm_command, deal_id, tmp_path:
     assert told("submit", number)["state"] == "approved"
     assert told("edit", number, "--terms", "Net")["state"] == "draft"
     assert told("revise", number)["number"] == f"{number}-2"
-    listed = json.loads(crm_command("sales", "quote", "list", "--json").output)
+    listed = json.loads(crm_command("sales", "quote", "list", "--json").output)["data"]
     states = {item["number"]: item["state"] for item in listed["items"]}
     assert states == {number: "withdrawn", f"{number}-2": "draft"}
     people = crm_command("sales", "quote", "show", f"{number}-2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from sqlalchemy import select
 from crm_core.cli.main import crm
 from crm_core.entities import QueuedMail
 from crm_sales.models import Quote, QuoteAnswer
+from crm_sales.services.quote_documents import fonts
 
 
 def test_the_panel_sends_and_writes_the_answer_down(office: Any, offer: Any, undrawn: None, web):
@@ -71,3 +73,37 @@ def test_commands_do_the_same(office: Any, offer: Any, undrawn: None, run, tmp_p
     assert run("accept", number, "--by", "A", "--take", "4")["state"] == "accepted"
     assert office.read(lambda uow: uow.get(QuoteAnswer, offer.id).chosen) == [str(offer.black)]
     run("decline", number, "--by", "A", "--reason", "No", code=1)
+
+
+def test_the_doctor_says_what_documents_lack(office: Any, run, monkeypatch: pytest.MonkeyPatch):
+    """By the hook crm_collect_lacks."""
+    monkeypatch.setattr(fonts, "_folders", list)
+    fonts.faces.cache_clear()
+    told = CliRunner().invoke(crm, ["doctor"]).output
+    fonts.faces.cache_clear()
+    assert "fonts-dejavu-core" in told
+
+
+def test_programs_do_it_over_the_api(office: Any, offer: Any, undrawn: None, web):
+    path, desk = f"/api/v1/sales/offers/{offer.id}", web("employee")
+
+    def post(rest: str, body: Any = None, by: Any = desk) -> Any:
+        return by.call("POST", path + rest, body, **{"Idempotency-Key": str(uuid4())})
+
+    document = desk.call("GET", f"{path}/document")
+    assert document.response.mimetype == "application/pdf"
+    wrong = post("/send", {"channel": "pigeon"})
+    assert (wrong.status, wrong.response.json["errors"][0]["field"]) == (400, "channel")
+    sent = post("/send", {}).response.json
+    assert sent["to"] == "northquux@example.com"
+    assert post("/links").response.json["link"] != sent["link"]
+    assert desk.call("DELETE", f"{path}/links").response.json == {"revoked": 2}
+    for login in ("outsider", "readonly"):
+        refused = post("/accept", {"signed_by": "Me"}, web(login))
+        assert refused.status in (403, 404)
+    said = {"signed_by": "Ελένη", "chosen": [str(offer.black)]}
+    told = post("/accept", said).response.json
+    assert (told["state"], told["answer"]["name"]) == ("accepted", "Ελένη")
+    again = post("/refuse", {"signed_by": "B", "reason": "No"})
+    assert again.status == 409
+    assert again.response.json["code"] == "sales.quote.answered"

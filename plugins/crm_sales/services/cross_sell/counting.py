@@ -169,7 +169,7 @@ def _baskets(uow: UnitOfWork) -> tuple[list[UUID], list[list[int]]]:
     """Return products, and of each customer the places of those they bought among them."""
     places: dict[UUID, int] = {}
     baskets: dict[UUID, list[int]] = {}
-    for customer_id, product_id in uow.execute(bought().execution_options(yield_per=A_READ)):
-        place = places.setdefault(product_id, len(places))
-        baskets.setdefault(customer_id, []).append(place)
+    for row in uow.execute(bought().execution_options(yield_per=A_READ)):
+        place = places.setdefault(row.product_id, len(places))
+        baskets.setdefault(row.customer_id, []).append(place)
     return list(places), list(baskets.values())

@@ -47,6 +47,7 @@ def require_reach(uow: UnitOfWork, user: User) -> None:
     Raises:
         PermissionDeniedError: A right is missing, or does not reach the user's records.
     """
+    uow.actor.require(HANDOVER)
     for right in _NEEDED:
         uow.actor.require_for_owner(right, user.id, t("the work of {name}", name=user.name))
 

@@ -182,10 +182,12 @@ def permitted_quote(uow: UnitOfWork, quote_id: UUID, right: str, *, lock: bool =
         PermissionDeniedError: The right is missing or does not reach this offer.
     """
     uow.actor.require(right)
-    statement = select(Quote).where(Quote.id == quote_id)
     if lock:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
-    quote: Quote | None = uow.scalars(statement).one_or_none()
+        statement = select(Quote).where(Quote.id == quote_id).with_for_update()
+        fresh = uow.scalars(statement.execution_options(populate_existing=True))
+        quote: Quote | None = fresh.one_or_none()
+    else:
+        quote = uow.find(Quote, quote_id)
     if quote is None:
         raise NotFoundError(
             t("There is no offer {quote_id} that you may see.", quote_id=quote_id),

@@ -63,7 +63,8 @@ def preview_quote(
             check_floor(line, quote.currency_code)
         except CrmError as error:
             faults.append(error.message)
-    faults += broken_rules(uow, {line.product_id for line in lines if counts(line)} - {None})
+    bought = {line.product_id for line in lines if counts(line) and line.product_id}
+    faults += broken_rules(uow, bought)
     return Preview(
         quote.currency_code,
         shown_lines(lines, products),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal, null, or_, select, union_all
 from sqlalchemy.orm import aliased
 
 from crm_core.entities import Customer, Product, User
@@ -167,7 +167,11 @@ def resolve_quote_id(uow: UnitOfWork, text: str) -> UUID:
 def find_products(
     uow: UnitOfWork, text: str, *, limit: int = MOST_FOUND
 ) -> Sequence[Mapping[str, Any]]:
-    """Return products that are sold and whose name, reference or barcode holds a text."""
+    """Return what is sold and whose name, reference or barcode holds a text, bundles first.
+
+    Each has ``kind`` (``product`` or ``bundle``), ``id, name, reference, category, unit,
+    list_price, currency_code``.
+    """
     uow.actor.require(QUOTE_VIEW)
     text = text.strip().lower()
     if len(text) < SHORTEST_TEXT:
@@ -177,20 +181,29 @@ def find_products(
         func.lower(Product.reference).contains(text, autoescape=True),
         Product.barcode == text,
     )
-    statement = (
-        select(
-            Product.id,
-            Product.name,
-            Product.reference,
-            Product.category,
-            Product.unit,
-            Product.list_price,
-            Product.currency_code,
-        )
-        .where(holds, Product.is_sold.is_(True), Product.archived_at.is_(None))
-        .order_by(Product.name, Product.id)
-    )
-    return [dict(row._mapping) for row in uow.execute(statement.limit(limit))]
+    products = select(
+        literal("product").label("kind"),
+        Product.id,
+        Product.name,
+        Product.reference,
+        Product.category,
+        Product.unit,
+        Product.list_price,
+        Product.currency_code,
+    ).where(holds, Product.is_sold.is_(True), Product.archived_at.is_(None))
+    bundles = select(
+        literal("bundle"),
+        Bundle.id,
+        Bundle.name,
+        null(),
+        null(),
+        null(),
+        null(),
+        Bundle.currency_code,
+    ).where(func.lower(Bundle.name).contains(text, autoescape=True), Bundle.archived_at.is_(None))
+    found = union_all(products, bundles).subquery()
+    ordered = select(found).order_by(found.c.kind, found.c.name, found.c.id)
+    return [dict(row._mapping) for row in uow.execute(ordered.limit(limit))]
 
 
 def resolve_product_id(uow: UnitOfWork, text: str) -> UUID:
@@ -249,10 +262,3 @@ def list_price_lists(uow: UnitOfWork, currency_code: str | None = None) -> Seque
     if currency_code is not None:
         statement = statement.where(PriceList.currency_code == currency_code)
     return uow.execute(statement.order_by(PriceList.position, PriceList.name)).all()
-
-
-def list_bundles(uow: UnitOfWork) -> Sequence[Any]:
-    """Return bundles that are sold, by name: ``id, name``."""
-    uow.actor.require(QUOTE_VIEW)
-    statement = select(Bundle.id, Bundle.name).where(Bundle.archived_at.is_(None))
-    return uow.execute(statement.order_by(Bundle.name)).all()

@@ -1,4 +1,4 @@
-"""One offer whole: all that a page, a document or a sync needs, in six statements."""
+"""One offer whole: all that a page, a document or a sync needs, in five statements."""
 
 from __future__ import annotations
 
@@ -65,8 +65,16 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
     Raises:
         NotFoundError: There is none that the actor may see.
     """
+    return record_and_view(uow, quote_id)[1]
+
+
+def record_and_view(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
+    """Return an offer as the record that it is, and whole as :func:`quote_view` does.
+
+    While the record is held, others who ask the unit of work for it ask the database nothing.
+    """
     uow.actor.require(QUOTE_VIEW)
-    view = _header(uow, quote_id)
+    quote, view = _header(uow, quote_id)
     set_ = values_of(uow, (QUOTE_PRICE_PLACES, QUOTE_TAX_ROUNDING))
     how = Reckoning(
         money_places=view["money_places"],
@@ -88,10 +96,7 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
     view["approvals"] = _approvals(uow, quote_id)
     view["versions"] = _versions(uow, view["root_id"])
     view["is_latest"] = view["version_number"] == view["versions"][-1]["version_number"]
-    addresses = _addresses(uow, view["delivery_address_id"], view["invoice_address_id"])
-    view["delivery_address"] = addresses.get(view["delivery_address_id"])
-    view["invoice_address"] = addresses.get(view["invoice_address_id"])
-    return view
+    return quote, view
 
 
 def shown_lines(
@@ -114,11 +119,13 @@ def shown_lines(
     return shown
 
 
-def _header(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
-    contact = aliased(Customer)
+def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
+    contact, delivery, invoice = aliased(Customer), aliased(Address), aliased(Address)
     statement = (
         select(
-            *[getattr(Quote, name) for name in Quote.__table__.columns.keys()],  # noqa: SIM118
+            Quote,
+            delivery,
+            invoice,
             Customer.name.label("customer_name"),
             Customer.vat.label("customer_vat"),
             contact.name.label("contact_name"),
@@ -138,6 +145,8 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
         .outerjoin(Opportunity, Opportunity.id == Quote.opportunity_id)
         .outerjoin(PriceList, PriceList.id == Quote.price_list_id)
         .outerjoin(PaymentTerm, PaymentTerm.id == Quote.payment_term_id)
+        .outerjoin(delivery, delivery.id == Quote.delivery_address_id)
+        .outerjoin(invoice, invoice.id == Quote.invoice_address_id)
         .where(Quote.id == quote_id)
     )
     row = uow.execute(statement).one_or_none()
@@ -147,9 +156,12 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
             code="sales.quote.not_found",
             details={"id": str(quote_id)},
         )
-    view = dict(row._mapping)
-    view["band_reason"] = band_reason(view["band_facts"]) if view["band_facts"] else None
-    return view
+    quote, to, billed, *_ = row
+    view = {name: getattr(quote, name) for name in Quote.__table__.columns.keys()}  # noqa: SIM118
+    view |= dict(zip(list(row._fields)[3:], row[3:], strict=True))
+    view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
+    view["band_reason"] = band_reason(quote.band_facts) if quote.band_facts else None
+    return quote, view
 
 
 def loose_lines(
@@ -214,10 +226,5 @@ def _versions(uow: UnitOfWork, root_id: UUID) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in uow.execute(statement)]
 
 
-def _addresses(uow: UnitOfWork, *ids: UUID | None) -> Mapping[UUID, dict[str, Any]]:
-    wanted = {each for each in ids if each is not None}
-    if not wanted:
-        return {}
-    columns = [getattr(Address, name) for name in _ADDRESS]
-    rows = uow.execute(select(*columns).where(Address.id.in_(wanted)))
-    return {row.id: dict(row._mapping) for row in rows}
+def _address(address: Address | None) -> dict[str, Any] | None:
+    return address and {name: getattr(address, name) for name in _ADDRESS}

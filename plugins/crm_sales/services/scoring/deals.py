@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
@@ -42,6 +43,15 @@ _PLAIN = {
 }
 
 
+class Override(NamedTuple):
+    """What a person said of a deal."""
+
+    probability: Decimal
+    reason: str
+    user_id: UUID | None
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Deal:
     """A deal as scores see it.
@@ -62,7 +72,7 @@ class Deal:
     state: str
     stage_id: UUID
     probability: Decimal | None
-    override: Decimal | None
+    override: Override | None
     facts: Facts
     counted: tuple[UUID | None, bool, Facts] | None
 
@@ -125,7 +135,7 @@ class DealReader:
             state=row.state,
             stage_id=row.stage_id,
             probability=row.probability,
-            override=row.override if row.is_overridden else None,
+            override=Override(*row[-4:]) if row.is_overridden else None,
             facts=facts,
             counted=counted,
         )
@@ -172,6 +182,9 @@ def _statement() -> Select[*tuple[Any, ...]]:
             _count.is_won,
             _count.facts.label("counted_facts"),
             _override.probability.label("override"),
+            _override.reason,
+            _override.user_id,
+            _override.at,
         )
         .outerjoin(table_of(ScoreCount), of_deal[0])
         .outerjoin(table_of(ScoreOverride), of_deal[1])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, union_all
 
 from crm_core.entities import Product, Tag, Team, User
 from crm_core.locale_format import nearest_locale
 from crm_core.messages import Message, n, p, spoken_language, t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_sales.models import Opportunity, ScoreOverride, Stage
+from crm_sales.models import Opportunity, Stage
 from crm_sales.permissions import OPPORTUNITY_VIEW
 from crm_sales.services.scoring.bayes import EVERYBODY, LEAST_TAGGED, STAGE, TAG, Part, Score
-from crm_sales.services.scoring.deals import DealReader
+from crm_sales.services.scoring.deals import DealReader, Override
 from crm_sales.services.scoring.scorer import scorer_of
 from crm_sales.services.scoring.training import told
 
@@ -36,7 +36,13 @@ QUALITIES: Mapping[str, Message] = {
     "good": p("address or number", "good"),
 }
 _HARDLY = 1.05
-_NAMED: Mapping[str, Any] = {"stage": Stage, "product": Product, "tag": Tag}
+_NAMED: Mapping[str, Any] = {
+    "stage": Stage,
+    "product": Product,
+    "tag": Tag,
+    "team": Team,
+    "user": User,
+}
 
 
 def explain_score(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
@@ -53,14 +59,15 @@ def explain_score(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
     reader = DealReader(uow)
     deals = reader.of_ids([opportunity.id])
     scorer = scorer_of(reader, deals)
-    score = scorer.score(deals[0])
+    score, said = scorer.score(deals[0]), deals[0].override
+    names = _names(uow, score, said)
     explained: dict[str, Any] = {
         "id": opportunity.id,
         "name": opportunity.name,
         "state": opportunity.state,
         "version": opportunity.version,
         "probability": opportunity.probability,
-        "override": _override(uow, opportunity.id),
+        "override": said and {**said._asdict(), "who": names.get(("user", str(said.user_id)))},
         "score": score.probability if score else None,
         "refusal": None if score else told(scorer)["refusal"],
         "team": None,
@@ -69,17 +76,13 @@ def explain_score(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
         "base": None,
         "parts": [],
     }
-    return explained | _told(uow, score) if score else explained
+    return explained | _told(score, names) if score else explained
 
 
-def _told(uow: UnitOfWork, score: Score) -> dict[str, Any]:
-    names = _value_names(uow, score.parts)
-    team = None
-    if score.group != EVERYBODY:
-        team = uow.scalar(select(Team.name).where(Team.id == UUID(score.group)))
+def _told(score: Score, names: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     parts = sorted(score.parts, key=lambda part: -_strength(part))
     return {
-        "team": team,
+        "team": None if score.group == EVERYBODY else names.get(("team", score.group)),
         "won": score.won,
         "lost": score.lost,
         "base": score.won / (score.won + score.lost),
@@ -100,31 +103,43 @@ def _part_as_told(part: Part, names: Mapping[tuple[str, str], str]) -> dict[str,
     }
 
 
-def _value_names(uow: UnitOfWork, parts: Sequence[Part]) -> dict[tuple[str, str], str]:
-    """Return what values are called by people, in the language being spoken."""
+def _names(
+    uow: UnitOfWork, score: Score | None, said: Override | None
+) -> dict[tuple[str, str], str]:
+    """Return what values, the team and who overrode are called, in the language being spoken."""
     locale = nearest_locale(spoken_language())
-    found = {(part.variable, part.value): _plain_name(part, locale) for part in parts}
-    for variable, model in _NAMED.items():
-        ids = [UUID(part.value) for part in parts if part.variable == variable]
-        if ids:
-            rows = uow.execute(select(model.id, model.name).where(model.id.in_(ids)))
-            found.update({(variable, str(row.id)): row.name for row in rows})
+    wanted = [(part.variable, part.value) for part in score.parts] if score else []
+    found = {key: _plain_name(*key, locale) for key in wanted}
+    if score and score.group != EVERYBODY:
+        wanted.append(("team", score.group))
+    if said and said.user_id:
+        wanted.append(("user", str(said.user_id)))
+    selects = [
+        select(literal(kind).label("kind"), model.id, model.name).where(
+            model.id.in_([UUID(value) for name, value in wanted if name == kind])
+        )
+        for kind, model in _NAMED.items()
+        if any(name == kind for name, _ in wanted)
+    ]
+    if selects:
+        rows = uow.execute(union_all(*selects))
+        found.update({(row.kind, str(row.id)): row.name for row in rows})
     return found
 
 
-def _plain_name(part: Part, locale: Any) -> str:
-    if part.variable == "country":
-        return str(locale.territories.get(part.value.upper(), part.value))
-    if part.variable == "language":
-        return str(locale.languages.get(part.value.partition("-")[0], part.value))
-    if part.variable in ("email", "phone"):
-        return QUALITIES[part.value]
-    if part.variable == "amount":
-        low, _, high = part.value.partition("-")
+def _plain_name(variable: str, value: str, locale: Any) -> str:
+    if variable == "country":
+        return str(locale.territories.get(value.upper(), value))
+    if variable == "language":
+        return str(locale.languages.get(value.partition("-")[0], value))
+    if variable in ("email", "phone"):
+        return QUALITIES[value]
+    if variable == "amount":
+        low, _, high = value.partition("-")
         if not high:
             return t("from {low}", low=int(low))
         return t("{low} to {high}", low=int(low), high=int(high))
-    return part.value
+    return value
 
 
 def _words(part: Part) -> Message:
@@ -169,18 +184,3 @@ def _strength(part: Part) -> float:
     if part.factor is None:
         return 0.0
     return max(part.factor, 1 / part.factor)
-
-
-def _override(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any] | None:
-    row = uow.execute(
-        select(
-            ScoreOverride.probability,
-            ScoreOverride.reason,
-            ScoreOverride.user_id,
-            User.name.label("who"),
-            ScoreOverride.at,
-        )
-        .outerjoin(User, User.id == ScoreOverride.user_id)
-        .where(ScoreOverride.opportunity_id == opportunity_id)
-    ).first()
-    return dict(row._mapping) if row else None

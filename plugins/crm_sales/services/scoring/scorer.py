@@ -52,7 +52,7 @@ class Scorer:
         if deal.state != DealState.OPEN:
             return _OF_CLOSED[deal.state]
         if deal.override is not None:
-            return deal.override
+            return deal.override.probability
         score = self.score(deal)
         if score is not None:
             return score.probability
