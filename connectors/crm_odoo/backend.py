@@ -153,7 +153,7 @@ class OdooBackend:
         """Return the fields that can be written; none for what Odoo alone is master of."""
         outgoing = self._outgoing(entity)
         if outgoing.fields:
-            self._writing.require(self._mappings[entity].model)
+            self._writing.require(self._mappings[entity])
         return outgoing.fields
 
     def shaped(

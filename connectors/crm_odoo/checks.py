@@ -10,7 +10,6 @@ from crm_core.sync.protocol import CheckResult
 from crm_odoo.mappings.model import EntityMapping
 from crm_odoo.records import OdooRecords
 from crm_odoo.transport import OdooTransport
-from crm_odoo.writing.writable import GROUPS, PARTNER_MANAGER
 
 OLDEST = 14
 CLOCK_SECONDS = 120
@@ -126,7 +125,7 @@ def writing(mapping: EntityMapping, allowed: bool) -> list[CheckResult]:
         else t(
             "{entity} records are only read: to write them too, give the user the group {group}",
             entity=mapping.name,
-            group=GROUPS.get(mapping.model, PARTNER_MANAGER),
+            group=mapping.grants_writing,
         )
     )
     return [CheckResult(t("writing {mapping}", mapping=mapping.name), True, message)]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from crm_core.bootstrap import Application, os_user
 from crm_core.config import Config, load_config
@@ -153,6 +154,7 @@ def _rehearsed(uow: UnitOfWork, host: PluginHost) -> dict[str, str]:
         "crm_decide_customer_owner", uow=uow, customer=NewCustomer("person", "Test", "prospect")
     )
     failing |= host.rehearse("crm_collect_home_cards", uow=uow)
+    failing |= host.rehearse("crm_collect_belongings", uow=uow, user_id=UUID(int=0))
     customer_id = uow.scalar(select(Customer.id).limit(1))
     if customer_id is not None:
         told = {"customer_id": customer_id, "wanted": TimelineRequest()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Text, cast, func, select
 
 from crm_core.entities.system import AUDIT_VIEW, AuditEntry
-from crm_core.errors import InputError
-from crm_core.messages import t
+from crm_core.errors import InputError, StaleVersionError
+from crm_core.messages import joined, t
 from crm_core.persistence.audit_chain import (
     AuditBreak,
     AuditReport,
@@ -21,6 +21,7 @@ from crm_core.persistence.audit_chain import (
     seal,
     verify,
 )
+from crm_core.persistence.base import Versioned
 from crm_core.persistence.bulk import table_of
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.session import audit_row
@@ -169,6 +170,45 @@ def latest_updates(
         {"at": row.at, "actor_login": row.actor_login, "fields": list(row.changes or ())}
         for row in uow.connection().execute(statement)
     ]
+
+
+def expect_unchanged(
+    uow: UnitOfWork,
+    record: Versioned,
+    expected_version: int | None,
+    changed: str,
+    *,
+    hidden: Collection[str] = (),
+) -> None:
+    """Raise StaleVersionError, which says who changed what, unless a record is as it was read.
+
+    Args:
+        uow: The unit of work.
+        record: What the actor may see and is about to change.
+        expected_version: The version that they read; None for whatever is there.
+        changed: The sentence that says so: "The deal Boats was changed since you read it."
+        hidden: Fields that are not worth telling, for they follow from others.
+    """
+    if expected_version is None or record.version == expected_version:
+        return
+    behind = max(1, record.version - expected_version)
+    updates = latest_updates(uow, record.__entity__, str(record.id), behind)
+    told = [
+        t("{login} changed {fields}.", login=update["actor_login"], fields=", ".join(fields))
+        for update in updates
+        if (fields := [name for name in update["fields"] if name not in hidden])
+    ]
+    again = t("Look at it again and repeat your change.")
+    raise StaleVersionError(
+        joined([changed, *dict.fromkeys(told), again]),
+        details={
+            "id": str(record.id),
+            "version": record.version,
+            "changes": [
+                {"login": each["actor_login"], "fields": each["fields"]} for each in updates
+            ],
+        },
+    )
 
 
 def erase_values(uow: UnitOfWork, customer_id: UUID) -> int:

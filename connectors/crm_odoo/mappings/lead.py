@@ -116,5 +116,6 @@ OPPORTUNITY = EntityMapping(
         ),
     ),
     # Bringing one back also lets Odoo reckon its probability again.
+    grants_writing=_SALES,
     deeds=(Deed("state", OPEN, (("active", "=", False),), "toggle_active"),),
 )

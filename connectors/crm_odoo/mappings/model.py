@@ -231,6 +231,7 @@ class EntityMapping:
         requires: Neutral fields without which a record cannot be taken.
         lines: How its lines are written, where they are.
         deeds: What is done by methods.
+        grants_writing: The group that usually lets a user write it.
     """
 
     name: str
@@ -246,6 +247,9 @@ class EntityMapping:
     requires: tuple[str, ...] = ()
     lines: LinesOut | None = attribute(default=None, repr=False)
     deeds: tuple[Deed, ...] = attribute(default=(), repr=False)
+    grants_writing: str = attribute(
+        default="Contact Creation (base.group_partner_manager)", repr=False
+    )
 
     @property
     def tells_edits(self) -> bool:

@@ -133,5 +133,6 @@ SALES_ORDER = EntityMapping(
             "discount": _of_product("discount_percent"),
         },
     ),
+    grants_writing=_SALES,
     deeds=(Deed("is_confirmed", True, (("state", "in", _WAITING),), "action_confirm"),),
 )

@@ -20,11 +20,7 @@ from crm_odoo.writing.tables import Tables
 from crm_odoo.writing.writer import Writer, by_depth
 
 TAG_MODEL = "res.partner.category"
-PARTNER_MANAGER = "Contact Creation (base.group_partner_manager)"
-SALESPERSON = "User: All Documents (sales_team.group_sale_salesman_all_leads)"
 SALES_MANAGER = "Sales: Administrator (sales_team.group_sale_manager)"
-GROUPS = {"crm.lead": SALESPERSON, "sale.order": SALESPERSON}
-"""What usually grants writing, where that is not ``PARTNER_MANAGER``."""
 BATCH = 500
 MERGER = "base.partner.merge.automatic.wizard"
 
@@ -70,25 +66,25 @@ class Writing:
             )
         return self._allowed[model]
 
-    def require(self, model: str) -> None:
+    def require(self, mapping: EntityMapping) -> None:
         """Raise FatalSyncError with code RIGHT_MISSING unless records may be written."""
-        if not self.may(model):
+        if not self.may(mapping.model):
             raise FatalSyncError(
                 t(
                     "The user may not create and change {model} in Odoo. Give it the group "
                     "{group}.",
-                    model=model,
-                    group=GROUPS.get(model, PARTNER_MANAGER),
+                    model=mapping.model,
+                    group=mapping.grants_writing,
                 ),
                 code=RIGHT_MISSING,
-                details={"model": model},
+                details={"model": mapping.model},
             )
 
     def create(
         self, mapping: EntityMapping, outgoing: Outgoing, drafts: Sequence[Draft]
     ) -> list[Written]:
         """Make records; tags after the tags above them."""
-        self.require(mapping.model)
+        self.require(mapping)
         if mapping.name == "sales_order":
             return self._create_orders(mapping, outgoing, drafts)
         if mapping.model != TAG_MODEL:
@@ -151,7 +147,7 @@ class Writing:
         known: Mapping[str, Mapping[str, Any]],
     ) -> list[Written]:
         """Change records."""
-        self.require(mapping.model)
+        self.require(mapping)
         answers = self._writer.update(mapping.model, outgoing, edits, known)
         if mapping.model == TAG_MODEL:
             self._tables.forget(TAG_MODEL)
@@ -159,7 +155,7 @@ class Writing:
 
     def merge(self, mapping: EntityMapping, keep: int, drop: int) -> None:
         """Let one partner go into another; raises RecordSyncError with Odoo's own reason."""
-        self.require(mapping.model)
+        self.require(mapping)
         there = self._records.existing(mapping.model, [keep, drop])
         if keep not in there:
             raise RecordSyncError(

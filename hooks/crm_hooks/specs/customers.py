@@ -262,7 +262,9 @@ def crm_check_customer_merge(uow: Any, keep_id: UUID, drop_id: UUID) -> Sequence
 
 
 @hookspec
-def crm_check_offer(uow: Any, customer_id: UUID, product_ids: Sequence[UUID]) -> Sequence[Objection]:
+def crm_check_offer(
+    uow: Any, customer_id: UUID, product_ids: Sequence[UUID]
+) -> Sequence[Objection]:
     """Object to a customer being offered what they did not ask for.
 
     Called whenever something is suggested to be offered to a customer, within the reading

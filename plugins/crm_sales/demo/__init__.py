@@ -20,6 +20,7 @@ from crm_sales.demo.history import tell_history
 from crm_sales.demo.leads import tell_leads
 from crm_sales.demo.offers import tell_offers
 from crm_sales.models import Opportunity
+from crm_sales.services.cross_sell.counting import count_affinities
 from crm_sales.services.probability import rescore_deals
 from crm_sales.services.scoring.training import train_scores
 
@@ -55,3 +56,4 @@ def _fill(uow: UnitOfWork) -> None:
         if after is None:
             break
     tell_offers(uow)
+    count_affinities(uow)

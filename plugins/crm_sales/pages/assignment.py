@@ -36,8 +36,8 @@ _TITLES = {name: field.metadata for name, field in RuleSchema().fields.items()}
 
 def _listed(name: str) -> fields.String:
     told = _TITLES[name]
-    more = t("{what} One a line, or with commas between.", what=told.get("help", ""))
-    return fields.String(metadata={**told, "help": more, "rows": 2}, allow_none=True)
+    several = t("{what} Commas between several.", what=told.get("help", ""))
+    return fields.String(metadata={**told, "help": several}, allow_none=True)
 
 
 class RuleForm(Schema):
@@ -109,7 +109,7 @@ def rule(request: Request, rule_id: UUID) -> str:
     values = {
         **found,
         **{name: plain(found[name]) for name in amounts if found[name] is not None},
-        **{name: "\n".join(found[name]) for name in LISTS},
+        **{name: ", ".join(found[name]) for name in LISTS},
         **{name: str(target["weight"]) for name, target in weights.items()},
     }
     return request.render("sales/assignment/rule.html", **_form(request, values))
@@ -230,8 +230,7 @@ def _form(
 
 
 def _split(text: str) -> list[str]:
-    parts = text.replace(",", "\n").splitlines()
-    return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _weight(text: str) -> int | str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 from uuid import UUID
-
-from werkzeug.wrappers import Response
 
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import say, t
@@ -42,16 +40,16 @@ def board(request: Request) -> str:
 
 
 @pages.post("/move", right=OPPORTUNITY_EDIT)
-def move(request: Request) -> Response:
+def move(request: Request) -> Any:
     """Bring a deal to the stage that it was dropped on, or say why it may not go there."""
     try:
         told = _moved(request)
     except CrmError as error:
         if request.wants_json:
-            return _json({"message": say(error.message), "code": error.code}, error.http_status)
-        return Response(_drawn(request, error), error.http_status, mimetype="text/html")
+            return {"message": say(error.message), "code": error.code}, error.http_status
+        return _drawn(request, error), error.http_status
     if request.wants_json:
-        return _json({"message": say(told)}, 200)
+        return {"message": say(told)}
     return request.back(told, otherwise="sales_board.board")
 
 
@@ -99,8 +97,3 @@ def _drawn(request: Request, error: CrmError | None = None) -> str:
         may_edit=request.may(OPPORTUNITY_EDIT),
         may_configure=request.may(CONFIGURE),
     )
-
-
-def _json(told: dict[str, str], status: int) -> Response:
-    text = json.dumps(told, ensure_ascii=False)
-    return Response(text, status, mimetype="application/json")

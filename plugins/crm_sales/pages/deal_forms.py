@@ -8,7 +8,6 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 from sqlalchemy import or_, select
-from werkzeug.wrappers import Response
 
 from crm_core.entities import Customer, Product, Relationship, User
 from crm_core.errors import ConflictError, CrmError, InputError, NotFoundError, RuleViolationError
@@ -109,7 +108,7 @@ def new(request: Request) -> str:
 
 
 @pages.post("/new", right=OPPORTUNITY_EDIT)
-def add(request: Request) -> Response:
+def add(request: Request) -> Any:
     """Add a deal."""
     customer_id = key_in(request, "customer_id")
     customer = request.uow.get(Customer, customer_id) if customer_id else None
@@ -128,7 +127,7 @@ def add(request: Request) -> Response:
         request.uow.flush()
     except TELLABLE as error:
         page = _new_form(request, request.form, customer, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Added: {deal}", deal=deal.name), to=CARD, opportunity_id=deal.id)
 
 
@@ -140,7 +139,7 @@ def edit(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post("/<uuid:opportunity_id>/edit", right=OPPORTUNITY_EDIT)
-def save(request: Request, opportunity_id: UUID) -> Response:
+def save(request: Request, opportunity_id: UUID) -> Any:
     """Save what was changed, unless somebody else was faster: then both are shown."""
     try:
         sent = request.read(DealForm())
@@ -156,7 +155,7 @@ def save(request: Request, opportunity_id: UUID) -> Response:
     except TELLABLE as error:
         found = _mine(request, opportunity_id)
         page = _edit_form(request, found, request.form, found["version"], error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Saved."), to=CARD, opportunity_id=changed.id)
 
 
@@ -167,7 +166,7 @@ def winning(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post("/<uuid:opportunity_id>/win", right=OPPORTUNITY_EDIT)
-def win(request: Request, opportunity_id: UUID) -> Response:
+def win(request: Request, opportunity_id: UUID) -> Any:
     """Close a deal as won."""
     return _answered(
         request,
@@ -185,7 +184,7 @@ def losing(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post("/<uuid:opportunity_id>/lose", right=OPPORTUNITY_EDIT)
-def lose(request: Request, opportunity_id: UUID) -> Response:
+def lose(request: Request, opportunity_id: UUID) -> Any:
     """Close a deal as lost."""
     return _answered(
         request,
@@ -209,7 +208,7 @@ def owner(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post("/<uuid:opportunity_id>/owner", right=OPPORTUNITY_EDIT)
-def assign(request: Request, opportunity_id: UUID) -> Response:
+def assign(request: Request, opportunity_id: UUID) -> Any:
     """Have somebody else work on a deal; who gave it away may not see it any more."""
     return _answered(
         request,
@@ -259,13 +258,13 @@ def _answered(
     schema: Schema,
     title: str,
     act: Callable[[dict[str, Any]], Opportunity],
-) -> Response:
+) -> Any:
     try:
         changed = act(request.read(schema))
         request.uow.flush()
     except TELLABLE as error:
         page = _asked(request, opportunity_id, schema, title, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     if not request.uow.actor.may_for_owner(OPPORTUNITY_VIEW, changed.owner_id):
         return request.done(t("Saved."), to="sales_deals.deals")
     return request.done(t("Saved."), to=CARD, opportunity_id=changed.id)

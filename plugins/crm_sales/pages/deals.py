@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
-
-from werkzeug.wrappers import Response
 
 from crm_core.errors import ConflictError, CrmError, InputError, RuleViolationError
 from crm_core.messages import t
@@ -79,7 +78,7 @@ def deal(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post("/<uuid:opportunity_id>/move", right=OPPORTUNITY_EDIT)
-def move(request: Request, opportunity_id: UUID) -> Response:
+def move(request: Request, opportunity_id: UUID) -> Any:
     """Bring a deal to another stage, or say why it may not go there."""
     stage_id = key_in(request, "stage")
     return _done(
@@ -92,7 +91,7 @@ def move(request: Request, opportunity_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:opportunity_id>/reopen", right=OPPORTUNITY_EDIT)
-def reopen(request: Request, opportunity_id: UUID) -> Response:
+def reopen(request: Request, opportunity_id: UUID) -> Any:
     """Open a closed deal again."""
     return _done(
         request,
@@ -162,13 +161,11 @@ def _card(request: Request, opportunity_id: UUID, error: CrmError | None = None)
     )
 
 
-def _done(
-    request: Request, opportunity_id: UUID, act: Callable[[int | None], Opportunity]
-) -> Response:
+def _done(request: Request, opportunity_id: UUID, act: Callable[[int | None], Opportunity]) -> Any:
     try:
         changed = act(version_read(request))
         request.uow.flush()
     except (InputError, ConflictError, RuleViolationError) as error:
         page = _card(request, opportunity_id, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Saved."), to=CARD, opportunity_id=changed.id)

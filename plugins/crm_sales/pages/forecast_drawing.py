@@ -15,7 +15,7 @@ from crm_sales.services.forecast.snapshots import KEPT, Outcome, Told
 BAR = 200
 """Width of a bar's row; its ends are nothing and the most of all rows."""
 WIDE, HIGH = 640, 240
-LEFT, BELOW, ABOVE = 74, 26, 10
+LEFT, BELOW, ABOVE = 74, 26, 18
 """Of the picture of days, and the room beside for what is written there."""
 
 

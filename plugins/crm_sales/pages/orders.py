@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields
@@ -18,9 +18,6 @@ from crm_sales.services.quote_orders import (
 )
 from crm_sales.services.quote_tax import ask_tax, tax_standing
 from crm_web.sdk import Pages, Request
-
-if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
 
 pages = Pages("sales_orders", "crm_sales", title=t("Orders"), prefix="/sales/orders")
 OFFER = "/<uuid:quote_id>"
@@ -54,14 +51,14 @@ def of_deal(request: Request, opportunity_id: UUID) -> str:
 
 
 @pages.post(OFFER + "/retry", right=QUOTE_EDIT)
-def retry(request: Request, quote_id: UUID) -> Response:
+def retry(request: Request, quote_id: UUID) -> Any:
     """Send an order that was refused once more."""
     retry_order(request.uow, quote_id)
     return _done(request, quote_id, t("It is sent with the next exchange."))
 
 
 @pages.post(OFFER + "/confirm", right=QUOTE_EDIT)
-def confirm(request: Request, quote_id: UUID) -> Response:
+def confirm(request: Request, quote_id: UUID) -> Any:
     """Have an order confirmed, with the sums of the back office where they are accepted."""
     given = request.read(ConfirmSchema())
     confirm_order(request.uow, quote_id, accept_total=given["accept_total"])
@@ -69,14 +66,14 @@ def confirm(request: Request, quote_id: UUID) -> Response:
 
 
 @pages.post(OFFER + "/tax", right=QUOTE_EDIT)
-def tax(request: Request, quote_id: UUID) -> Response:
+def tax(request: Request, quote_id: UUID) -> Any:
     """Have the back office work the tax out."""
     ask_tax(request.uow, quote_id)
     told = t("The back office is asked: its answer stands here after the next exchange.")
     return _done(request, quote_id, told)
 
 
-def _drawn(request: Request, stories: list[dict[str, object]]) -> str:
+def _drawn(request: Request, stories: list[dict[str, Any]]) -> str:
     return request.render(
         "sales/orders/story.html",
         stories=stories,
@@ -87,5 +84,5 @@ def _drawn(request: Request, stories: list[dict[str, object]]) -> str:
     )
 
 
-def _done(request: Request, quote_id: UUID, message: Message) -> Response:
+def _done(request: Request, quote_id: UUID, message: Message) -> Any:
     return request.back(message, otherwise="sales_quotes.show", quote_id=quote_id)

@@ -6,7 +6,6 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
-from werkzeug.wrappers import Response
 
 from crm_core.entities import Team
 from crm_core.errors import ConflictError, CrmError, InputError, NotFoundError, RuleViolationError
@@ -89,7 +88,7 @@ def pipelines(request: Request) -> str:
 
 
 @pages.post("/import", right=CONFIGURE)
-def take_file(request: Request) -> Response:
+def take_file(request: Request) -> Any:
     """Make a pipeline as a file says."""
     file = request.files.get("file")
     try:
@@ -98,7 +97,7 @@ def take_file(request: Request) -> Response:
         design = read_design(file.stream.read())
         changes = design_pipeline(request.uow, design)
     except TELLABLE as error:
-        return Response(_list(request, error), error.http_status, mimetype="text/html")
+        return _list(request, error), error.http_status
     told = t("{count} things were changed.", count=len(changes))
     return request.done(told, to=HERE, code=design["code"])
 
@@ -110,7 +109,7 @@ def new(request: Request) -> str:
 
 
 @pages.post("/new", right=CONFIGURE)
-def add(request: Request) -> Response:
+def add(request: Request) -> Any:
     """Add a pipeline with a few stages to begin with."""
     try:
         sent = request.read(FrameForm())
@@ -123,7 +122,7 @@ def add(request: Request) -> Response:
         design_pipeline(request.uow, {**_given(sent), "stages": list(NEW_STAGES)})
     except TELLABLE as error:
         page = _frame(request, request.form, None, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Saved."), to=HERE, code=sent["code"])
 
 
@@ -134,12 +133,10 @@ def pipeline(request: Request, code: str) -> str:
 
 
 @pages.get("/<code>/file", right=OPPORTUNITY_VIEW)
-def file(request: Request, code: str) -> Response:
+def file(request: Request, code: str) -> Any:
     """Give a pipeline as the file that import takes."""
     design = {**export_pipeline(request.uow, code), **export_endings(request.uow)}
-    response = Response(design_text(design), mimetype="application/toml")
-    response.headers["Content-Disposition"] = f'attachment; filename="{design["code"]}.toml"'
-    return response
+    return request.file(f"{design['code']}.toml", design_text(design).encode(), "application/toml")
 
 
 @pages.get("/<code>/edit", right=CONFIGURE)
@@ -149,7 +146,7 @@ def edit(request: Request, code: str) -> str:
 
 
 @pages.post("/<code>/edit", right=CONFIGURE)
-def save(request: Request, code: str) -> Response:
+def save(request: Request, code: str) -> Any:
     """Change what a pipeline has besides its stages."""
     design = export_pipeline(request.uow, code)
     try:
@@ -160,17 +157,17 @@ def save(request: Request, code: str) -> Response:
         design_pipeline(request.uow, {**design, **given})
     except TELLABLE as error:
         page = _frame(request, request.form, code, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Saved."), to=HERE, code=code)
 
 
 @pages.post("/<code>/archive", right=CONFIGURE)
-def archive(request: Request, code: str) -> Response:
+def archive(request: Request, code: str) -> Any:
     """Take a pipeline out of use."""
     try:
         archive_pipeline(request.uow, code)
     except RuleViolationError as error:
-        return Response(_shown(request, code, error), error.http_status, mimetype="text/html")
+        return _shown(request, code, error), error.http_status
     return request.done(t("Archived."), to="sales_pipelines.pipelines")
 
 
@@ -188,19 +185,19 @@ def stage(request: Request, code: str, stage: str) -> str:
 
 
 @pages.post("/<code>/stages/new", right=CONFIGURE)
-def add_stage(request: Request, code: str) -> Response:
+def add_stage(request: Request, code: str) -> Any:
     """Add a stage before the last one."""
     return _save_stage(request, code, None)
 
 
 @pages.post("/<code>/stages/<stage>", right=CONFIGURE)
-def save_stage(request: Request, code: str, stage: str) -> Response:
+def save_stage(request: Request, code: str, stage: str) -> Any:
     """Change a stage."""
     return _save_stage(request, code, stage)
 
 
 @pages.post("/<code>/stages/<stage>/place", right=CONFIGURE)
-def place(request: Request, code: str, stage: str) -> Response:
+def place(request: Request, code: str, stage: str) -> Any:
     """Put a stage one place further up or down."""
     design = export_pipeline(request.uow, code)
     stages: list[dict[str, Any]] = design["stages"]
@@ -212,7 +209,7 @@ def place(request: Request, code: str, stage: str) -> Response:
 
 
 @pages.post("/<code>/stages/<stage>/archive", right=CONFIGURE)
-def archive_stage(request: Request, code: str, stage: str) -> Response:
+def archive_stage(request: Request, code: str, stage: str) -> Any:
     """Take a stage out of use; its deals go where they are sent, or wait to be moved."""
     design = export_pipeline(request.uow, code)
     gone = _found(design, stage)
@@ -225,7 +222,7 @@ def archive_stage(request: Request, code: str, stage: str) -> Response:
 
 
 @pages.post("/endings", right=CONFIGURE)
-def endings(request: Request) -> Response:
+def endings(request: Request) -> Any:
     """Change the reasons for which deals are lost, and the competitors: a line each."""
     first = list_pipelines(request.uow)[0]["code"]
     reasons = [line.split("|") for line in _lines(request, "reasons")]
@@ -242,7 +239,7 @@ def endings(request: Request) -> Response:
         rivals = _lines(request, "competitors")
         design_pipeline(request.uow, {**design, "loss_reasons": words, "competitors": rivals})
     except TELLABLE as error:
-        return Response(_list(request, error), error.http_status, mimetype="text/html")
+        return _list(request, error), error.http_status
     return request.done(t("Saved."), to="sales_pipelines.pipelines")
 
 
@@ -305,7 +302,7 @@ def _stage(
     )
 
 
-def _save_stage(request: Request, code: str, stage: str | None) -> Response:
+def _save_stage(request: Request, code: str, stage: str | None) -> Any:
     design = export_pipeline(request.uow, code)
     stages: list[dict[str, Any]] = design["stages"]
     try:
@@ -320,15 +317,15 @@ def _save_stage(request: Request, code: str, stage: str | None) -> Response:
         request.uow.flush()
     except TELLABLE as error:
         page = _stage(request, code, stage, request.form, error)
-        return Response(page, error.http_status, mimetype="text/html")
+        return page, error.http_status
     return request.done(t("Saved."), to=HERE, code=code)
 
 
-def _designed(request: Request, code: str, design: dict[str, Any]) -> Response:
+def _designed(request: Request, code: str, design: dict[str, Any]) -> Any:
     try:
         design_pipeline(request.uow, design)
     except TELLABLE as error:
-        return Response(_shown(request, code, error), error.http_status, mimetype="text/html")
+        return _shown(request, code, error), error.http_status
     return request.done(t("Saved."), to=HERE, code=code)
 
 

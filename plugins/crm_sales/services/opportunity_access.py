@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from crm_core.entities import TeamMember
-from crm_core.errors import InputError, NotFoundError, StaleVersionError
-from crm_core.messages import joined, t
+from crm_core.errors import InputError, NotFoundError
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.audit import latest_updates
+from crm_core.services import audit
 from crm_core.services.lookup import key_condition
 from crm_sales.models import Opportunity
 from crm_sales.permissions import OPPORTUNITY_VIEW
@@ -62,32 +62,8 @@ def resolve_opportunity_id(uow: UnitOfWork, text: str) -> UUID:
 
 def expect_unchanged(uow: UnitOfWork, deal: Opportunity, expected_version: int | None) -> None:
     """Raise StaleVersionError, which says who changed what, unless a deal is as it was read."""
-    if expected_version is None or deal.version == expected_version:
-        return
-    updates = latest_updates(
-        uow, deal.__entity__, str(deal.id), max(1, deal.version - expected_version)
-    )
-    told = [
-        t("{login} changed {fields}.", login=update["actor_login"], fields=", ".join(fields))
-        for update in updates
-        if (fields := [name for name in update["fields"] if name != "probability"])
-    ]
-    raise StaleVersionError(
-        joined(
-            [
-                t("The deal {deal} was changed since you read it.", deal=deal.name),
-                *dict.fromkeys(told),
-                t("Look at it again and repeat your change."),
-            ]
-        ),
-        details={
-            "id": str(deal.id),
-            "version": deal.version,
-            "changes": [
-                {"login": each["actor_login"], "fields": each["fields"]} for each in updates
-            ],
-        },
-    )
+    changed = t("The deal {deal} was changed since you read it.", deal=deal.name)
+    audit.expect_unchanged(uow, deal, expected_version, changed, hidden=("probability",))
 
 
 def team_of(uow: UnitOfWork, user_id: UUID | None, preferred: UUID | None = None) -> UUID | None:

@@ -115,7 +115,7 @@ def test_a_stale_edit_is_refused(office, lead):
         lambda uow: edit_lead(uow, lead_id, {"city": "Athens"}, expected_version=version),
         "employee",
     )
-    with pytest.raises(StaleVersionError):
+    with pytest.raises(StaleVersionError, match=r"employee changed city\."):
         office.write(
             lambda uow: edit_lead(uow, lead_id, {"city": "Patras"}, expected_version=version),
             "manager",

@@ -21,7 +21,6 @@ from crm_core.errors import RuleViolationError
 from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import expect_version
 from crm_core.services.currencies import rates_on
 from crm_core.services.users import require_enabled
 from crm_sales.events import LeadAssigned, LeadsQueued
@@ -31,7 +30,7 @@ from crm_sales.services.assignment.choosing import Facts, misfit
 from crm_sales.services.assignment.desk import Desk, Step, Turn
 from crm_sales.services.leads.arriving import open_lead
 from crm_sales.services.leads.matching import customer_of
-from crm_sales.services.leads.reading import permitted_lead
+from crm_sales.services.leads.reading import expect_lead_as_read, permitted_lead
 
 A_ROUND = 200
 """Leads that are tried in one transaction."""
@@ -70,7 +69,7 @@ def assign_lead(
     uow.actor.require_for_owner(LEAD_ASSIGN, user.id, t("leads of {login}", login=user.login))
     require_enabled(user)
     lead: Lead = uow.scalars(_for_update(select(Lead).where(Lead.id == lead_id))).one()
-    expect_version(lead, expected_version)
+    expect_lead_as_read(uow, lead, expected_version)
     if lead.state != LeadState.NEW:
         raise RuleViolationError(
             t("The lead {lead} is {state}: open it again first.", lead=lead.name, state=lead.state),

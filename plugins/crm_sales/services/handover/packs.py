@@ -111,9 +111,7 @@ def export_packs(
     return write_export(database, actor, out_path, chosen, headings, rows, query=told)
 
 
-def _lines(
-    database: Database, actor: Actor, handover_id: UUID, headings: Sequence[str]
-) -> Rows:
+def _lines(database: Database, actor: Actor, handover_id: UUID, headings: Sequence[str]) -> Rows:
     with unit_of_work(database, actor=actor) as uow:
         place = place_of(uow, load_settings(uow))
         for some in chunked(handed_customers(uow, handover_id), A_ROUND):

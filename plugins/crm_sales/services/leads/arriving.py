@@ -14,7 +14,7 @@ from crm_core.errors import InputError, RuleViolationError
 from crm_core.matching.names import name_words
 from crm_core.messages import n, t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import LINE, expect_version, filled
+from crm_core.services.checks import LINE, filled
 from crm_core.services.currencies import ensure_currency, rounded
 from crm_core.services.settings import load_settings
 from crm_core.services.users import require_enabled
@@ -22,7 +22,7 @@ from crm_sales.events import LeadsAdded
 from crm_sales.models import Lead, LeadState
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_EDIT
 from crm_sales.schemas.leads import FIELDS, TEXT, load_lead, read_lead
-from crm_sales.services.leads.reading import permitted_lead
+from crm_sales.services.leads.reading import expect_lead_as_read, permitted_lead
 
 
 def add_lead(
@@ -161,7 +161,7 @@ def open_lead(uow: UnitOfWork, lead_id: UUID, expected_version: int | None) -> L
         StaleVersionError: Somebody changed it since.
     """
     lead = permitted_lead(uow, lead_id, LEAD_EDIT)
-    expect_version(lead, expected_version)
+    expect_lead_as_read(uow, lead, expected_version)
     if lead.state != LeadState.NEW:
         raise RuleViolationError(
             t(

@@ -14,7 +14,7 @@ from crm_core.matching import SURE
 from crm_core.messages import joined, t
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.checks import LINE, expect_version, filled
+from crm_core.services.checks import LINE, filled
 from crm_core.services.customers import create_customer
 from crm_core.services.lookup import permitted_customer
 from crm_core.services.relationships import CONTACT_OF, relate_customers
@@ -25,7 +25,7 @@ from crm_sales.permissions import LEAD_EDIT
 from crm_sales.schemas.leads import TEXT
 from crm_sales.services.leads.arriving import open_lead
 from crm_sales.services.leads.matching import customer_of, lead_duplicates
-from crm_sales.services.leads.reading import permitted_lead
+from crm_sales.services.leads.reading import expect_lead_as_read, permitted_lead
 from crm_sales.services.opportunities import add_opportunity
 
 FILLED_BY_MERGE = (
@@ -139,7 +139,7 @@ def reopen_lead(uow: UnitOfWork, lead_id: UUID, *, expected_version: int | None 
         RuleViolationError: It was not, or it became a customer or a part of another lead.
     """
     lead = permitted_lead(uow, lead_id, LEAD_EDIT)
-    expect_version(lead, expected_version)
+    expect_lead_as_read(uow, lead, expected_version)
     if lead.state != LeadState.DISQUALIFIED:
         raise RuleViolationError(
             t(

@@ -15,6 +15,7 @@ from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.audit import expect_unchanged
 from crm_core.services.lookup import key_condition
 from crm_sales.models import Lead, LeadDecision, LeadState
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_EDIT, LEAD_VIEW
@@ -188,6 +189,14 @@ def resolve_lead_id(uow: UnitOfWork, text: str) -> UUID:
     if not found:
         raise _missing(uow, text)
     return found[0]
+
+
+def expect_lead_as_read(uow: UnitOfWork, lead: Lead, expected_version: int | None) -> None:
+    """Raise StaleVersionError, which says who changed what, unless a lead is as it was read."""
+    uow.actor.require(LEAD_VIEW)
+    changed = t("The lead {lead} was changed since you read it.", lead=lead.name)
+    hidden = ("email_key", "phone_key", "name_key", "updated_at", "assigned_at")
+    expect_unchanged(uow, lead, expected_version, changed, hidden=hidden)
 
 
 def may_edit(uow: UnitOfWork, owner_id: UUID | None) -> bool:

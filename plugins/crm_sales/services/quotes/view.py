@@ -1,4 +1,4 @@
-"""One offer whole: all that a page, a document or a sync needs, in five statements."""
+"""One offer whole: all that a page, a document or a sync needs, in four statements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
 from crm_core.entities import Address, Currency, Customer, Product, User
@@ -93,8 +93,7 @@ def record_and_view(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, A
         }
         for part in totals.taxes
     ]
-    view["approvals"] = _approvals(uow, quote_id)
-    view["versions"] = _versions(uow, view["root_id"])
+    view["versions"], view["approvals"] = _history(uow, quote_id, view["root_id"])
     view["is_latest"] = view["version_number"] == view["versions"][-1]["version_number"]
     return quote, view
 
@@ -123,9 +122,6 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
     contact, delivery, invoice = aliased(Customer), aliased(Address), aliased(Address)
     statement = (
         select(
-            Quote,
-            delivery,
-            invoice,
             Customer.name.label("customer_name"),
             Customer.vat.label("customer_vat"),
             contact.name.label("contact_name"),
@@ -137,6 +133,9 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             PaymentTerm.name.label("payment_term_name"),
             PaymentTerm.note.label("payment_term_note"),
             Currency.decimal_places.label("money_places"),
+            Quote,
+            delivery,
+            invoice,
         )
         .join(Currency, Currency.code == Quote.currency_code)
         .outerjoin(Customer, Customer.id == Quote.customer_id)
@@ -156,9 +155,9 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             code="sales.quote.not_found",
             details={"id": str(quote_id)},
         )
-    quote, to, billed, *_ = row
+    *named, quote, to, billed = row
     view = {name: getattr(quote, name) for name in Quote.__table__.columns.keys()}  # noqa: SIM118
-    view |= dict(zip(list(row._fields)[3:], row[3:], strict=True))
+    view |= dict(zip(row._fields, named, strict=False))
     view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
     view["band_reason"] = band_reason(quote.band_facts) if quote.band_facts else None
     return quote, view
@@ -196,34 +195,39 @@ def loose_lines(
     return lines, products
 
 
-def _approvals(uow: UnitOfWork, quote_id: UUID) -> list[dict[str, Any]]:
+def _history(
+    uow: UnitOfWork, quote_id: UUID, root_id: UUID
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return all versions of an offer, and the approvals that were asked for this one."""
     asked_by, decided_by = aliased(User), aliased(User)
+    versions = (Quote.id, Quote.number, Quote.version_number, Quote.state, Quote.total_amount)
+    approvals = (
+        QuoteApproval.asked_by_id,
+        asked_by.name.label("asked_by"),
+        QuoteApproval.asked_at,
+        QuoteApproval.percent,
+        QuoteApproval.decision,
+        decided_by.name.label("decided_by"),
+        QuoteApproval.decided_at,
+        QuoteApproval.reason,
+    )
+    of_this = and_(QuoteApproval.quote_id == Quote.id, Quote.id == quote_id)
     statement = (
-        select(
-            QuoteApproval.asked_by_id,
-            asked_by.name.label("asked_by"),
-            QuoteApproval.asked_at,
-            QuoteApproval.percent,
-            QuoteApproval.decision,
-            decided_by.name.label("decided_by"),
-            QuoteApproval.decided_at,
-            QuoteApproval.reason,
-        )
+        select(*versions, *approvals)
+        .outerjoin(QuoteApproval, of_this)
         .outerjoin(asked_by, asked_by.id == QuoteApproval.asked_by_id)
         .outerjoin(decided_by, decided_by.id == QuoteApproval.decided_by_id)
-        .where(QuoteApproval.quote_id == quote_id)
-        .order_by(QuoteApproval.asked_at, QuoteApproval.id)
-    )
-    return [dict(row._mapping) for row in uow.execute(statement)]
-
-
-def _versions(uow: UnitOfWork, root_id: UUID) -> list[dict[str, Any]]:
-    statement = (
-        select(Quote.id, Quote.number, Quote.version_number, Quote.state, Quote.total_amount)
         .where(Quote.root_id == root_id)
-        .order_by(Quote.version_number)
+        .order_by(Quote.version_number, QuoteApproval.asked_at, QuoteApproval.id)
     )
-    return [dict(row._mapping) for row in uow.execute(statement)]
+    known: dict[UUID, dict[str, Any]] = {}
+    asked = []
+    for row in uow.execute(statement):
+        values = list(row._mapping.items())
+        known[row.id] = dict(values[: len(versions)])
+        if row.decision is not None:
+            asked.append(dict(values[len(versions) :]))
+    return list(known.values()), asked
 
 
 def _address(address: Address | None) -> dict[str, Any] | None:
