@@ -17,7 +17,7 @@ from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.activities import assign_activities
 from crm_core.services.ownership import assign_owners
-from crm_hooks.contributions import Belonging, Belongings
+from crm_hooks.belongings import Belonging, Belongings
 
 AT_ONCE = 500
 """Records that a plugin is asked to assign at a time."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from crm_hooks import HOOKS_API_VERSION, contributions, events, manifest, specs
+from crm_hooks import HOOKS_API_VERSION, belongings, contributions, events, manifest, specs
 from crm_hooks.markers import PROJECT_NAME
 
 _SECTION = re.compile(
@@ -115,7 +115,7 @@ def _markdown(text: str) -> str:
 
 
 def _dataclasses() -> Iterator[type[Any]]:
-    for module in (manifest, contributions, events):
+    for module in (manifest, contributions, belongings, events):
         for kind in vars(module).values():
             if dataclasses.is_dataclass(kind) and kind.__module__ == module.__name__:
                 yield kind if isinstance(kind, type) else type(kind)

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from crm_core.messages import t
 from crm_hooks import PluginManifest, hookimpl
+from crm_hooks.belongings import Belongings
 from crm_hooks.contributions import (
-    Belongings,
     EventHandler,
     HomeCard,
     HomeItem,
@@ -114,6 +114,11 @@ def crm_register_event_handlers() -> Sequence[EventHandler]:
                 "sales.opportunity.reopened",
             ),
             "crm_sales.jobs.follow_up:follow",
+        ),
+        EventHandler(
+            "sales.hand_steps_on",
+            ("sales.opportunity.changed",),
+            "crm_sales.jobs.follow_up:hand_on",
         ),
         EventHandler(
             "sales.note_expectation",

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_odoo.mappings.converters import html_text
-from crm_odoo.mappings.model import EntityMapping
+from crm_odoo.mappings.lead import OPPORTUNITY
+from crm_odoo.mappings.model import Company, EntityMapping
 from crm_odoo.mappings.partner import ADDRESS, CUSTOMER, TAG
 from crm_odoo.mappings.written import LANGUAGE, as_html, website
 from crm_odoo.shapes import ABSENT, fitted, remote_fields
@@ -35,6 +36,9 @@ TABLES = {
     ],
     "res.lang": [{"id": 1, "code": "el_GR"}, {"id": 2, "code": "sr@latin"}],
     "res.partner.category": [{"id": 3, "display_name": "Sector"}],
+    "crm.stage": [{"id": 8, "name": "New"}, {"id": 9, "name": "Won"}],
+    "crm.tag": [{"id": 4, "name": "Βόρεια"}],
+    "crm.lost.reason": [{"id": 2, "name": "Too expensive"}],
 }
 
 
@@ -50,6 +54,9 @@ class Tables:
             return None
         return rows[0] if rows else None
 
+    def make(self, lookup: Any, value: Any) -> Any:
+        return {"id": 40, lookup.field: value}
+
 
 class Server:
     """How a mapping stands on a server, and a record there."""
@@ -62,7 +69,9 @@ class Server:
             for name in remote_fields(names) - set(without)
         }
         self.shape = fitted(mapping.model, self.info, mapping.fields)
-        self.outgoing = Outgoing(mapping, self.shape, self.info, Tables())
+        self.outgoing = Outgoing(
+            mapping, self.shape, self.info, Tables(), lambda: Company(1, 1, "EUR")
+        )
 
     def read(self, record: Any) -> Any:
         """Write a record, and read what Odoo then holds."""
@@ -242,3 +251,35 @@ def test_languages_go_by_the_tag_that_is_read():
     assert server.outgoing.written(["language"], {"language": "tlh"}) == {}
     new = server.outgoing.written(["language"], {"language": "tlh"}, is_new=True)
     assert new == {"lang": None}
+
+
+DEAL = {
+    "name": "Deal",
+    "stage": "new ",
+    "state": "lost",
+    "loss_reason": "Too expensive",
+    "expected_amount": "12.5 EUR",
+    "tags": ["Zeta", "Βόρεια"],
+}
+
+
+def test_a_deal_is_told_as_it_is_read() -> None:
+    server = Server(OPPORTUNITY, without=("lost_reason_id",))
+    told = server.outgoing.told(DEAL)
+    assert told == {**DEAL, "stage": "New"}
+    written = server.outgoing.written(told, told)
+    assert (written["stage_id"], written["lost_reason"], written["tag_ids"]) == (8, 2, [4, 40])
+    assert (written["active"], written["probability"]) == (False, 0)
+    assert written["expected_revenue"] == "12.5"
+
+
+def test_what_odoo_cannot_hold_of_a_deal_is_no_change() -> None:
+    server = Server(OPPORTUNITY, without=("lost_reason_id",))
+    told = server.outgoing.told({"expected_amount": "12.5 PLN", "loss_reason": "Ours alone"})
+    assert told == {}, "another currency than the company's, and a reason that is not there"
+    told = server.outgoing.told({"stage": "Nowhere"})
+    assert told == {"stage": "Nowhere"}, "told as nothing it would be cleared"
+    with pytest.raises(NotHeldError, match="Nowhere"):
+        server.outgoing.written(told, told)
+    won = server.outgoing.written(["state"], {"state": "won"})
+    assert won == {"active": True}, "that it is won its stage says"

@@ -88,6 +88,7 @@ def selling(
     application.close()
     application = opened(make_url(f"sqlite:///{path}"), folder)
     made = Selling(application, "odoo", secret_ref=f"file:{shop.writer.secret_file}", **options)
+    made.usual = {"sweep": False}
     made.write(lambda uow: ensure_currency(uow, "USD"))
     made.run()
     yield made
@@ -434,13 +435,12 @@ def test_deals_of_theirs_come_here_and_unknown_stages_stand_aside(
 
 
 def test_price_lists_and_terms_come_as_they_are(
-    selling: Selling, admin: Any, products: Any
+    selling: Selling, admin: Any, products: list[str]
 ) -> None:
     selling.run()
-    mug = selling.product("Mug ☕")
-    [variant] = admin.rows(
-        "product.product", [("name", "=", "Mug ☕")], ["product_tmpl_id"], order="id desc", limit=1
-    )
+    mug = selling.product(products[0])
+    named = [("name", "=", products[0])]
+    [variant] = admin.rows("product.product", named, ["product_tmpl_id"])
     item = {
         "applied_on": "1_product",
         "product_tmpl_id": variant["product_tmpl_id"][0],
@@ -463,6 +463,6 @@ def test_price_lists_and_terms_come_as_they_are(
     )  # fmt: skip
     assert (rule.min_quantity, rule.starts_at) == (10, datetime(2026, 1, 1, tzinfo=UTC))
     admin.execute("product.pricelist", "unlink", [made])
-    selling.run()
+    selling.run(sweep=True)
     gone = select(PriceList.archived_at).where(PriceList.name == "Contract")
     assert selling.read(lambda uow: uow.scalar(gone)) is not None

@@ -25,10 +25,15 @@ ERP = "erp"
 
 
 class Selling:
-    """The product with one back office, which is written to."""
+    """The product with one back office, which is written to.
+
+    Attributes:
+        usual: Options of each run.
+    """
 
     def __init__(self, application: Application, type_name: str, **config: str) -> None:
         self.application = application
+        self.usual: dict[str, Any] = {}
         secret = config.pop("secret_ref", None)
         self.backend: Backend = self.write(
             lambda uow: add_backend(
@@ -62,7 +67,8 @@ class Selling:
         if remote is not None:
             self.application.open_backend = lambda _backend: remote  # type: ignore[method-assign]
         try:
-            return self.application.run_sync(self.backend, without_plan=True, **options)
+            options = {**self.usual, "without_plan": True, **options}
+            return self.application.run_sync(self.backend, **options)
         finally:
             self.application.open_backend = kept  # type: ignore[method-assign]
             self.relay()

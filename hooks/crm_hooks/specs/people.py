@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_hooks.contributions import Belongings
+from crm_hooks.belongings import Belongings
 from crm_hooks.markers import hookspec
 
 
@@ -35,7 +35,7 @@ def crm_collect_belongings(uow: Any, user_id: UUID) -> Sequence[Belongings]:
     Example:
         >>> from uuid import UUID
         >>> from crm_hooks import hookimpl
-        >>> from crm_hooks.contributions import Belonging, Belongings
+        >>> from crm_hooks.belongings import Belonging, Belongings
         >>> @hookimpl
         ... def crm_collect_belongings(uow, user_id):
         ...     letter = Belonging(UUID(int=1), "Answer to Eleni")

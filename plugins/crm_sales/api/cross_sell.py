@@ -63,7 +63,6 @@ class SuggestionsResult(Result):
     items = fields.List(fields.Nested(SuggestionResult), required=True)
     objections = fields.List(fields.Nested(ObjectionResult), required=True)
     counted_at = Moment()
-    held = Whole(required=True)
 
 
 class PairResult(Result):

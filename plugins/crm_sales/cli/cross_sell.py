@@ -18,12 +18,13 @@ from crm_core.messages import n, t
 def cross_sell(context: Context, customer: str, limit: int) -> None:
     """Suggest what a CUSTOMER might buy, and say why, and what speaks against offering it."""
     from crm_core.services.lookup import resolve_customer_id
-    from crm_sales.services.cross_sell.suggesting import suggest_products
+    from crm_sales.services.cross_sell.suggesting import last_count, suggest_products
 
     with context.unit_of_work() as uow:
         told = suggest_products(uow, resolve_customer_id(uow, customer), limit=limit)
+        is_counted = bool(told.items) or last_count(uow) is not None
     out = context.output
-    if told.counted_at is None:
+    if not is_counted:
         out.note(t("It was never counted who buys what: crm sales affinity count, or the worker."))
 
     def draw() -> None:

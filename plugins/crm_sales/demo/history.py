@@ -9,13 +9,19 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
+from crm_core.entities import User
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import insert_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.demo.deals import Story
 from crm_sales.models import DealExpectation, ForecastFigure, ForecastSnapshot
+from crm_sales.services.forecast.periods import period_of
+from crm_sales.services.forecast.targets import set_target
 
 WEEKS, MONTHS_AHEAD = 40, 3
+HIGHER = Decimal("1.15")
 SLIPPED = 0.35
 """Deals whose day of closing was put off once."""
 
@@ -31,6 +37,24 @@ def tell_history(uow: UnitOfWork, story: Story) -> None:
     insert_rows(connection, ForecastSnapshot, taken)
     figures = [row for day in days for row in _figures(story, expected, day)]
     insert_rows(connection, ForecastFigure, figures)
+    _aim(uow, story)
+
+
+def _aim(uow: UnitOfWork, story: Story) -> None:
+    """Have everybody aim a little higher than they came in a month of the last year."""
+    since = _noon(story.company.today - timedelta(days=365))
+    won: dict[tuple[UUID, str], Decimal] = defaultdict(Decimal)
+    for deal in story.deals:
+        if deal["state"] == "won" and deal["owner_id"] and deal["closed_at"] > since:
+            won[deal["owner_id"], deal["currency_code"]] += deal["expected_amount"]
+    logins = {row.id: row.login for row in uow.execute(select(User.id, User.login))}
+    this, following = period_of(story.company.today, "quarter"), []
+    for quarter in (this, this.shifted(1)):
+        following += [f"{month:%Y-%m}" for month in quarter.months]
+    for (user_id, currency), amount in won.items():
+        aim = max(round(amount / 12 * HIGHER, -2), Decimal(100))
+        for month in following:
+            set_target(uow, period=month, amount=aim, user=logins[user_id], currency_code=currency)
 
 
 def _expected(story: Story, deal: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -23,9 +23,6 @@ from crm_sales.services.assignment.people import (
 )
 from crm_sales.services.assignment.rules import list_rules, remove_rule, set_rule
 from crm_web.sdk import Form, Menu, Pages, Request
-
-if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
 
 pages = Pages("sales_assignment", "crm_sales", title=t("Assignment"), prefix="/sales/rules")
 
@@ -90,7 +87,7 @@ def new(request: Request) -> str:
 
 
 @pages.post("/new", right=LEAD_ASSIGN)
-def send_new(request: Request) -> Response:
+def send_new(request: Request) -> Any:
     """Add a rule."""
     return _saved(request, None)
 
@@ -116,20 +113,20 @@ def rule(request: Request, rule_id: UUID) -> str:
 
 
 @pages.post("/<uuid:rule_id>", right=LEAD_ASSIGN)
-def send(request: Request, rule_id: UUID) -> Response:
+def send(request: Request, rule_id: UUID) -> Any:
     """Change a rule."""
     return _saved(request, rule_id)
 
 
 @pages.post("/<uuid:rule_id>/remove", right=LEAD_ASSIGN)
-def remove(request: Request, rule_id: UUID) -> Response:
+def remove(request: Request, rule_id: UUID) -> Any:
     """Remove a rule."""
     remove_rule(request.uow, rule_id)
     return request.done(t("Removed."), to="sales_assignment.rules")
 
 
 @pages.post("/people", right=LEAD_EDIT)
-def send_person(request: Request) -> Response:
+def send_person(request: Request) -> Any:
     """Say what somebody takes on."""
     try:
         told = request.read(SellerForm())
@@ -140,7 +137,7 @@ def send_person(request: Request) -> Response:
 
 
 @pages.post("/absences", right=LEAD_EDIT)
-def send_absence(request: Request) -> Response:
+def send_absence(request: Request) -> Any:
     """Say when somebody is away."""
     try:
         told = request.read(AbsenceForm())
@@ -153,13 +150,13 @@ def send_absence(request: Request) -> Response:
 
 
 @pages.post("/absences/<uuid:absence_id>/remove", right=LEAD_EDIT)
-def drop_absence(request: Request, absence_id: UUID) -> Response:
+def drop_absence(request: Request, absence_id: UUID) -> Any:
     """Take an absence back."""
     remove_absence(request.uow, absence_id)
     return request.done(t("Taken back."), to="sales_assignment.rules")
 
 
-def _refused(request: Request, error: CrmError) -> Response:
+def _refused(request: Request, error: CrmError) -> Any:
     context = _all(request, error)
     return request.refuse("sales/assignment/rules.html", error.http_status, **context)
 
@@ -191,7 +188,7 @@ def _all(request: Request, error: CrmError | None = None) -> dict[str, Any]:
     }
 
 
-def _saved(request: Request, rule_id: UUID | None) -> Response:
+def _saved(request: Request, rule_id: UUID | None) -> Any:
     form = request.form
     values: dict[str, Any] = {name: _split(form.get(name, "")) for name in LISTS}
     for name in PLAIN:

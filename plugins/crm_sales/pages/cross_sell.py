@@ -60,6 +60,7 @@ def suggestions(request: Request, customer_id: UUID) -> str:
     return request.render(
         "sales/cross_sell/customer.html",
         told=told,
+        is_counted=bool(told.items) or last_count(request.uow) is not None,
         customer_id=customer_id,
         name=customer_name(request.uow, customer_id),
     )

@@ -29,7 +29,7 @@ from crm_sales.services.pipelines import (
     pipeline_named,
     stage_named,
 )
-from crm_sales.services.stage_checks import missing_for, titles_of
+from crm_sales.services.stage_checks import missing_by_stage, titles_of
 from crm_web.sdk import Menu, Pages, Request
 
 pages = Pages("sales_deals", "crm_sales", title=t("Deals"), prefix="/sales/deals")
@@ -153,7 +153,9 @@ def _card(request: Request, opportunity_id: UUID, error: CrmError | None = None)
         deal=found,
         stages=live_stages(uow, record.pipeline_id),
         allowed={stage.id for stage in ways},
-        missing={stage.id: titles_of(missing_for(uow, record, stage)) for stage in ways},
+        missing={
+            key: titles_of(names) for key, names in missing_by_stage(uow, record, ways).items()
+        },
         moves=list_moves(uow, opportunity_id),
         may_edit=may_edit,
         error=error,

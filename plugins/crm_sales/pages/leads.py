@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from crm_core.errors import ConflictError, CrmError, InputError, NotFoundError, RuleViolationError
@@ -25,9 +25,6 @@ from crm_sales.services.leads.matching import lead_duplicates
 from crm_sales.services.leads.reading import count_leads, list_leads, may_edit, show_lead
 from crm_sales.services.pipelines import list_pipelines
 from crm_web.sdk import Form, Menu, Pages, Request
-
-if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
 
 pages = Pages("sales_leads", "crm_sales", title=t("Leads"), prefix="/sales/leads")
 
@@ -80,7 +77,7 @@ def new(request: Request) -> str:
 
 
 @pages.post("/new", right=LEAD_EDIT)
-def send_new(request: Request) -> Response:
+def send_new(request: Request) -> Any:
     """Take a lead in."""
     owner_id = request.uow.actor.user_id if request.form.get("mine") == "true" else None
     try:
@@ -105,7 +102,7 @@ def edit(request: Request, lead_id: UUID) -> str:
 
 
 @pages.post("/<uuid:lead_id>/edit", right=LEAD_EDIT)
-def send_edit(request: Request, lead_id: UUID) -> Response:
+def send_edit(request: Request, lead_id: UUID) -> Any:
     """Change what is known of a lead."""
     try:
         edit_lead(request.uow, lead_id, _typed(request), expected_version=_version(request))
@@ -116,11 +113,11 @@ def send_edit(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/qualify", right=LEAD_EDIT)
-def qualify(request: Request, lead_id: UUID) -> Response:
+def qualify(request: Request, lead_id: UUID) -> Any:
     """Make a customer and a deal of a lead."""
     form = request.form
 
-    def act() -> Response:
+    def act() -> Any:
         chosen = form.get("customer", "")
         names = ("name", "job_title", "email", "phone")
         contact = {name: form.get(f"contact_{name}", "").strip() or None for name in names}
@@ -143,10 +140,10 @@ def qualify(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/disqualify", right=LEAD_EDIT)
-def disqualify(request: Request, lead_id: UUID) -> Response:
+def disqualify(request: Request, lead_id: UUID) -> Any:
     """Say that nothing will come of a lead."""
 
-    def act() -> Response:
+    def act() -> Any:
         reason = request.form.get("reason", "")
         disqualify_lead(request.uow, lead_id, reason=reason, expected_version=_version(request))
         return request.done(t("Disqualified."), to="sales_leads.leads")
@@ -155,10 +152,10 @@ def disqualify(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/reopen", right=LEAD_EDIT)
-def reopen(request: Request, lead_id: UUID) -> Response:
+def reopen(request: Request, lead_id: UUID) -> Any:
     """Take back that a lead was disqualified."""
 
-    def act() -> Response:
+    def act() -> Any:
         reopen_lead(request.uow, lead_id, expected_version=_version(request))
         return request.done(t("It is open again."), to="sales_leads.lead", lead_id=lead_id)
 
@@ -166,10 +163,10 @@ def reopen(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/assign", right=LEAD_ASSIGN)
-def assign(request: Request, lead_id: UUID) -> Response:
+def assign(request: Request, lead_id: UUID) -> Any:
     """Give a lead to somebody by hand."""
 
-    def act() -> Response:
+    def act() -> Any:
         user_id = _key(request.form.get("user", ""))
         assign_lead(request.uow, lead_id, user_id, expected_version=_version(request))
         return request.done(t("Given."), to="sales_leads.lead", lead_id=lead_id)
@@ -178,10 +175,10 @@ def assign(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/release", right=LEAD_EDIT)
-def release(request: Request, lead_id: UUID) -> Response:
+def release(request: Request, lead_id: UUID) -> Any:
     """Put a lead back into the queue."""
 
-    def act() -> Response:
+    def act() -> Any:
         release_lead(request.uow, lead_id, expected_version=_version(request))
         message = t("Back in the queue: the rules say who gets it.")
         return request.done(message, to="sales_leads.leads")
@@ -190,10 +187,10 @@ def release(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/<uuid:lead_id>/merge", right=LEAD_EDIT)
-def merge(request: Request, lead_id: UUID) -> Response:
+def merge(request: Request, lead_id: UUID) -> Any:
     """Put another lead into this one."""
 
-    def act() -> Response:
+    def act() -> Any:
         merge_leads(request.uow, lead_id, _key(request.form.get("other", "")))
         return request.done(t("One lead now."), to="sales_leads.lead", lead_id=lead_id)
 
@@ -201,7 +198,7 @@ def merge(request: Request, lead_id: UUID) -> Response:
 
 
 @pages.post("/try", right=LEAD_ASSIGN)
-def try_rules(request: Request) -> Response:
+def try_rules(request: Request) -> Any:
     """Have the rules tried on all that wait."""
     asked = ask_assignment(request.uow)
     message = n(
@@ -219,7 +216,7 @@ def of_customer(request: Request, customer_id: UUID) -> str:
     return request.render("sales/leads/panel.html", leads=page.items)
 
 
-def _done(request: Request, lead_id: UUID, act: Callable[[], Response]) -> Response:
+def _done(request: Request, lead_id: UUID, act: Callable[[], Any]) -> Any:
     """Do something with a lead, or show it again with why that was refused."""
     try:
         with request.uow.session.begin_nested():

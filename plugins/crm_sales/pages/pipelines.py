@@ -38,7 +38,9 @@ NEW_STAGES = (
 def _a_code() -> fields.String:
     return fields.String(
         required=True,
-        validate=validate.Regexp(rf"{CODE}\Z", error="small letters, digits and _"),
+        validate=validate.Regexp(
+            rf"{CODE}\Z", error=t("small letters, digits and _, a letter first")
+        ),
         metadata={"title": t("Code"), "help": t("Files and commands name it by this.")},
     )
 

@@ -8,13 +8,11 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 from sqlalchemy import select
-from werkzeug.wrappers import Response
 
-from crm_core.entities import Address, Role
+from crm_core.entities import Role
 from crm_core.errors import ConflictError, InputError, RuleViolationError
 from crm_core.messages import LANGUAGES, t
 from crm_core.services.checks import PAGES as MOST_TEXT
-from crm_sales.models import PaymentTerm
 from crm_sales.permissions import CONFIGURE, QUOTE_EDIT
 from crm_sales.schemas.pipelines import design_text
 from crm_sales.schemas.quotes import read_offer_rules
@@ -22,7 +20,7 @@ from crm_sales.services.pricing.offer_rules import change_offer_rules
 from crm_sales.services.pricing.offer_rules_export import export_offer_rules
 from crm_sales.services.quotes.checks import permitted_quote
 from crm_sales.services.quotes.editing import edit_quote
-from crm_sales.services.quotes.reading import list_price_lists
+from crm_sales.services.quotes.reading import header_choices
 from crm_web.sdk import Form, Menu, Pages, Request
 
 pages = Pages("sales_quote_forms", "crm_sales", title=t("Offers"), prefix="/sales/quotes")
@@ -66,7 +64,7 @@ def edit(request: Request, quote_id: UUID) -> str:
 
 
 @pages.post("/<uuid:quote_id>/edit", right=QUOTE_EDIT)
-def send_edit(request: Request, quote_id: UUID) -> Response:
+def send_edit(request: Request, quote_id: UUID) -> Any:
     """Keep what stands around the lines."""
     version = request.form.get("version", "")
     try:
@@ -87,31 +85,7 @@ def send_edit(request: Request, quote_id: UUID) -> Response:
 def _context(
     request: Request, quote: Any, values: Mapping[str, Any], error: Any = None
 ) -> dict[str, Any]:
-    uow = request.uow
-    lists = list_price_lists(uow, quote.currency_code)
-    terms = uow.execute(
-        select(PaymentTerm.id, PaymentTerm.name)
-        .where(PaymentTerm.archived_at.is_(None))
-        .order_by(PaymentTerm.position, PaymentTerm.name)
-    ).all()
-    addresses = uow.execute(
-        select(Address.id, Address.recipient, Address.street, Address.city)
-        .where(
-            Address.customer_id.in_({quote.customer_id, quote.contact_id} - {None}),
-            Address.archived_at.is_(None),
-        )
-        .order_by(Address.use, Address.id)
-    ).all()
-    places = [
-        (str(row.id), ", ".join(part for part in (row.recipient, row.street, row.city) if part))
-        for row in addresses
-    ]
-    choices = {
-        "price_list_id": [(str(row.id), row.name) for row in lists],
-        "payment_term_id": [(str(row.id), row.name) for row in terms],
-        "delivery_address_id": places,
-        "invoice_address_id": places,
-    }
+    choices = header_choices(request.uow, quote)
     return {"quote": quote, "form": Form(HeaderSchema(), values, choices, error)}
 
 
@@ -122,7 +96,7 @@ def settings(request: Request) -> str:
 
 
 @pages.post("/settings/limits", right=CONFIGURE)
-def set_limits(request: Request) -> Response:
+def set_limits(request: Request) -> Any:
     """Set how much each role may take off."""
     limits = {
         name.removeprefix("limit-"): value.strip()
@@ -133,22 +107,22 @@ def set_limits(request: Request) -> Response:
 
 
 @pages.post("/settings/document", right=CONFIGURE)
-def set_document(request: Request) -> Response:
+def set_document(request: Request) -> Any:
     """Set all that the document says."""
     text = request.form.get("document", "")
     try:
         document = read_offer_rules(text.replace("\r\n", "\n").encode())
     except InputError as error:
-        return Response(_settings(request, error, text), error.http_status, mimetype="text/html")
+        return _settings(request, error, text), error.http_status
     return _set(request, document, text)
 
 
-def _set(request: Request, document: Mapping[str, Any], text: str | None = None) -> Response:
+def _set(request: Request, document: Mapping[str, Any], text: str | None = None) -> Any:
     try:
         change_offer_rules(request.uow, document)
     except REFUSED as error:
         request.uow.session.rollback()
-        return Response(_settings(request, error, text), error.http_status, mimetype="text/html")
+        return _settings(request, error, text), error.http_status
     return request.done(t("Saved."), to="sales_quote_forms.settings")
 
 

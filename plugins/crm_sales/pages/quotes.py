@@ -7,9 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from werkzeug.datastructures import MultiDict
-from werkzeug.wrappers import Response
-
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import t
 from crm_sales.models import QuoteState
@@ -50,7 +47,13 @@ FIELDS = (
     "group",
 )
 MAY_BE_EMPTY = ("unit_price", "tax_percent", "group", "description")
-WORDS = {"states": STATES, "tones": TONES, "roles": ROLES, "decisions": DECISIONS}
+WORDS = {
+    "states": STATES,
+    "tones": TONES,
+    "roles": ROLES,
+    "decisions": DECISIONS,
+    "filters": FILTERS,
+}
 
 
 @pages.get("/", right=QUOTE_VIEW, menu=Menu(t("Offers"), "file", "sales", 30))
@@ -66,13 +69,11 @@ def quotes(request: Request) -> str:
         cursor=request.args.get("cursor") or None,
     )
     return request.render(
-        "sales/quotes/list.html", page=page, state=state, is_mine=is_mine, filters=FILTERS, **WORDS
+        "sales/quotes/list.html", page=page, state=state, is_mine=is_mine, **WORDS
     )
 
 
-@pages.get(
-    "/to-approve", right=QUOTE_APPROVE, menu=Menu(t("Offers to approve"), "check", "sales", 35)
-)
+@pages.get("/to-approve", right=QUOTE_APPROVE)
 def to_approve(request: Request) -> str:
     """List offers that wait for whoever looks."""
     page = quotes_to_approve(request.uow, cursor=request.args.get("cursor") or None)
@@ -82,20 +83,20 @@ def to_approve(request: Request) -> str:
 
 
 @pages.post("/of/<uuid:opportunity_id>", right=QUOTE_EDIT)
-def add(request: Request, opportunity_id: UUID) -> Response:
+def add(request: Request, opportunity_id: UUID) -> Any:
     """Make an offer of a deal."""
     quote = add_quote(request.uow, opportunity_id)
     return request.to(SHOWN, quote_id=quote.id)
 
 
-@pages.get(QUOTE, right=QUOTE_VIEW)
+@pages.get(QUOTE, right=QUOTE_VIEW, shows="sales_quote")
 def show(request: Request, quote_id: UUID) -> str:
     """Show an offer, to be changed where it may be."""
     return _drawn(request, quote_id)
 
 
 @pages.post(QUOTE, right=QUOTE_EDIT)
-def save(request: Request, quote_id: UUID) -> Response:
+def save(request: Request, quote_id: UUID) -> Any:
     """Keep what was typed into the lines, then do what the button says."""
     try:
         told = _saved(request, quote_id)
@@ -144,22 +145,21 @@ def _submitted(state: str) -> str:
 
 
 @pages.post(f"{QUOTE}/preview", right=QUOTE_EDIT, own_work=True)
-def preview(request: Request, quote_id: UUID) -> Response:
+def preview(request: Request, quote_id: UUID) -> Any:
     """Say what the offer comes to with what stands in the form; nothing is kept."""
     assert request.actor is not None
     with request.application.unit_of_work(request.actor) as uow:
+        lines = quote_view(uow, quote_id)["lines"]
+        context: dict[str, Any] = {"preview": None, "error": None}
         try:
-            lines = quote_view(uow, quote_id)["lines"]
-            found = preview_quote(uow, quote_id, _changes(request.form, lines))
-        except CrmError as error:
-            text = request.render("sales/quotes/amounts.html", preview=None, error=error)
-            return Response(text, error.http_status, mimetype="text/html")
-        text = request.render("sales/quotes/amounts.html", preview=found, error=None)
-    return Response(text, mimetype="text/html")
+            context["preview"] = preview_quote(uow, quote_id, _changes(request.form, lines))
+        except InputError as error:
+            context["error"] = error  # told beside the sums, as what saving would say
+        return request.render("sales/quotes/amounts.html", **context)
 
 
 @pages.post(f"{QUOTE}/approve", right=QUOTE_APPROVE)
-def approve(request: Request, quote_id: UUID) -> Response:
+def approve(request: Request, quote_id: UUID) -> Any:
     """Let an offer pass that waits."""
     version, note = _version(request.form), request.form.get("reason")
     try:
@@ -171,7 +171,7 @@ def approve(request: Request, quote_id: UUID) -> Response:
 
 
 @pages.post(f"{QUOTE}/refuse", right=QUOTE_APPROVE)
-def refuse(request: Request, quote_id: UUID) -> Response:
+def refuse(request: Request, quote_id: UUID) -> Any:
     """Send an offer that waits back to its maker."""
     version, reason = _version(request.form), request.form.get("reason", "")
     try:
@@ -183,7 +183,7 @@ def refuse(request: Request, quote_id: UUID) -> Response:
 
 
 @pages.post(f"{QUOTE}/revise", right=QUOTE_EDIT)
-def revise(request: Request, quote_id: UUID) -> Response:
+def revise(request: Request, quote_id: UUID) -> Any:
     """Make the next version of an offer."""
     try:
         quote = revise_quote(request.uow, quote_id, expected_version=_version(request.form))
@@ -197,7 +197,7 @@ def revise(request: Request, quote_id: UUID) -> Response:
 
 
 @pages.post(f"{QUOTE}/withdraw", right=QUOTE_EDIT)
-def withdraw(request: Request, quote_id: UUID) -> Response:
+def withdraw(request: Request, quote_id: UUID) -> Any:
     """Take an offer back."""
     try:
         withdraw_quote(request.uow, quote_id, expected_version=_version(request.form))
@@ -207,7 +207,7 @@ def withdraw(request: Request, quote_id: UUID) -> Response:
 
 
 @pages.post(f"{QUOTE}/reprice", right=QUOTE_EDIT)
-def reprice(request: Request, quote_id: UUID) -> Response:
+def reprice(request: Request, quote_id: UUID) -> Any:
     """Price all lines as if they were added today."""
     try:
         refresh_prices(request.uow, quote_id, expected_version=_version(request.form))
@@ -250,7 +250,7 @@ def _drawn(request: Request, quote_id: UUID, error: CrmError | None = None) -> s
     return request.render(
         "sales/quotes/show.html",
         quote=view,
-        typed=request.form if error else MultiDict(),
+        typed=request.form if error else {},
         error=error,
         text_of=text_of,
         is_open=is_open,
@@ -268,16 +268,14 @@ def _drawn(request: Request, quote_id: UUID, error: CrmError | None = None) -> s
     )
 
 
-def _refused(request: Request, quote_id: UUID, error: CrmError) -> Response:
+def _refused(request: Request, quote_id: UUID, error: CrmError) -> Any:
     if error.http_status == 404:
         raise error
     request.uow.session.rollback()
-    return Response(_drawn(request, quote_id, error), error.http_status, mimetype="text/html")
+    return _drawn(request, quote_id, error), error.http_status
 
 
-def _changes(
-    form: MultiDict[str, str], lines: list[dict[str, Any]]
-) -> dict[UUID, Mapping[str, Any]]:
+def _changes(form: Mapping[str, str], lines: list[dict[str, Any]]) -> dict[UUID, Mapping[str, Any]]:
     """Return what was typed over what stands in the lines."""
     changes: dict[UUID, Mapping[str, Any]] = {}
     for line in lines:
@@ -304,7 +302,7 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _version(form: MultiDict[str, str]) -> int | None:
+def _version(form: Mapping[str, str]) -> int | None:
     text = form.get("version", "")
     return int(text) if text.isdecimal() and len(text) < 10 else None
 

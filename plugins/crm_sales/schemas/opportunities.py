@@ -56,7 +56,7 @@ class OpportunitySchema(Schema):
     )
     country_code = fields.String(
         allow_none=True,
-        validate=validate.Regexp(r"[A-Za-z]{2}\Z", error="two letters, such as GR"),
+        validate=validate.Regexp(r"[A-Za-z]{2}\Z", error=t("two letters, such as GR")),
         metadata={"title": t("Country")},
     )
     language = fields.String(

@@ -24,7 +24,7 @@ def _code() -> fields.String:
     return fields.String(
         required=True,
         validate=validate.Regexp(
-            rf"{CODE}\Z", error="up to 40 small letters, digits and _, a letter first"
+            rf"{CODE}\Z", error=t("up to 40 small letters, digits and _, a letter first")
         ),
     )
 

@@ -14,7 +14,7 @@ from crm_core.entities import Activity, User
 from crm_core.errors import NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.activities import add_activity, cancel_activities
+from crm_core.services.activities import add_activity, assign_activities, cancel_activities
 from crm_core.services.settings import load_settings
 from crm_sales.models import (
     DealState,
@@ -166,6 +166,29 @@ def follow_sequences(uow: UnitOfWork, opportunity_id: UUID) -> None:
     missing = [step for step in wanted if step.id not in {m.sequence_step_id for m in made}]
     if missing:
         _plan(uow, deal, missing)
+
+
+def hand_steps_on(uow: UnitOfWork, opportunity_id: UUID) -> None:
+    """Give what sequences planned for a deal to whoever works on it now.
+
+    What a person planned stays whose it is: they said who does it.
+    """
+    uow.actor.require(OPPORTUNITY_EDIT)
+    deal = uow.find(Opportunity, opportunity_id)
+    owner = uow.find(User, deal.owner_id) if deal and deal.owner_id else None
+    if owner is None or not owner.is_enabled:
+        return
+    theirs = (
+        select(NextStep.activity_id)
+        .join(Activity, Activity.id == NextStep.activity_id)
+        .where(
+            NextStep.opportunity_id == opportunity_id,
+            NextStep.sequence_step_id.is_not(None),
+            Activity.is_open,
+            Activity.owner_id.is_distinct_from(owner.id),
+        )
+    )
+    assign_activities(uow, dict.fromkeys(uow.scalars(theirs).all(), owner.id))
 
 
 def _plan(uow: UnitOfWork, deal: Opportunity, steps: list[SequenceStep]) -> None:

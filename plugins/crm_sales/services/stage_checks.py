@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import exists, select
 
@@ -83,11 +84,19 @@ CHECKS: Mapping[str, Requirement] = {
 def missing_for(uow: UnitOfWork, opportunity: Opportunity, stage: Stage) -> Sequence[str]:
     """Return the names of what a deal still needs before it may come to a stage."""
     uow.actor.require(OPPORTUNITY_VIEW)
-    asked = {
-        **{name: REQUIRED_FIELDS[name] for name in stage.required_fields},
-        **{name: CHECKS[name] for name in stage.checks},
-    }
-    return [name for name, requirement in asked.items() if not requirement.is_met(uow, opportunity)]
+    return missing_by_stage(uow, opportunity, [stage])[stage.id]
+
+
+def missing_by_stage(
+    uow: UnitOfWork, opportunity: Opportunity, stages: Sequence[Stage]
+) -> dict[UUID, Sequence[str]]:
+    """Return the same for several stages; what more than one asks for is looked at once."""
+    uow.actor.require(OPPORTUNITY_VIEW)
+    known = {**REQUIRED_FIELDS, **CHECKS}
+    asked = {stage.id: [*stage.required_fields, *stage.checks] for stage in stages}
+    names = {name for each in asked.values() for name in each}
+    missing = {name for name in names if not known[name].is_met(uow, opportunity)}
+    return {key: [name for name in each if name in missing] for key, each in asked.items()}
 
 
 def titles_of(names: Sequence[str]) -> list[str]:

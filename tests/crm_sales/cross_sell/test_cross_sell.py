@@ -45,7 +45,7 @@ def test_what_buyers_of_the_same_bought_is_suggested_with_its_reason(office, sho
     assert only.reason == "6 of 9 customers who bought desk also bought lamp."
     assert only.confidence == round(6 / 9, 4)
     assert only.lift == round(6 * 29 / (9 * 6), 2)
-    assert (told.held, told.objections) == (1, [])
+    assert told.objections == []
     assert told.counted_at
 
 

@@ -23,7 +23,7 @@ def test_panels_and_pages_say_why(web, office, shop, deal_of):
     assert len(pairs.queries) <= 15
     assert web("outsider").get(f"/sales/cross-sell/of/{key}").status == 404
     bare = web("manager").get(f"/sales/cross-sell/of/{office.customer('manager')}")
-    assert "bought nothing yet" in bare.words
+    assert "nothing that enough of those bought" in bare.words
     told = web("employee").call("GET", f"/api/v1/sales/cross-sell/deals/{deal_of('employee')}")
     assert told.response.json["items"][0]["because"] == "desk"
 

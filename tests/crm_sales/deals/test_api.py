@@ -67,6 +67,7 @@ def test_bad_input_and_foreign_deals(office, web, deal):
     assert web("readonly").call("PATCH", f"{ROOT}/deals/{foreign}", {"name": "x"}).status == 403
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_pipelines(web):
     manager, employee = web("manager"), web("employee")
     design = employee.call("GET", f"{ROOT}/pipelines/sales/design").response.json

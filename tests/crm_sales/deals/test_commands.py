@@ -54,24 +54,21 @@ def test_a_deal_from_beginning_to_end(crm_command, customer_id):
     assert "Ποδήλατα" in people.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("move", "{}", "nowhere"), "There is no stage 'nowhere'"),
-        (("show", "12345678"), "There is no deal '12345678'"),
-        (("edit", "{}", "--amount", "much"), "The deal cannot be taken as it is"),
-        (("edit", "{}", "--close", "31.12.2027"), "The deal cannot be taken as it is"),
-        (("lose", "{}", "--reason", "x"), "There is no loss reason 'x'"),
-        (("assign", "{}", "nobody"), "nobody"),
-        (("list", "--stage", "x"), "There is no stage"),
-    ],
-)
-def test_what_is_wrong_is_said(crm_command, customer_id, arguments, told):
+def test_what_is_wrong_is_said(crm_command, customer_id):
     added = crm_command("sales", "deal", "add", customer_id, "A shop", "--json")
     key = json.loads(added.output)["data"]["id"]
-    result = crm_command("sales", "deal", *(each.format(key) for each in arguments))
-    assert result.exit_code == 2
-    assert told in result.output
+    for arguments, told in (
+        (("move", key, "nowhere"), "There is no stage 'nowhere'"),
+        (("show", "12345678"), "There is no deal '12345678'"),
+        (("edit", key, "--amount", "much"), "The deal cannot be taken as it is"),
+        (("edit", key, "--close", "31.12.2027"), "The deal cannot be taken as it is"),
+        (("lose", key, "--reason", "x"), "There is no loss reason 'x'"),
+        (("assign", key, "nobody"), "nobody"),
+        (("list", "--stage", "x"), "There is no stage"),
+    ):
+        result = crm_command("sales", "deal", *arguments)
+        assert result.exit_code == 2
+        assert told in result.output
 
 
 def test_a_pipeline_goes_out_and_comes_in(crm_command, tmp_path: Path):

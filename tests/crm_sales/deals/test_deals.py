@@ -17,6 +17,7 @@ from crm_core.errors import (
     RuleViolationError,
     StaleVersionError,
 )
+from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customers import archive_customer
 from crm_sales.models import Opportunity
 from crm_sales.services.moves import list_moves
@@ -52,6 +53,7 @@ def test_a_deal_is_added_with_all_that_is_known_of_it(office, deal, stored):
     assert {"sales.opportunity.added", "core.record.changed"} <= set(names)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_yen_have_no_decimals(deal, stored):
     deal_id = deal(expected_amount=Decimal("1000.5"), currency_code="JPY")
     assert stored(deal_id).expected_amount == Decimal(1001)
@@ -102,6 +104,7 @@ def test_an_archived_customer_gets_no_deal(office, deal):
         deal()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_who_sees_and_changes_a_deal(office, deal):
     deal_id = deal("manager")
 
@@ -150,6 +153,7 @@ def test_whoever_is_late_hears_who_changed_what(office, deal, stage):
         assert caught.value.details["changes"][-1]["login"] == "manager"
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_deal_is_handed_to_somebody_else(office, deal, stored):
     deal_id = deal()
     manager = office.known.users["manager"]
@@ -157,3 +161,13 @@ def test_a_deal_is_handed_to_somebody_else(office, deal, stored):
     assert stored(deal_id).owner_id == manager
     with pytest.raises(NotFoundError):
         office.write(lambda uow: assign_opportunity(uow, deal_id, manager), "employee")
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_deals_go_with_a_customer_who_is_merged(office, deal, stored):
+    deal_id = deal()
+    keep, drop = (UUID(office.customer(owner)) for owner in ("manager", "employee"))
+    office.write(lambda uow: merge_customers(uow, keep, drop))
+    assert stored(deal_id).customer_id == keep
+    with pytest.raises(RuleViolationError, match="merged"):
+        deal()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,7 @@ def checked(design):
     return load_design(design, known_fields=REQUIRED_FIELDS, known_checks=CHECKS)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_what_is_exported_is_imported_without_a_change(office):
     def again(uow):
         document = export_pipeline(uow, "sales") | export_endings(uow)
@@ -148,3 +150,17 @@ def test_who_designs(office):
     office.write(lambda uow: design_pipeline(uow, {**DESIGN, "team": "North"}), "manager")
     exported = office.read(lambda uow: export_pipeline(uow, "s"), "readonly")
     assert tomllib.loads(design_text(exported))["team"] == "North"
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_the_guides_example_is_taken(office):
+    text = files("crm_sales").joinpath("README.md").read_text(encoding="utf-8")
+    example = next(
+        part.partition("```")[0] for part in text.split("```toml\n") if "[[stages]]" in part
+    )
+    design = read_design(example.encode())
+    office.write(lambda uow: design_pipeline(uow, {**design, "resettled": {}}), "manager")
+    kept = office.read(lambda uow: export_pipeline(uow, "service"))
+    assert [stage["code"] for stage in kept["stages"]] == ["new", "offered", "won"]
+    with pytest.raises(NotFoundError, match="visited"):
+        office.write(lambda uow: design_pipeline(uow, design), "manager")

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import func, select, update
 
-from crm_core.errors import CrmError
+from crm_core.errors import CrmError, PermissionDeniedError
 from crm_sales.jobs.forecast import keep_forecast
 from crm_sales.models import DealExpectation, ForecastFigure, ForecastSnapshot, Opportunity
 from crm_sales.services.forecast.periods import period_of
@@ -32,12 +32,20 @@ def test_a_day_is_kept_once(office, deal):
     assert (day.taken_on, day.best_amount, day.weighted_amount) == (TODAY, 100, 50)
 
 
+@pytest.mark.parametrize("login", ["employee", "manager", "readonly", "outsider"])
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_nobody_keeps_for_all_what_they_see_in_part(office, deal, login):
+    deal("employee", 100, close=MONTH.last_on)
+    with pytest.raises(PermissionDeniedError):
+        office.write(take_snapshot, login)
+    assert office.write(take_snapshot, "admin") == 1
+
+
 def test_of_two_at_once_one_keeps_the_day(office, deal):
     """The second fails at the day's own row, whole, and finds it kept the next time."""
     deal("employee", 100, close=MONTH.last_on)
 
     def late(uow):
-        uow.session.execute(select(func.now()))
         uow.add(ForecastSnapshot(taken_on=TODAY, taken_at=uow.now))
         uow.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 
@@ -58,6 +59,7 @@ def test_it_is_tried_done_looked_at_and_undone_in_the_browser(office, web, work)
     assert "undone" in browser.get("/sales/handover/").words
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_what_cannot_be_done_is_said_above_what_was_typed(office, web, work):
     browser = web("manager")
     sent = {**EMPTY, "leaver": "employee", "to": "nobody-here", "rules": "stage=new:manager"}
@@ -119,6 +121,7 @@ def test_programs_hand_over_and_undo(office, web, work):
         assert web(login).call("POST", f"{here}/undo").status == status
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_commands_hand_over_and_undo(office, run, work, tmp_path):
     counts = run("handover", "employee", "--to", "manager", "--dry-run", login="manager")
     assert counts["id"] is None

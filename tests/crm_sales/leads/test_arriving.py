@@ -6,6 +6,8 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from crm_core.entities.customer import ContactPoint, Customer
@@ -21,6 +23,7 @@ from crm_core.testing.factories import make_customer
 from crm_sales.errors import KnownCustomerError
 from crm_sales.events import LeadAsked
 from crm_sales.models import Lead, LeadState, Opportunity
+from crm_sales.schemas.leads import FIELDS, read_lead
 from crm_sales.services.leads.arriving import add_lead, edit_lead
 from crm_sales.services.leads.closing import (
     disqualify_lead,
@@ -281,3 +284,15 @@ def test_a_lead_is_put_into_another(office, lead):
         lambda uow: add_lead(uow, {"name": "Ana"}, arrival_key="mail:1").id, "employee"
     )
     assert again == keep  # told once more, it is still the one lead
+
+
+TOLD = st.none() | st.text(max_size=40) | st.integers() | st.just("x" * 300)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), TOLD))
+def test_whatever_is_told_is_taken_or_its_fields_are_named(values):
+    record, faults = read_lead(values)
+    assert set(faults) <= {*values, "name"}
+    if not faults:
+        assert record["name"]
+        assert set(record) <= {*values, "name", "email_key", "phone_key"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -327,5 +327,5 @@ def test_postal_codes_are_compared_without_their_blanks(wanted, code, fits):
         name="X", countries=[], postal_prefixes=wanted, products=[], categories=[],
         languages=[], sources=[], least_amount=None, most_amount=None,
     )  # fmt: skip
-    rates = RateTable(None, {})  # type: ignore[arg-type]  no amount, no rates
+    rates = RateTable(date(2026, 1, 1), {})
     assert (misfit(rule, Facts(postal_code=code), rates) is None) == fits

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
 from crm_core.services.settings import set_setting
+from crm_core.sync.failpoints import armed
 from crm_sales.models import (
     OrderState,
     PaymentTerm,
@@ -261,3 +262,28 @@ def test_a_tax_is_asked_for_and_the_answer_is_dropped_when_the_offer_changed(
     shop.accept(quote_id)
     with pytest.raises(RuleViolationError, match="was sent"):
         office.write(lambda uow: ask_tax(uow, quote_id), "employee")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize(
+    "point", ["push.marked_sent", "push.created", "push.bound", "push.before_settling"]
+)
+def test_killed_on_the_way_it_makes_one_order(shop: Any, accepted: UUID, point: str) -> None:
+    shop.run(entities=["customer"])
+
+    def kill(reached: str) -> None:
+        if reached == point:
+            raise Killed
+
+    with armed(kill), pytest.raises(Killed):
+        shop.run(entities=["sales_order"])
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **EQUAL)
+    shop.run()
+    assert len(shop.sheet("sales_order")) == 1
+    assert shop.order(accepted).state == OrderState.DRAFT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -18,7 +19,7 @@ from crm_core.errors import (
     StaleVersionError,
 )
 from crm_sales.models import Bundle, PriceList, Quote
-from crm_sales.services.opportunities import lose_opportunity
+from crm_sales.services.opportunities import assign_opportunity, lose_opportunity
 from crm_sales.services.quotes.approval import approve_quote, refuse_approval, submit_quote
 from crm_sales.services.quotes.editing import add_quote, edit_quote, refresh_prices
 from crm_sales.services.quotes.lines import (
@@ -372,3 +373,40 @@ def test_validity_and_closed_deals(offers, office):
     with pytest.raises(RuleViolationError) as refused:
         offers.act(add_quote, deal_id)
     assert refused.value.code == "sales.quote.deal_closed"
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_of_two_who_decide_at_once_one_hears_of_the_other(offers, office):
+    quote_id = offers.quote()
+    offers.line(quote_id, offers.product(), discount_percent="20")
+    offers.act(submit_quote, quote_id)
+
+    def decide(who: str) -> str:
+        service, extra = (approve_quote, ()) if who == "manager" else (refuse_approval, ("No",))
+        try:
+            return offers.act(service, quote_id, *extra, by=who).state
+        except RuleViolationError as error:
+            return error.code
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(decide, ("manager", "admin")))
+    (approval,) = offers.view(quote_id)["approvals"]
+    state = {"approved": "approved", "refused": "draft"}[approval["decision"]]
+    assert told == sorted([state, "sales.quote.not_waiting"])
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_offers_made_at_once_have_numbers_of_their_own(offers):
+    deals = [offers.deal() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.map(lambda deal_id: offers.act(add_quote, deal_id).number, deals)
+    assert sorted(number[-2:] for number in made) == ["01", "02", "03", "04"]
+
+
+def test_offers_go_with_their_deal(offers, office):
+    quote_id = offers.quote()
+    deal_id = offers.view(quote_id)["opportunity_id"]
+    manager = office.known.users["manager"]
+    offers.act(assign_opportunity, deal_id, manager, by="manager")
+    office.application.close()  # what is recorded is delivered before
+    assert office.read(lambda uow: uow.get(Quote, quote_id).owner_id) == manager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -201,3 +203,18 @@ def test_whose_word_counts(office, deal):
             office.write(train_scores, login)
         with pytest.raises(PermissionDeniedError):
             office.read(training_of, login)
+
+
+def test_deals_closed_by_two_at_once_are_both_counted(office, deal, past):
+    past()
+    office.write(train_scores)
+    deals = {login: deal(login, source="web", tags=["big"]) for login in ("employee", "manager")}
+    meet = Barrier(2)
+
+    def win(login):
+        meet.wait(10)
+        office.write(lambda uow: win_opportunity(uow, deals[login]), login)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(win, deals, timeout=30))
+    assert {("*", "deal", "", 42, 40), ("*", "source", "web", 32, 10)} <= frequencies(office)

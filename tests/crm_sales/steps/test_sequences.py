@@ -15,6 +15,7 @@ from crm_core.services.users import disable_user
 from crm_sales.models import FollowUpSequence
 from crm_sales.services.next_steps import complete_step, open_steps, plan_step
 from crm_sales.services.opportunities import (
+    assign_opportunity,
     lose_opportunity,
     move_opportunity,
     reopen_opportunity,
@@ -134,6 +135,26 @@ def test_a_sequence_is_changed_in_place_and_switched_off(office, deal, stage, pl
     assert "chase" not in [each["code"] for each in office.read(list_sequences)]
 
 
+@pytest.mark.usefixtures("chase")
+def test_what_was_planned_follows_the_deal_to_another_person(office, deal, heard, planned):
+    deal_id = deal(stage_code="qualified")
+    planned(deal_id)
+    office.write(
+        lambda uow: plan_step(uow, deal_id, type="visit", due_at=uow.now, summary="By hand"),
+        "employee",
+    )
+    office.write(
+        lambda uow: assign_opportunity(uow, deal_id, office.known.users["manager"]), "manager"
+    )
+    heard()
+    steps = office.read(lambda uow: open_steps(uow, [deal_id]))[deal_id]
+    assert {step["summary"]: step["owner_name"] for step in steps} == {
+        "By hand": "Eleni Employee",
+        "Τηλεφώνημα": "Mara Manager",
+        "Write again": "Mara Manager",
+    }
+
+
 def test_there_are_sequences_from_the_first_minute(office):
     codes = [each["code"] for each in office.read(list_sequences, "employee")]
     assert codes == ["proposition", "negotiation"]
@@ -141,19 +162,20 @@ def test_there_are_sequences_from_the_first_minute(office):
     assert [each["code"] for each in office.read(list_sequences)] == codes
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"steps": []}, "steps"),
-        ({"steps": [{"days_after": -1, "type": "call", "summary": "x"}]}, "days_after"),
-        ({"steps": [{"days_after": True, "type": "call", "summary": "x"}]}, "days_after"),
-        ({"code": "Not a code"}, "code"),
-        ({"colour": "red"}, "colour"),
-    ],
+WRONG = (
+    ({"steps": []}, "steps"),
+    ({"steps": [{"days_after": -1, "type": "call", "summary": "x"}]}, "days_after"),
+    ({"steps": [{"days_after": True, "type": "call", "summary": "x"}]}, "days_after"),
+    ({"code": "Not a code"}, "code"),
+    ({"colour": "red"}, "colour"),
 )
-def test_what_is_wrong_in_a_file_is_named(office, change, told):
-    with pytest.raises(InputError, match=told):
-        office.write(lambda uow: save_sequences(uow, {"sequences": [{**CHASE, **change}]}))
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_what_is_wrong_in_a_file_is_named(office):
+    for change, told in WRONG:
+        with pytest.raises(InputError, match=told):
+            office.write(lambda uow: save_sequences(uow, [{**CHASE, **change}]))  # noqa: B023
 
 
 def test_a_sequence_needs_a_stage_that_is_there_and_a_right(office):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from crm_sales.services.next_steps import list_steps, open_steps
 from crm_sales.services.opportunities import lose_opportunity
 from crm_sales.services.sequences import list_sequences
@@ -39,6 +41,7 @@ def test_what_is_due_is_done_put_off_and_planned_in_the_browser(office, web, dea
     assert "reopen it" in page.words
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_pages_heed_rights(office, web, deal, plan):
     deal_id = deal()
     step = plan(deal_id)
@@ -94,6 +97,7 @@ def test_programs_set_sequences_and_calendars(office, web):
     assert web().get(made.response.json["address"]).status == 404
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_commands_plan_list_and_finish(office, run, deal, tmp_path):
     deal_id = deal(name="Κήπος")
     [bare] = run("step", "missing")["items"]

@@ -64,6 +64,7 @@ class Desk:
         settings = values_of(uow, (DAILY_LEADS, LEADS_TO_OWNER))
         zone = ZoneInfo(load_settings(uow).time_zone)
         self.uow = uow
+        self.rules = _locked_rules(uow)
         self.today = uow.now.astimezone(zone).date()
         midnight = datetime.combine(self.today, time.min, zone)
         self.to_owner: bool = settings[LEADS_TO_OWNER.name]
@@ -83,19 +84,9 @@ class Desk:
         }
         self.given = _counted(uow, Lead.assigned_at >= midnight)
         self.load = _counted(uow, Lead.state == LeadState.NEW.value)
-        self._read_rules(uow)
+        self._read_targets(uow)
 
-    def _read_rules(self, uow: UnitOfWork) -> None:
-        """Read the rules, locked: whoever else assigns at this moment waits for our turns."""
-        locked = select(AssignmentRule).where(AssignmentRule.is_active.is_(True))
-        self.rules: list[AssignmentRule] = sorted(
-            uow.scalars(
-                locked.order_by(AssignmentRule.id)
-                .with_for_update()
-                .execution_options(populate_existing=True)
-            ),
-            key=lambda rule: (rule.position, rule.name),
-        )
+    def _read_targets(self, uow: UnitOfWork) -> None:
         members: dict[UUID, list[UUID]] = {}
         for row in uow.execute(select(TeamMember.team_id, TeamMember.user_id)):
             members.setdefault(row.team_id, []).append(row.user_id)
@@ -182,6 +173,17 @@ class Desk:
         if user_id not in self.away and self.given.get(user_id, 0) >= most:
             return {"code": "full", "most": most}
         return None
+
+
+def _locked_rules(uow: UnitOfWork) -> list[AssignmentRule]:
+    """Return the rules in use, locked before anything is counted.
+
+    Whoever else assigns at this moment waits, and counts what was given meanwhile.
+    """
+    active = select(AssignmentRule).where(AssignmentRule.is_active.is_(True))
+    locked = active.order_by(AssignmentRule.id).with_for_update()
+    rules = uow.scalars(locked.execution_options(populate_existing=True))
+    return sorted(rules, key=lambda rule: (rule.position, rule.name))
 
 
 def _ids(uow: UnitOfWork, statement: Any) -> set[UUID]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import not_, select
+from sqlalchemy import CompoundSelect, select, union
 from sqlalchemy.orm import aliased
 
 from crm_core.entities.commerce import Product, Transaction, TransactionLine, TransactionState
 from crm_core.entities.customer import Customer
 from crm_core.messages import n
-from crm_core.persistence.bulk import among
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.offers import objections_to_offer
@@ -62,15 +61,13 @@ class Suggestions:
 
     Attributes:
         items: The strongest first.
-        objections: Why nothing should be offered now, as modules say.
-        counted_at: When it was counted who buys what; None before the first time.
-        held: How many products the customer has.
+        objections: Why nothing should be offered now, as modules say; empty where nothing could.
+        counted_at: When it was counted who buys what; None where there are no items.
     """
 
     items: list[Suggestion] = field(default_factory=list)
     objections: list[Objection] = field(default_factory=list)
     counted_at: datetime | None = None
-    held: int = 0
 
 
 def suggest_products(
@@ -91,13 +88,11 @@ def suggest_products(
         NotFoundError: There is no such customer that the actor may see.
     """
     uow.actor.require(OPPORTUNITY_VIEW)
-    uow.get(Customer, customer_id)
-    counted_at = uow.scalar(select(AffinityCount.counted_at).limit(1))
-    held = _held(uow, customer_id) | set(also)
-    found = _strongest(uow, held, limit) if held and counted_at else []
+    customer = uow.get(Customer, customer_id)
+    found, counted_at = _strongest(uow, customer.id, also, limit)
     offered = [each.product_id for each in found]
-    objections = objections_to_offer(uow, customer_id, offered) if found else []
-    return Suggestions(found, objections, counted_at, len(held))
+    objections = objections_to_offer(uow, customer.id, offered) if found else []
+    return Suggestions(found, objections, counted_at)
 
 
 def suggest_for_deal(uow: UnitOfWork, opportunity_id: UUID, *, limit: int = SHOWN) -> Suggestions:
@@ -157,7 +152,8 @@ def customer_name(uow: UnitOfWork, customer_id: UUID) -> str:
     return uow.get(Customer, customer_id).name
 
 
-def _held(uow: UnitOfWork, customer_id: UUID) -> set[UUID]:
+def _held(customer_id: UUID, also: Sequence[UUID]) -> CompoundSelect[*tuple[Any, ...]]:
+    """Return the statement of what a customer has, is talked with about, or is about to have."""
     bought = (
         select(TransactionLine.product_id)
         .join(Transaction, Transaction.id == TransactionLine.transaction_id)
@@ -172,12 +168,13 @@ def _held(uow: UnitOfWork, customer_id: UUID) -> set[UUID]:
         Opportunity.state == DealState.OPEN.value,
         Opportunity.product_id.is_not(None),
     )
-    return set(uow.scalars(bought.union(discussed)))
+    return union(bought, discussed, select(Product.id).where(Product.id.in_(also)))
 
 
-def _strongest(uow: UnitOfWork, held: Iterable[UUID], limit: int) -> list[Suggestion]:
-    had = list(held)
-    because = aliased(Product)
+def _strongest(
+    uow: UnitOfWork, customer_id: UUID, also: Sequence[UUID], limit: int
+) -> tuple[list[Suggestion], datetime | None]:
+    because, held = aliased(Product), _held(customer_id, also)
     rows = uow.execute(
         select(
             ProductAffinity.other_id.label("product_id"),
@@ -191,12 +188,13 @@ def _strongest(uow: UnitOfWork, held: Iterable[UUID], limit: int) -> list[Sugges
             ProductAffinity.buyers,
             ProductAffinity.other_buyers,
             ProductAffinity.customers,
+            select(AffinityCount.counted_at).limit(1).scalar_subquery().label("counted_at"),
         )
         .join(Product, Product.id == ProductAffinity.other_id)
         .join(because, because.id == ProductAffinity.product_id)
         .where(
-            among(ProductAffinity.product_id, had),
-            not_(among(ProductAffinity.other_id, had)),
+            ProductAffinity.product_id.in_(held),
+            ProductAffinity.other_id.not_in(held),
             Product.is_sold,
             Product.archived_at.is_(None),
         )
@@ -204,12 +202,14 @@ def _strongest(uow: UnitOfWork, held: Iterable[UUID], limit: int) -> list[Sugges
         .limit(MOST_READ)
     )
     found: dict[UUID, Suggestion] = {}
+    counted_at: datetime | None = None
     for row in rows:
         if row.product_id not in found and len(found) < limit:
             told = _measured({**row._mapping, "name": row.because, "other_name": row.name})
+            counted_at = told.pop("counted_at")
             del told["other_buyers"], told["customers"], told["other_name"]
             found[row.product_id] = Suggestion(**{**told, "name": row.name})
-    return list(found.values())
+    return list(found.values()), counted_at
 
 
 def _measured(item: dict[str, Any]) -> dict[str, Any]:

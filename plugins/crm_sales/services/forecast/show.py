@@ -122,7 +122,7 @@ class StageFlow:
 
 
 def show_forecast(uow: UnitOfWork, asked: Question) -> Forecast:
-    """Return the forecast of what the actor may see, in six statements at most.
+    """Return the forecast of what the actor may see, in a fixed number of statements.
 
     Args:
         uow: The unit of work.

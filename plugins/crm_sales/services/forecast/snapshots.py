@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, false, func, or_, select
 
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
 from crm_sales.models import ForecastFigure, ForecastSnapshot
-from crm_sales.permissions import FORECAST_VIEW
+from crm_sales.permissions import CONFIGURE, FORECAST_VIEW, OPPORTUNITY_VIEW
 from crm_sales.services.forecast.periods import Period, period_of
 from crm_sales.services.forecast.rates import base_rates
 from crm_sales.services.forecast.rows import ZERO, gathered
@@ -68,8 +69,14 @@ def take_snapshot(uow: UnitOfWork) -> int | None:
 
     Returns:
         How many rows were kept; None when today's forecast was kept before.
+
+    Raises:
+        PermissionDeniedError: The right is missing, or the actor does not see all deals: what is
+            kept stands for all.
     """
-    uow.actor.require(FORECAST_VIEW)
+    uow.actor.require(CONFIGURE)
+    for right in (FORECAST_VIEW, OPPORTUNITY_VIEW):
+        uow.actor.require_for_owner(right, None, t("the deals of all"))
     zone = ZoneInfo(load_settings(uow).time_zone)
     today = uow.now.astimezone(zone).date()
     if uow.find(ForecastSnapshot, today) is not None:

@@ -14,7 +14,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.activities import EDIT as ACTIVITY_EDIT
 from crm_core.services.ownership import ASSIGN
 from crm_core.services.users import require_enabled
-from crm_hooks.contributions import Belonging, Belongings
+from crm_hooks.belongings import Belonging, Belongings
 from crm_sales.events import LeadAssigned, OpportunityChanged
 from crm_sales.models import (
     DealState,

@@ -12,7 +12,7 @@ from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.lookup import resolve_customer_id
 from crm_core.services.users import user_named
-from crm_hooks.contributions import Belonging, Belongings
+from crm_hooks.belongings import Belonging, Belongings
 from crm_sales.permissions import HANDOVER
 
 FIELDS = ("country", "language", "stage", "pipeline", "kind", "customer")

@@ -18,7 +18,7 @@ from crm_core.persistence.paging import MAXIMUM_LIMIT
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.belongings import assign_belongings, belongings_of
 from crm_core.services.users import require_enabled
-from crm_hooks.contributions import Belongings
+from crm_hooks.belongings import Belongings
 from crm_sales.events import HandoverUndone
 from crm_sales.models import HandedItem, Handover, ItemState
 from crm_sales.permissions import HANDOVER

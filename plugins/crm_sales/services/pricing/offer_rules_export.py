@@ -118,5 +118,5 @@ def _filled(values: Mapping[str, Any], *dropped: str) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        return int(value) if value == int(value) else float(value)
     return str(value) if isinstance(value, UUID) else value

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, literal, null, or_, select, union_all
 from sqlalchemy.orm import aliased
 
-from crm_core.entities import Customer, Product, User
+from crm_core.entities import Address, Customer, Product, User
 from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
@@ -262,3 +262,27 @@ def list_price_lists(uow: UnitOfWork, currency_code: str | None = None) -> Seque
     if currency_code is not None:
         statement = statement.where(PriceList.currency_code == currency_code)
     return uow.execute(statement.order_by(PriceList.position, PriceList.name)).all()
+
+
+def header_choices(uow: UnitOfWork, quote: Quote) -> Mapping[str, list[tuple[str, str]]]:
+    """Return what an offer's price list, payment term and addresses can be: ids and names."""
+    uow.actor.require(QUOTE_VIEW)
+    terms = select(PaymentTerm.id, PaymentTerm.name).where(PaymentTerm.archived_at.is_(None))
+    addresses = select(Address.id, Address.recipient, Address.street, Address.city).where(
+        Address.customer_id.in_({quote.customer_id, quote.contact_id} - {None}),
+        Address.archived_at.is_(None),
+    )
+    places = [
+        (str(row.id), ", ".join(part for part in (row.recipient, row.street, row.city) if part))
+        for row in uow.execute(addresses.order_by(Address.use, Address.id))
+    ]
+    lists = list_price_lists(uow, quote.currency_code)
+    return {
+        "price_list_id": [(str(row.id), row.name) for row in lists],
+        "payment_term_id": [
+            (str(row.id), row.name)
+            for row in uow.execute(terms.order_by(PaymentTerm.position, PaymentTerm.name))
+        ],
+        "delivery_address_id": places,
+        "invoice_address_id": places,
+    }

@@ -155,7 +155,7 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             code="sales.quote.not_found",
             details={"id": str(quote_id)},
         )
-    *named, quote, to, billed = row
+    named, (quote, to, billed) = row[:-3], row[-3:]
     view = {name: getattr(quote, name) for name in Quote.__table__.columns.keys()}  # noqa: SIM118
     view |= dict(zip(row._fields, named, strict=False))
     view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
@@ -221,9 +221,9 @@ def _history(
         .order_by(Quote.version_number, QuoteApproval.asked_at, QuoteApproval.id)
     )
     known: dict[UUID, dict[str, Any]] = {}
-    asked = []
+    asked: list[dict[str, Any]] = []
     for row in uow.execute(statement):
-        values = list(row._mapping.items())
+        values: list[tuple[str, Any]] = list(zip(row._fields, row, strict=True))
         known[row.id] = dict(values[: len(versions)])
         if row.decision is not None:
             asked.append(dict(values[len(versions) :]))
@@ -231,4 +231,6 @@ def _history(
 
 
 def _address(address: Address | None) -> dict[str, Any] | None:
-    return address and {name: getattr(address, name) for name in _ADDRESS}
+    if address is None:
+        return None
+    return {name: getattr(address, name) for name in _ADDRESS}
