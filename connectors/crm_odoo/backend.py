@@ -150,7 +150,9 @@ class OdooBackend:
         return [LinkSet("tag_refs", members)]
 
     def writable(self, entity: str) -> frozenset[str]:
-        """Return the fields that can be written; none for what Odoo alone is master of."""
+        """Return the fields that can be written; none of what Odoo lacks or is master of."""
+        if entity not in self._mappings or self._fittings.fit(entity) is None:
+            return frozenset()
         outgoing = self._outgoing(entity)
         if outgoing.fields:
             self._writing.require(self._mappings[entity])

@@ -240,7 +240,8 @@ class _Run:
         for entity in self.offered:
             self.context.warnings.extend(entity.warnings)
         names = [entity.name for entity in self.offered]
-        unknown = sorted(set(wanted or ()) - set(names))
+        unread = {each.name for each in self._unread(wanted, ())} if wanted else set()
+        unknown = sorted(set(wanted or ()) - set(names) - unread)
         if unknown:
             raise InputError(
                 t(
