@@ -48,7 +48,7 @@ def _files(database: Database, actor: Actor, mail: QueuedMail) -> tuple[MailFile
     statement = select(kept.file_name, kept.content_type, kept.content)
     with unit_of_work(database, actor=actor) as uow:
         rows = uow.execute(statement.where(kept.mail_id == mail.id).order_by(kept.id))
-        return tuple(MailFile(*row) for row in rows)
+        return tuple(MailFile(row.file_name, row.content_type, row.content) for row in rows)
 
 
 def _sent(server: MailServer, mail: QueuedMail, files: tuple[MailFile, ...]) -> str | None:

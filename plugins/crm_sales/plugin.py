@@ -26,7 +26,7 @@ from crm_hooks.contributions import (
 )
 from crm_sales.permissions import LEAD_VIEW, OPPORTUNITY_VIEW, QUOTE_APPROVE, RIGHTS
 from crm_sales.settings import SETTINGS
-from crm_sales.sync import ENTITIES
+from crm_sales.synced import ENTITIES
 
 manifest = PluginManifest(
     name="sales",

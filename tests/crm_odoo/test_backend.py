@@ -12,7 +12,7 @@ import pytest
 from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.sync.protocol import RIGHT_MISSING, WritableBackend
 from crm_odoo.backend import OdooBackend
-from crm_odoo.mappings import ENTITIES
+from crm_odoo.mappings import ALL, ENTITIES
 from crm_odoo.shapes import remote_fields
 
 TYPES = {"comment": "text", "category_id": "many2many", "ref_company_ids": "one2many"}
@@ -326,3 +326,12 @@ def test_remote_names_are_well_formed():
     for mapping in ENTITIES:
         names = [name for field in mapping.fields for name in field.remotes]
         assert all(field.isidentifier() for field in remote_fields(names))
+
+
+def test_what_this_odoo_does_not_have_is_not_written() -> None:
+    """A plugin's entity without a mapping, and one whose app is not installed."""
+    remote = Remote(**COMPANY)
+    remote.missing_models.add("crm.lead")
+    backend = OdooBackend(remote, mappings=ALL)
+    assert backend.writable("loyalty_card") == frozenset()
+    assert backend.writable("sales_opportunity") == frozenset()

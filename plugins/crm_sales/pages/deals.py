@@ -142,16 +142,17 @@ def version_read(request: Request) -> int | None:
 
 def _card(request: Request, opportunity_id: UUID, error: CrmError | None = None) -> str:
     uow = request.uow
-    found = show_opportunity(uow, opportunity_id)
     record = uow.get(Opportunity, opportunity_id)
+    found = show_opportunity(uow, record.id)
+    stages = live_stages(uow, record.pipeline_id)
     may_edit = bool(
         request.actor and request.actor.may_for_owner(OPPORTUNITY_EDIT, record.owner_id)
     )
-    ways = next_stages(uow, record) if found["state"] == DealState.OPEN else []
+    ways = next_stages(uow, record, stages) if record.state == DealState.OPEN else []
     return request.render(
         "sales/deals/deal.html",
         deal=found,
-        stages=live_stages(uow, record.pipeline_id),
+        stages=stages,
         allowed={stage.id for stage in ways},
         missing={
             key: titles_of(names) for key, names in missing_by_stage(uow, record, ways).items()

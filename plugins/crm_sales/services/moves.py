@@ -190,10 +190,19 @@ def resettle_opportunities(uow: UnitOfWork, from_stage_id: UUID, to_stage_id: UU
     return len(deals)
 
 
-def next_stages(uow: UnitOfWork, opportunity: Opportunity) -> Sequence[Stage]:
-    """Return the stages to which an open deal may go from where it stands, in their order."""
+def next_stages(
+    uow: UnitOfWork, opportunity: Opportunity, stages: Sequence[Stage] | None = None
+) -> Sequence[Stage]:
+    """Return the stages to which an open deal may go from where it stands, in their order.
+
+    Args:
+        uow: The unit of work.
+        opportunity: The deal.
+        stages: Those of its pipeline that are not archived, for who has them at hand.
+    """
     uow.actor.require(OPPORTUNITY_VIEW)
-    stages = live_stages(uow, opportunity.pipeline_id)
+    if stages is None:
+        stages = live_stages(uow, opportunity.pipeline_id)
     named = set(
         uow.scalars(
             select(StageMove.to_stage_id).where(StageMove.from_stage_id == opportunity.stage_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,7 @@ def accept_quote(
     chosen: Collection[UUID] | None = None,
     note: str | None = None,
     link: QuoteLink | None = None,
-    seen_total: Any = None,
+    seen_total: Decimal | None = None,
 ) -> Quote:
     """Have a customer accept an offer: what they chose stands from now on.
 
@@ -75,16 +76,15 @@ def accept_quote(
     lines = lines_of(uow, quote.id)
     if chosen is not None and set(chosen) != chosen_of(lines):
         choose_lines(uow, lines, chosen)
-    by_erp = quote.tax_source == TaxSource.ERP
-    totals = reckon(lines, reckoning_for(uow, quote.currency_code), by_erp=by_erp)
-    if seen_total is not None and totals.total_amount != seen_total:
-        total = place_of(uow, load_settings(uow)).money(totals.total_amount, quote.currency_code)
+        by_erp = quote.tax_source == TaxSource.ERP
+        keep_totals(quote, reckon(lines, reckoning_for(uow, quote.currency_code), by_erp=by_erp))
+    if seen_total is not None and quote.total_amount != seen_total:
+        total = place_of(uow, load_settings(uow)).money(quote.total_amount, quote.currency_code)
         raise ChoiceChangedError(
             t("What you chose comes to {total}: look at it and accept once more.", total=total)
         )
-    keep_totals(quote, totals)
     answer = _answer(quote, name, optional(note, "note", most=MOST_TEXT), link)
-    answer.is_accepted, answer.total_amount = True, totals.total_amount
+    answer.is_accepted, answer.total_amount = True, quote.total_amount
     answer.chosen = sorted(map(str, chosen_of(lines)))
     _keep(uow, quote, answer, QuoteState.ACCEPTED)
     _log(uow, quote, answer, t("Offer {number} accepted by {name}", number=quote.number, name=name))

@@ -8,17 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from crm_core.entities import Activity
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_sales.models import Opportunity, Stage
+from crm_sales.models import NextStep, Opportunity, Quote, Stage
 from crm_sales.permissions import OPPORTUNITY_VIEW
 
-Test = Callable[[UnitOfWork, Opportunity], bool]
+
+@dataclass
+class Standing:
+    """A deal, and what hangs on it, looked up once when it is first asked for."""
+
+    uow: UnitOfWork
+    deal: Opportunity
+
+    @cached_property
+    def has_next_step(self) -> bool:
+        """Whether something is planned for it."""
+        step = select(NextStep.activity_id).join(Activity, Activity.id == NextStep.activity_id)
+        mine = step.where(NextStep.opportunity_id == self.deal.id, Activity.is_open.is_(True))
+        return self.uow.scalar(mine.limit(1)) is not None
+
+    @cached_property
+    def quote_states(self) -> set[str]:
+        """How its offers stand."""
+        states = select(Quote.state).where(Quote.opportunity_id == self.deal.id).distinct()
+        return set(self.uow.scalars(states))
+
+
+Test = Callable[[Standing], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +58,11 @@ class Requirement:
 
 
 def _has(field: str) -> Test:
-    return lambda _uow, deal: getattr(deal, field) not in (None, "")
-
-
-def _has_next_step(uow: UnitOfWork, deal: Opportunity) -> bool:
-    from crm_sales.models import NextStep
-
-    step = select(NextStep.activity_id).join(Activity, Activity.id == NextStep.activity_id)
-    mine = step.where(NextStep.opportunity_id == deal.id, Activity.is_open.is_(True))
-    return bool(uow.scalar(select(exists(mine.subquery().select()))))
+    return lambda standing: getattr(standing.deal, field) not in (None, "")
 
 
 def _has_quote(*states: str) -> Test:
-    def is_met(uow: UnitOfWork, deal: Opportunity) -> bool:
-        from crm_sales.models import Quote
-
-        found = select(Quote.id).where(Quote.opportunity_id == deal.id)
-        if states:
-            found = found.where(Quote.state.in_(states))
-        return uow.scalar(found.limit(1)) is not None
-
-    return is_met
+    return lambda standing: bool(standing.quote_states.intersection(states))
 
 
 REQUIRED_FIELDS: Mapping[str, Requirement] = {
@@ -65,8 +72,8 @@ REQUIRED_FIELDS: Mapping[str, Requirement] = {
     "product": Requirement(t("a product"), _has("product_id")),
     "note": Requirement(t("a note"), _has("note")),
     "source": Requirement(t("a source"), _has("source")),
-    "next_step": Requirement(t("a next step"), _has_next_step),
-    "quote": Requirement(t("an offer"), _has_quote()),
+    "next_step": Requirement(t("a next step"), lambda standing: standing.has_next_step),
+    "quote": Requirement(t("an offer"), lambda standing: bool(standing.quote_states)),
 }
 CHECKS: Mapping[str, Requirement] = {
     "quote_approved": Requirement(
@@ -95,7 +102,8 @@ def missing_by_stage(
     known = {**REQUIRED_FIELDS, **CHECKS}
     asked = {stage.id: [*stage.required_fields, *stage.checks] for stage in stages}
     names = {name for each in asked.values() for name in each}
-    missing = {name for name in names if not known[name].is_met(uow, opportunity)}
+    standing = Standing(uow, opportunity)
+    missing = {name for name in names if not known[name].is_met(standing)}
     return {key: [name for name in each if name in missing] for key, each in asked.items()}
 
 

@@ -15,6 +15,7 @@ from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.search.index import rebuild
 from crm_core.services.customer_duplicates import (
+    customers_like,
     duplicates_of,
     find_duplicates,
     say_distinct,
@@ -55,6 +56,22 @@ def test_alike_customers_are_suggested_with_a_reason(company, pair):
         [alone] = found_for(company, one)
         assert (alone.customer_id, alone.other_id) == (one, other)
         assert (alone.score, alone.reasons) == (suggestion.score, suggestion.reasons)
+
+
+def test_whom_a_record_means_that_is_no_customer(company, pair):
+    firm = {"kind": "company", "name": "Xenodocheio Aigaio", "contact_points": [EMAIL]}
+    person = {"kind": "person", "name": "Anna", "parent": firm["name"], "contact_points": [EMAIL]}
+    with company.acting("maria") as uow:
+        like = customers_like(uow, [person, firm])
+        assert {each.customer_id for each in like} == set(pair)  # each once, as it fits best
+        assert {each.verdict for each in like} == {"sure"}
+        assert "same e-mail address (info@aigaio.gr)" in like[0].reasons
+        assert len(customers_like(uow, [firm], limit=1)) == 1
+        assert customers_like(uow, [{"kind": "company", "name": "Nobody here"}]) == []
+        with pytest.raises(InputError):
+            customers_like(uow, [firm], min_score=1)
+    with company.acting("nora") as uow, pytest.raises(PermissionDeniedError):
+        customers_like(uow, [firm])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from crm_core.entities import QueuedMail
 from crm_sales.models import Quote, QuoteAnswer
 from crm_sales.services.quote_documents import fonts
 
+pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
+
 
 def test_the_panel_sends_and_writes_the_answer_down(office: Any, offer: Any, undrawn: None, web):
     desk, path = web("employee"), f"/sales/sending/{offer.id}"

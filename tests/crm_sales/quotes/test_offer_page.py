@@ -12,6 +12,8 @@ from crm_sales.models import Quote, QuoteAnswer, QuoteLink, QuoteQuestion
 from crm_sales.services.quote_links import revoke_links
 from crm_sales.services.quotes.versions import withdraw_quote
 
+pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
+
 
 @pytest.fixture
 def page(sent: Any, web: Any) -> Any:

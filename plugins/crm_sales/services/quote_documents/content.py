@@ -18,7 +18,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
 from crm_sales.models import LineKind, LineRole, TaxSource
 from crm_sales.permissions import QUOTE_VIEW
-from crm_sales.services.quote_choices import CHOICES, choose_lines
+from crm_sales.services.quote_choices import CHOICES, choose_lines, chosen_of
 from crm_sales.services.quotes.amounts import reckon
 from crm_sales.services.quotes.checks import reckoning_for
 from crm_sales.services.quotes.view import quote_view
@@ -78,6 +78,8 @@ def offer_content(
 def _choose(uow: UnitOfWork, view: dict[str, Any], chosen: Collection[UUID]) -> None:
     """Have an offer be as it would be with another choice."""
     lines = [SimpleNamespace(**line) for line in view["lines"]]
+    if set(chosen) == chosen_of(lines):
+        return
     choose_lines(uow, lines, chosen)
     by_erp = view["tax_source"] == TaxSource.ERP
     totals = reckon(lines, reckoning_for(uow, view["currency_code"]), by_erp=by_erp)
@@ -116,7 +118,7 @@ def _main_address(uow: UnitOfWork, customer_id: UUID) -> Mapping[str, Any] | Non
         .limit(1)
     )
     row = uow.execute(statement).one_or_none()
-    return None if row is None else row._mapping
+    return None if row is None else dict(row._mapping)
 
 
 def _sorted(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
