@@ -6,8 +6,8 @@ The bare view runs hand-written SQL on a connection of its own and renders the p
 with what the product gave it once: no sessions, rights, scope or mapping. Both are served by the
 same waitress, in a process beside the one that asks. On SQLite, and on the tests' PostgreSQL where
 it runs. Ends with 1 when the median of a page takes more than three times that of its floor.
-On PostgreSQL each page is then asked for once more while another process pulls a back office; it may
-take less than half as long again.
+On PostgreSQL each page is then asked for once more while another process pulls a back office; it
+may take less than half as long again.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ ALLOWED = {
     "crm_core/services/installation.py": "asks the server about itself; reads no record",
     "crm_core/testing/*": "looks at tables from outside, to see what a plugin left in them",
     "crm_core/diagnosis/database.py": "asks the server about itself; reads no record",
-    "plugins/crm_sales/services/scoring/*": "a score is the same whoever looks; gives back numbers alone",
+    "plugins/crm_sales/services/scoring/*": "a score is the same whoever looks: numbers alone",
     "plugins/crm_sales/demo/*": "fills an empty module in batches, as the system",
     "plugins/crm_sales/services/probability.py": "writes scores in batches; rights are checked before",
 }

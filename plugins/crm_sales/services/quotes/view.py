@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, inspect, select
 from sqlalchemy.orm import aliased
 
 from crm_core.entities import Address, Currency, Customer, Product, User
@@ -37,6 +37,8 @@ from crm_sales.services.quotes.amounts import (
 )
 from crm_sales.settings import QUOTE_PRICE_PLACES, QUOTE_TAX_ROUNDING
 
+QUOTE_COLUMNS = tuple(inspect(Quote).column_attrs.keys())
+LINE_COLUMNS = tuple(inspect(QuoteLine).column_attrs.keys())
 _ADDRESS = (
     *("id", "use", "recipient", "street", "street2", "postal_code", "city", "region"),
     "country_code",
@@ -104,7 +106,7 @@ def shown_lines(
     """Return lines as they are shown; each head of a bundle with the sums of its parts."""
     shown = []
     for line in lines:
-        values = {column.key: getattr(line, column.key) for column in QuoteLine.__table__.columns}
+        values = {name: getattr(line, name) for name in LINE_COLUMNS}
         values |= products.get(line.id, {"product_name": None, "product_reference": None})
         values["net_price"] = net_price(line)
         values["asked_price"] = asked_price(line)
@@ -156,7 +158,7 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             details={"id": str(quote_id)},
         )
     named, (quote, to, billed) = row[:-3], row[-3:]
-    view = {name: getattr(quote, name) for name in Quote.__table__.columns.keys()}  # noqa: SIM118
+    view = {name: getattr(quote, name) for name in QUOTE_COLUMNS}
     view |= dict(zip(row._fields, named, strict=False))
     view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
     view["band_reason"] = band_reason(quote.band_facts) if quote.band_facts else None
@@ -171,10 +173,9 @@ def loose_lines(
     With them what is known of the product of each, by the line's id.
     """
     uow.actor.require(QUOTE_VIEW)
-    columns = list(QuoteLine.__table__.columns.keys())
     statement = (
         select(
-            *[getattr(QuoteLine, name) for name in columns],
+            *[getattr(QuoteLine, name) for name in LINE_COLUMNS],
             Product.name.label("product_name"),
             Product.reference.label("product_reference"),
             Product.archived_at.label("archived_at"),
@@ -186,7 +187,7 @@ def loose_lines(
     )
     lines, products = [], {}
     for row in uow.execute(statement):
-        lines.append(QuoteLine(**dict(zip(columns, row, strict=False))))
+        lines.append(QuoteLine(**dict(zip(LINE_COLUMNS, row, strict=False))))
         products[row.id] = {
             "product_name": row.product_name,
             "product_reference": row.product_reference,
