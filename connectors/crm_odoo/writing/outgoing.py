@@ -155,12 +155,7 @@ class Outgoing:
                 written[name] = read[remote] = self._plain(name, plain)
                 continue
             if isinstance(plain, list):
-                rows = self._all_found(lookup, plain, strict=strict)
-                written[name] = sorted(row[lookup.gives] for row in rows if row)
-                read[remote] = [
-                    row[lookup.field] if row else each
-                    for row, each in zip(rows, plain, strict=True)
-                ]
+                written[name], read[remote] = self._all_found(lookup, plain, strict=strict)
                 continue
             found = self._found(lookup, plain, given, written)
             if found is None and lookup.if_missing is IfMissing.LEFT_OUT:
@@ -182,13 +177,18 @@ class Outgoing:
 
     def _all_found(
         self, lookup: Lookup, values: Sequence[Any], *, strict: bool
-    ) -> list[Row | None]:
-        """Look several values up; those that are to be made are made when it is for writing."""
+    ) -> tuple[list[int], list[Any]]:
+        """Look several values up, as they are written and read; to write them they are made."""
         make = strict and lookup.if_missing is IfMissing.MADE
-        return [
-            self._tables.find(lookup, each) or (self._tables.make(lookup, each) if make else None)
-            for each in values
-        ]
+        written, read = [], []
+        for each in values:
+            found = self._tables.find(lookup, each)
+            if found is None and make:
+                found = self._tables.make(lookup, each)
+            if found is not None:
+                written.append(int(found[lookup.gives]))
+            read.append(found[lookup.field] if found else each)
+        return sorted(written), read
 
     def _found(
         self,

@@ -24,7 +24,7 @@ RUN = "core.sync.run"
 @pass_context
 def order(context: Context, /, *, quote: str) -> None:
     """Show what became of an accepted QUOTE: order, delivery, invoices, payment."""
-    from crm_sales.services.quote_orders import order_story
+    from crm_sales.services.order_stories import order_story
     from crm_sales.services.quotes.reading import resolve_quote_id
 
     with context.unit_of_work() as uow:

@@ -9,13 +9,9 @@ from marshmallow import Schema, fields
 
 from crm_core.messages import Message, t
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_EDIT, QUOTE_VIEW
+from crm_sales.services.order_stories import order_story, stories_of_deal
 from crm_sales.services.order_words import DELIVERIES, PAYMENTS, STATES, SUMS
-from crm_sales.services.quote_orders import (
-    confirm_order,
-    order_story,
-    retry_order,
-    stories_of_deal,
-)
+from crm_sales.services.quote_orders import confirm_order, retry_order
 from crm_sales.services.quote_tax import ask_tax, tax_standing
 from crm_web.sdk import Pages, Request
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 
 from crm_core.ids import new_id
-from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows
+from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import ensure_currency
 from crm_hooks.contributions import IncomingRecord
@@ -66,8 +66,9 @@ def apply_price_lists(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Seq
             .where(PriceListRule.price_list_id.in_(chunk))
             .execution_options(synchronize_session=False)
         )
-    rows = [_rule(list_id, rule) for list_id, rules in changed.items() for rule in rules]
-    insert_rows(uow.connection(), PriceListRule, rows)
+    for list_id, rules in changed.items():
+        for rule in rules:
+            uow.add(PriceListRule(**_rule(list_id, rule)))
     return written
 
 
@@ -105,7 +106,6 @@ def _written(
 
 def _rule(list_id: UUID, told: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "id": new_id(),
         "price_list_id": list_id,
         "position": told.get("position") or 0,
         "target": told["target"],

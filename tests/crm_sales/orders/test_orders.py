@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
+from crm_core.cli.main import crm
 from crm_core.errors import NotFoundError, PermissionDeniedError, RuleViolationError
 from crm_core.services.settings import set_setting
 from crm_core.sync.failpoints import armed
@@ -21,7 +24,8 @@ from crm_sales.models import (
     QuoteState,
     TaxSource,
 )
-from crm_sales.services.quote_orders import confirm_order, order_quote, order_story, retry_order
+from crm_sales.services.order_stories import order_story
+from crm_sales.services.quote_orders import confirm_order, order_quote, retry_order
 from crm_sales.services.quote_tax import answer_tax, ask_tax
 from crm_sales.services.quotes.lines import add_line
 
@@ -287,3 +291,35 @@ def test_killed_on_the_way_it_makes_one_order(shop: Any, accepted: UUID, point: 
     shop.run()
     assert len(shop.sheet("sales_order")) == 1
     assert shop.order(accepted).state == OrderState.DRAFT
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_commands_show_send_again_and_confirm(
+    shop: Any, accepted: UUID, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CRM_DATABASE_URL", shop.application.config.database_url)
+    monkeypatch.setenv("CRM_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CRM_LOG_FILE", str(tmp_path / "crm.log"))
+    number = shop.quote(accepted).number
+
+    def typed(*words: str, who: str = "manager", code: int = 0) -> Any:
+        arguments = ["sales", "quote", *words, "--as", who, "--json"]
+        result = CliRunner().invoke(crm, arguments)
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)["data"] if code == 0 else result.output
+
+    assert typed("order", number)["order"]["state"] == "waiting"
+    typed("reorder", number, code=1)
+    typed("tax", number, code=1)
+    shop.run()
+    [row] = shop.sheet("sales_order")
+    theirs = {**EQUAL, "total_amount": "73"}
+    shop.answer("sales_order", row["id"], number="SO1", state="draft", currency="EUR", **theirs)
+    shop.run()
+    typed("confirm", number, "--accept-total", "seven", code=2)
+    typed("confirm", number, code=1)
+    typed("confirm", number, "--accept-total", "73", who="employee", code=1)
+    assert typed("confirm", number, "--accept-total", "73")["state"] == "confirming"
+    told = CliRunner().invoke(crm, ["sales", "quote", "order", number, "--as", "manager"])
+    assert "Being confirmed" in told.output
+    assert "Traceback" not in told.output

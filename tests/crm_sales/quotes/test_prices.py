@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_core.entities import TransactionLink
+from crm_core.entities import TransactionLine, TransactionLink
 from crm_core.services.currencies import set_rate
 from crm_core.testing.factories import make_invoice, make_transaction
 from crm_sales.models import PriceList, PriceListRule, QuoteLine
@@ -275,3 +275,31 @@ def _forget(uow, customer_id):
 def test_an_unknown_product_has_no_price(office):
     with pytest.raises(Exception, match="There is no product"):
         office.read(lambda uow: open_price_book(uow, (uuid4(),), "EUR"), "employee")
+
+
+def test_tax_is_reckoned_as_the_erp_charged_it_last(offers, office):
+    customer_id = UUID(office.customer("employee"))
+    table, chair = offers.product("TABLE", "100"), offers.product("CHAIR", "100")
+
+    def bought(uow):
+        order = make_transaction(uow, customer_id, "order")
+        uow.flush()
+        for position, (product, total) in enumerate(((table, "24.80"), (chair, "22.60"))):
+            uow.add(
+                TransactionLine(
+                    transaction_id=order.id,
+                    position=position,
+                    product_id=product,
+                    untaxed_amount=Decimal(20),
+                    total_amount=Decimal(total),
+                )
+            )
+
+    office.write(bought)
+    quote_id = offers.quote()
+    offers.line(quote_id, table)
+    offers.line(quote_id, chair)
+    offers.line(quote_id, offers.product("LAMP", "10"), tax_percent="6")
+    percents = [line["tax_percent"] for line in offers.view(quote_id)["lines"]]
+    assert percents == [24, 13, 6]
+    assert offers.view(quote_id)["tax_source"] == "estimate"

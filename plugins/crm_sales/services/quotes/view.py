@@ -157,7 +157,8 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             code="sales.quote.not_found",
             details={"id": str(quote_id)},
         )
-    named, (quote, to, billed) = row[:-3], row[-3:]
+    values: Sequence[Any] = row
+    *named, quote, to, billed = values
     view = {name: getattr(quote, name) for name in QUOTE_COLUMNS}
     view |= dict(zip(row._fields, named, strict=False))
     view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
