@@ -23,6 +23,7 @@ LAYERS = (
     ("events", "errors"),
 )
 """Modules of a plugin: each imports only from rows below its own."""
+OF_THE_WEB = frozenset({"api", "pages"})
 ENTRANCES = frozenset({"api", "pages", "cli", "jobs"})
 """Named in ``plugin.py`` as text, never imported there."""
 HEAVY = ENTRANCES | {"services", "models", "schemas", "sync"}
@@ -98,9 +99,15 @@ class PluginCode:
                     yield Import(line, name, target, is_eager)
 
     def rights(self) -> set[str]:
-        """Return the rights that the code asks for, as far as they are literals or constants."""
+        """Return the rights that the code asks for, as far as they are literals or constants.
+
+        What needs the web plugin is left out where that is not installed.
+        """
         found = set()
+        has_web = find_spec("crm_web") is not None
         for name, tree in self.trees.items():
+            if not has_web and self.topic(name) in OF_THE_WEB:
+                continue
             for node in ast.walk(tree):
                 is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
                 if is_call and node.func.attr in ASKING and node.args:  # type: ignore[attr-defined]

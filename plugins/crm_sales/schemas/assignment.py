@@ -32,7 +32,7 @@ class _Strict(Schema):
     }
 
 
-def _words(title: str, told: str = "") -> fields.List:
+def _words(title: str, told: str = "") -> fields.List[str]:
     word = fields.String(validate=validate.Length(min=1, max=LONGEST))
     return fields.List(
         word, validate=validate.Length(max=WORDS), metadata={"title": title, "help": told}

@@ -1,4 +1,4 @@
-"""Pages on SQLite: what they call is tested on both, and the walk of all routes opens each on both."""
+"""Pages on SQLite: what they call is tested on both; the walk of all routes opens each on both."""
 
 from __future__ import annotations
 
