@@ -22,7 +22,7 @@ ALLOWED = {
     "crm_core/diagnosis/database.py": "asks the server about itself; reads no record",
     "plugins/crm_sales/services/scoring/*": "a score is the same whoever looks: numbers alone",
     "plugins/crm_sales/demo/*": "fills an empty module in batches, as the system",
-    "plugins/crm_sales/services/probability.py": "writes scores in batches; rights are asked before",
+    "plugins/crm_sales/services/probability.py": "writes scores in batches; rights asked before",
 }
 RAW_ATTRIBUTES = {"__table__", "local_table", "engine", "exec_driver_sql"}
 RAW_NAMES = {"text", "Table", "table", "DDL", "MetaData"}

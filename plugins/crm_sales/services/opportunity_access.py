@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from crm_core.entities import TeamMember
 from crm_core.errors import InputError, NotFoundError
@@ -12,7 +12,7 @@ from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services import audit
 from crm_core.services.lookup import key_condition
-from crm_sales.models import Opportunity
+from crm_sales.models import DealState, Opportunity
 from crm_sales.permissions import OPPORTUNITY_VIEW
 
 
@@ -30,20 +30,25 @@ def permitted_opportunity(uow: UnitOfWork, opportunity_id: UUID, right: str) -> 
 
 
 def resolve_opportunity_id(uow: UnitOfWork, text: str) -> UUID:
-    """Return the id of the deal that an id, or its first eight or more digits, names.
+    """Return the id of the deal that an id, its first digits (eight at least) or its name gives.
+
+    A name is compared whole; of several deals called so, the only open one is meant.
 
     Raises:
         NotFoundError: No such deal, or none that the actor may see.
         InputError: More than one fits.
     """
     uow.actor.require(OPPORTUNITY_VIEW)
-    condition = key_condition(Opportunity.id, text.strip())
-    found = []
-    if condition is not None:
-        found = list(uow.scalars(select(Opportunity.id).where(condition).limit(2)))
+    text = text.strip()
+    by_name, by_key = Opportunity.name == text, key_condition(Opportunity.id, text)
+    fits = by_name if by_key is None else or_(by_name, by_key)
+    found = list(uow.scalars(select(Opportunity.id).where(fits).limit(2)))
+    if len(found) > 1:
+        is_open = Opportunity.state == DealState.OPEN
+        found = list(uow.scalars(select(Opportunity.id).where(fits, is_open).limit(2))) or found
     if len(found) > 1:
         raise InputError(
-            t("{text!r} fits several deals; give more of the id.", text=text),
+            t("{text!r} fits several deals; give the whole id.", text=text),
             code="sales.opportunity.ambiguous",
         )
     if not found:

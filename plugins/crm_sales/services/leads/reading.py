@@ -168,22 +168,25 @@ def count_leads(uow: UnitOfWork) -> dict[str, int]:
 
 
 def resolve_lead_id(uow: UnitOfWork, text: str) -> UUID:
-    """Return the id of the lead that an id, or its first eight or more digits, names.
+    """Return the id of the lead that an id, its first digits (eight at least) or its name gives.
+
+    A name is compared whole; of several leads called so, the only new one is meant.
 
     Raises:
         NotFoundError: No such lead, or none that the actor may see.
         InputError: More than one fits.
     """
     uow.actor.require(LEAD_VIEW)
-    condition = key_condition(Lead.id, text.strip())
-    found: list[UUID] = (
-        []
-        if condition is None
-        else list(uow.scalars(select(Lead.id).where(condition).order_by(Lead.id).limit(2)))
-    )
+    text = text.strip()
+    by_name, by_key = Lead.name == text, key_condition(Lead.id, text)
+    fits = by_name if by_key is None else or_(by_name, by_key)
+    found: list[UUID] = list(uow.scalars(select(Lead.id).where(fits).limit(2)))
+    if len(found) > 1:
+        is_new = Lead.state == LeadState.NEW
+        found = list(uow.scalars(select(Lead.id).where(fits, is_new).limit(2))) or found
     if len(found) > 1:
         raise InputError(
-            t("{text!r} fits several leads; give more of the id.", text=text),
+            t("{text!r} fits several leads; give the whole id.", text=text),
             code="sales.lead.ambiguous",
         )
     if not found:
