@@ -69,7 +69,7 @@ def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: 
         "ours": t("Here"),
         "theirs": t("There"),
         "state": t("State"),
-        "winner": t("Won"),
+        "winner": t("Which won"),
     }
     context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns)
 
@@ -113,7 +113,7 @@ def _draw(context: Context, found: Mapping[str, Any]) -> None:
         (t("State"), found["state"]),
     ]
     if found["winner"]:
-        rows += [(t("Won"), found["winner"]), (t("Decided by"), found["decided_by"])]
+        rows += [(t("Which won"), found["winner"]), (t("Decided by"), found["decided_by"])]
     if found["suggestion"]:
         rows.append((t("Suggestion"), f"{found['suggestion']}: {found['because']}"))
     out.fields(rows)

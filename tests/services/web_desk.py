@@ -34,6 +34,7 @@ from crm_web.opening import COOKIE
 from web_office import OUTSIDERS, PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
 
+More = Callable[[Application, Known], None]
 ABOUT_TRANSACTIONS = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
 
@@ -200,7 +201,7 @@ def opened(url: URL, folder: Path) -> Application:
     return Application(load_config(flags, settings, folder))
 
 
-def built(url: URL, folder: Path, plugins: tuple[str, ...]) -> Known:
+def built(url: URL, folder: Path, plugins: tuple[str, ...], more: More | None = None) -> Known:
     """Set a database up with these plugins, people and customers; say what is in it.
 
     What others may do with a plugin, outsiders may do in their own team.
@@ -223,6 +224,8 @@ def built(url: URL, folder: Path, plugins: tuple[str, ...]) -> Known:
         if right.roles and not right.code.startswith("web.")
     }
     known = set_up(application, OUTSIDERS | held)
+    if more is not None:
+        more(application, known)
     app = create_app(application)
     for login in ROLES:
         web = Web(app, application)
@@ -235,8 +238,11 @@ def built(url: URL, folder: Path, plugins: tuple[str, ...]) -> Known:
     return known
 
 
-def offices(*plugins: str) -> tuple[Any, Any]:
-    """Return the fixtures ``sqlite_office`` and ``postgres_office`` with these plugins enabled."""
+def offices(*plugins: str, more: More | None = None) -> tuple[Any, Any]:
+    """Return the fixtures ``sqlite_office`` and ``postgres_office`` with these plugins enabled.
+
+    ``more`` adds records to what every office has, and may tell of them in ``known``.
+    """
 
     @pytest.fixture(scope="session")
     def sqlite_office(crm_sqlite_template: Path, tmp_path_factory) -> tuple[Path, Known]:
@@ -244,7 +250,7 @@ def offices(*plugins: str) -> tuple[Any, Any]:
         folder = tmp_path_factory.mktemp("office")
         path = folder / "crm.sqlite"
         shutil.copyfile(crm_sqlite_template, path)
-        return path, built(make_url(f"sqlite:///{path}"), folder, plugins)
+        return path, built(make_url(f"sqlite:///{path}"), folder, plugins, more)
 
     @pytest.fixture(scope="session")
     def postgres_office(
@@ -254,7 +260,7 @@ def offices(*plugins: str) -> tuple[Any, Any]:
         name = f"crm_office_{uuid4().hex[:12]}"
         _on(crm_postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{crm_postgres_template}"')
         url = crm_postgres_server.set(database=name)
-        yield name, built(url, tmp_path_factory.mktemp("office"), plugins)
+        yield name, built(url, tmp_path_factory.mktemp("office"), plugins, more)
         _on(crm_postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
 
     return sqlite_office, postgres_office

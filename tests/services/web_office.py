@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from crm_core.access import Reach, system_actor
@@ -70,7 +71,7 @@ class Known:
 
     customers: dict[str, UUID] = field(default_factory=dict)
     users: dict[str, UUID] = field(default_factory=dict)
-    records: dict[str, dict[str, UUID]] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     own: dict[str, dict[str, UUID]] = field(default_factory=dict)
     folder: Path = Path()

@@ -23,12 +23,12 @@ FILES = ("assets.file",)
 """Endpoints that give the same to everybody: style sheets, scripts, symbols."""
 FOR_EVERY_USER = {"openapi": ""}
 """Endpoints that are neither a declared page nor an operation; every user may open these."""
-OF_CUSTOMER = frozenset(
+OF_CUSTOMER = set(
     "customer_id activity_id interaction_id attachment_id point_id contact_point_id address_id "
     "tie_id relationship_id other_id merge_id".split()
 )
 """Arguments that lead to something of one customer."""
-PERSONAL = frozenset({"view_id", "token_id", "session_id"})
+PERSONAL = {"view_id", "token_id", "session_id"}
 """Arguments that lead to what is one user's alone."""
 OF_NOBODY: Mapping[str, Any] = {
     "run_id": NOBODYS_ID,
@@ -54,6 +54,9 @@ HELD_BY_OTHERS = (
 
 AFTER_ANOTHER = frozenset({"imports.columns"})
 """Pages that show what was sent to the one before, and without it say that there is nothing."""
+
+IN_BODY: set[str] = set()
+"""Endpoints whose examples lead to something of one owner by what is sent, not by the path."""
 
 Sent = Callable[[Known, str], Any]
 FORMS: dict[str, Sent] = {}
@@ -112,9 +115,10 @@ class Step:
         return address + QUERIES.get(self.endpoint, "")
 
 
-def steps(app: Flask) -> list[Step]:
-    """Return all that the application answers to."""
-    return sorted(_steps(app), key=lambda step: (step.endpoint, step.method))
+def steps(app: Flask, area: str = "") -> list[Step]:
+    """Return what the application answers to, of routes whose names begin so."""
+    found = [step for step in _steps(app) if step.endpoint.removeprefix("api-").startswith(area)]
+    return sorted(found, key=lambda step: (step.endpoint, step.method))
 
 
 def _steps(app: Flask) -> Iterator[Step]:
@@ -141,6 +145,7 @@ def examples(known: Known, owner: str, login: str = "readonly") -> dict[str, Any
     records = known.records[owner]
     return {
         **OF_NOBODY,
+        "code": "readonly",
         **records,
         **dict.fromkeys(PERSONAL, NOBODYS_ID),
         **known.own[login],
@@ -149,7 +154,6 @@ def examples(known: Known, owner: str, login: str = "readonly") -> dict[str, Any
         "relationship_id": records["tie_id"],
         "user_id": known.users["readonly"],
         "login": "readonly",
-        "code": "readonly",
     }
 
 
@@ -163,9 +167,9 @@ def lacks(step: Step, known: Known) -> list[str]:
     return missing
 
 
-def walked(app: Flask, known: Known) -> list[Step]:
+def walked(app: Flask, known: Known, area: str = "") -> list[Step]:
     """Return what can be walked, but for what takes no user; that all can be is a test too."""
-    return [step for step in steps(app) if not step.is_public and not lacks(step, known)]
+    return [step for step in steps(app, area) if not step.is_public and not lacks(step, known)]
 
 
 def takes(*endpoints: str, **form: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from crm_core.entities import TeamMember
 from crm_core.errors import InputError, NotFoundError
@@ -40,15 +40,15 @@ def resolve_opportunity_id(uow: UnitOfWork, text: str) -> UUID:
     """
     uow.actor.require(OPPORTUNITY_VIEW)
     text = text.strip()
-    by_name, by_key = Opportunity.name == text, key_condition(Opportunity.id, text)
-    fits = by_name if by_key is None else or_(by_name, by_key)
+    by_key = key_condition(Opportunity.id, text)
+    fits = Opportunity.name == text if by_key is None else by_key
     found = list(uow.scalars(select(Opportunity.id).where(fits).limit(2)))
     if len(found) > 1:
         is_open = Opportunity.state == DealState.OPEN
         found = list(uow.scalars(select(Opportunity.id).where(fits, is_open).limit(2))) or found
     if len(found) > 1:
         raise InputError(
-            t("{text!r} fits several deals; give the whole id.", text=text),
+            t("{text!r} fits several deals; give more of the id.", text=text),
             code="sales.opportunity.ambiguous",
         )
     if not found:

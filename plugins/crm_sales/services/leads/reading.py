@@ -178,15 +178,15 @@ def resolve_lead_id(uow: UnitOfWork, text: str) -> UUID:
     """
     uow.actor.require(LEAD_VIEW)
     text = text.strip()
-    by_name, by_key = Lead.name == text, key_condition(Lead.id, text)
-    fits = by_name if by_key is None else or_(by_name, by_key)
+    by_key = key_condition(Lead.id, text)
+    fits = Lead.name == text if by_key is None else by_key
     found: list[UUID] = list(uow.scalars(select(Lead.id).where(fits).limit(2)))
     if len(found) > 1:
         is_new = Lead.state == LeadState.NEW
         found = list(uow.scalars(select(Lead.id).where(fits, is_new).limit(2))) or found
     if len(found) > 1:
         raise InputError(
-            t("{text!r} fits several leads; give the whole id.", text=text),
+            t("{text!r} fits several leads; give more of the id.", text=text),
             code="sales.lead.ambiguous",
         )
     if not found:
