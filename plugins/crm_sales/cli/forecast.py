@@ -14,6 +14,7 @@ from crm_core.messages import n, t
 
 if TYPE_CHECKING:
     from crm_core.locale_format import Place
+    from crm_core.persistence.unit_of_work import UnitOfWork
     from crm_sales.services.forecast.show import ForecastRow
 
 
@@ -33,14 +34,12 @@ def forecast() -> None:
 @pass_context
 def show(context: Context, /, *, in_base: bool, **given: Any) -> None:
     """Show the forecast of a PERIOD (2026-11, 2026-Q4, month, quarter), this month unless said."""
-    from crm_core.services.places import place_of
-    from crm_core.services.settings import load_settings
     from crm_sales.services.forecast.asking import forecast_question
     from crm_sales.services.forecast.show import show_forecast
 
     with context.unit_of_work() as uow:
         told = show_forecast(uow, forecast_question(uow, **given))
-        place = place_of(uow, load_settings(uow))
+        _, place = _base_and_place(uow)
     out = context.output
     rows, totals = (told.in_base, told.base_totals) if in_base else (told.rows, told.totals)
     data = {
@@ -99,6 +98,7 @@ def stages(context: Context, /, **given: Any) -> None:
 
     with context.unit_of_work() as uow:
         flow = stage_flow(uow, forecast_question(uow, by="none", **given))
+        base, place = _base_and_place(uow)
     out = context.output
     items = [asdict(each) for each in flow]
     headings = [
@@ -109,8 +109,17 @@ def stages(context: Context, /, **given: Any) -> None:
         t("Conversion"),
         t("Days"),
     ]
-    keys = ("name", "open_count", "open_amount", "left_count", "further", "days")
-    rows = [[item[key] for key in keys] for item in items]
+    rows = [
+        [
+            each.name,
+            each.open_count,
+            place.money(each.open_amount, base),
+            each.left_count,
+            None if each.further is None else place.percent(each.further),
+            each.days,
+        ]
+        for each in flow
+    ]
     out.data("sales.forecast.stages/1", items, lambda: out.table(headings, rows))
 
 
@@ -128,6 +137,7 @@ def outcome(context: Context, /, *, periods: int, **given: Any) -> None:
     with context.unit_of_work() as uow:
         asked = forecast_question(uow, by="none", **given)
         found = forecast_outcomes(uow, asked, count=periods)
+        base, place = _base_and_place(uow)
     out = context.output
     items = [
         {
@@ -143,15 +153,23 @@ def outcome(context: Context, /, *, periods: int, **given: Any) -> None:
     rows = [
         [
             each.period.code,
-            each.told and each.told.taken_on,
-            each.told and each.told.committed_amount,
-            each.told and each.told.weighted_amount,
-            each.won_amount,
-            each.off_by,
+            each.told and place.day(each.told.taken_on),
+            each.told and place.money(each.told.committed_amount, base),
+            each.told and place.money(each.told.weighted_amount, base),
+            place.money(each.won_amount, base),
+            None if each.off_by is None else place.percent(each.off_by),
         ]
         for each in found
     ]
     out.data("sales.forecast.outcome/1", items, lambda: out.table(headings, rows))
+
+
+def _base_and_place(uow: UnitOfWork) -> tuple[str, Place]:
+    from crm_core.services.places import place_of
+    from crm_core.services.settings import load_settings
+
+    settings = load_settings(uow)
+    return settings.base_currency, place_of(uow, settings)
 
 
 @forecast.command()

@@ -15,6 +15,7 @@ from crm_core.messages import n, t
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from crm_core.locale_format import Place
     from crm_core.persistence.unit_of_work import UnitOfWork
     from crm_sales.models import Lead
 
@@ -110,14 +111,17 @@ def list_(context: Context, /, *, mine: bool, owner: str | None, state: str, **g
         state_ = None if state == "all" else state
         page = list_leads(uow, owner_id=owner_id, state=state_, **given)
         items = told_briefly(uow, page.items)
+        place = _place(uow)
+    if not context.output.as_json:
+        items = [{**each, "created_at": place.moment(each["created_at"])} for each in items]
     columns = {
-        "id": t("Lead"),
         "name": t("Name"),
         "company": t("Company"),
         "source": t("Source"),
         "owner_name": t("Has it"),
         "why": t("Why"),
         "created_at": t("Came in"),
+        "id": "ID",
     }
     context.output.page("sales.lead.list/1", items, page.next_cursor, columns)
 
@@ -133,16 +137,9 @@ def show(context: Context, id_: str) -> None:
     with context.unit_of_work() as uow:
         shown = show_lead(uow, resolve_lead_id(uow, id_))
         decisions = list_decisions(uow, shown["id"])
-    out = context.output
-
-    def draw() -> None:
-        out.fields([(name.replace("_", " "), value) for name, value in shown.items()])
-        for decision in decisions:
-            out.heading(t("{at}: {summary}", at=decision["at"], summary=decision["summary"]))
-            for line in decision["lines"]:
-                out.line(line)
-
-    out.data("sales.lead.show/1", {**shown, "decisions": decisions}, draw)
+        place = _place(uow)
+    data = {**shown, "decisions": decisions}
+    context.output.data("sales.lead.show/1", data, lambda: _draw(context, place, data))
 
 
 @lead.command()
@@ -347,6 +344,50 @@ def merge(context: Context, keep: str, drop: str) -> None:
         kept = merge_leads(uow, resolve_lead_id(uow, keep), resolve_lead_id(uow, drop))
         uow.commit()
     _told(context, "sales.lead.merge/1", kept, t("One lead now: {lead}", lead=kept.name))
+
+
+def _place(uow: UnitOfWork) -> Place:
+    from crm_core.services.places import place_of
+    from crm_core.services.settings import load_settings
+
+    return place_of(uow, load_settings(uow))
+
+
+def _draw(context: Context, place: Place, data: dict[str, Any]) -> None:
+    out = context.output
+    out.heading(data["name"])
+    amount = data["expected_amount"]
+    told = {
+        **data,
+        "expected_amount": amount and place.money(amount, data["currency_code"]),
+        "created_at": place.moment(data["created_at"]),
+    }
+    pairs = (
+        (t("Company"), "company"),
+        (t("State"), "state"),
+        (t("Has it"), "owner_name"),
+        (t("Came in"), "created_at"),
+        (t("E-mail"), "email"),
+        (t("Phone"), "phone"),
+        (t("Website"), "website"),
+        (t("City"), "city"),
+        (t("Country"), "country_code"),
+        (t("Language"), "language"),
+        (t("Product"), "product_name"),
+        (t("Expected amount"), "expected_amount"),
+        (t("Source"), "source"),
+        (t("Campaign"), "campaign"),
+        (t("Channel"), "channel"),
+        (t("Request"), "request"),
+        (t("Customer"), "customer_name"),
+        (t("Reason"), "closing_reason"),
+        ("ID", "id"),
+    )
+    out.fields([(label, told[name]) for label, name in pairs])
+    for each in data["decisions"]:
+        out.heading(t("{at}: {summary}", at=place.moment(each["at"]), summary=each["summary"]))
+        for line in each["lines"]:
+            out.line(line)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

@@ -288,6 +288,7 @@ def _row(item: dict[str, Any], place: Place) -> dict[str, Any]:
         **item,
         "total_amount": place.money(item["total_amount"], item["currency_code"]),
         "valid_until_on": place.day(item["valid_until_on"]),
+        "percent": place.share(item["percent"] / 100) if item.get("percent") else None,
     }
 
 
@@ -315,8 +316,8 @@ def _draw(context: Context, view: dict[str, Any], place: Place) -> None:
             str(number),
             line["description"],
             line["quantity"] and place.number(line["quantity"]),
-            line["unit_price"] and place.number(line["unit_price"]),
-            line["discount_percent"] and place.number(line["discount_percent"]),
+            place.money(line["unit_price"], code),
+            place.number(line["discount_percent"]) if line["discount_percent"] else "",
             place.money(line["untaxed_amount"], code),
             t("yes") if line["counts"] else "",
         )

@@ -94,17 +94,23 @@ def handed_items(
 
 
 def resolve_handover_id(uow: UnitOfWork, text: str) -> UUID:
-    """Return the id of the handover that an id, or its first eight or more digits, names.
+    """Return the id of a handover: by its id, its first digits (eight at least), or the leaver.
+
+    By the leaver's login it is the last one that was not undone.
 
     Raises:
         NotFoundError: There is none that the actor may see.
         InputError: More than one fits.
     """
     uow.actor.require(HANDOVER)
-    condition = key_condition(Handover.id, text.strip())
-    found: list[UUID] = []
-    if condition is not None:
-        found = list(uow.scalars(select(Handover.id).where(condition).limit(2)))
+    text = text.strip()
+    by_key = key_condition(Handover.id, text)
+    if by_key is None:
+        of_leaver = _handovers().where(User.login == text, Handover.undone_at.is_(None))
+        last = of_leaver.order_by(Handover.id.desc()).limit(1)
+        found: list[UUID] = list(uow.scalars(last))
+    else:
+        found = list(uow.scalars(select(Handover.id).where(by_key).limit(2)))
     if len(found) > 1:
         raise InputError(
             t("{text!r} fits several handovers; give more of the id.", text=text),
