@@ -16,6 +16,7 @@ import postgres
 from crm_core.access import Actor
 from crm_core.persistence.database import Database
 
+pytest.register_assert_rewrite("access_walk")
 pytest_plugins = ["crm_core.testing.fixtures"]
 settings.register_profile("nightly", max_examples=1_000, deadline=None)
 

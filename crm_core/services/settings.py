@@ -59,6 +59,11 @@ def load_settings(uow: UnitOfWork) -> Settings:
     return loaded
 
 
+def give_settings(uow: UnitOfWork, settings: Settings) -> None:
+    """Let a unit of work know the settings that were loaded a moment before, for the same work."""
+    uow.session.info[_LOADED] = settings
+
+
 def set_setting(uow: UnitOfWork, key: str, text: str) -> Any:
     """Set one setting, of the company or of a plugin, from text and return it as it is kept.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, null, or_, select, type_coerce, union_all
 
 from crm_core.access import Actor, Reach
 from crm_core.entities.user import Role, RoleRight, TeamMember, User, UserRole
@@ -246,16 +246,20 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
     return actor_of(uow, user.id, user.login, origin=origin, language=user.language)
 
 
-# Made once, for every request runs them.
-_HELD = (
-    select(RoleRight.right, RoleRight.reach)
-    .join(UserRole, UserRole.role_id == RoleRight.role_id)
-    .where(UserRole.user_id == bindparam("user_id"))
-)
-_MATES = select(TeamMember.user_id).where(
-    TeamMember.team_id.in_(
-        select(TeamMember.team_id).where(TeamMember.user_id == bindparam("user_id"))
+# One statement, made once, for every request runs it: rights that are held, then team mates.
+_HELD_AND_MATES = union_all(
+    select(
+        RoleRight.right,
+        RoleRight.reach,
+        type_coerce(null(), TeamMember.user_id.type).label("mate_id"),
     )
+    .join(UserRole, UserRole.role_id == RoleRight.role_id)
+    .where(UserRole.user_id == bindparam("user_id")),
+    select(null(), null(), TeamMember.user_id).where(
+        TeamMember.team_id.in_(
+            select(TeamMember.team_id).where(TeamMember.user_id == bindparam("user_id"))
+        )
+    ),
 )
 
 
@@ -264,9 +268,12 @@ def actor_of(
 ) -> Actor:
     """Return the actor that stands for a user who is known to be enabled."""
     rights: dict[str, Reach] = {}
-    for row in uow.execute(_HELD, {"user_id": user_id}):
-        rights[row.right] = max(rights.get(row.right, Reach.NONE), Reach[row.reach.upper()])
-    mates = uow.execute(_MATES, {"user_id": user_id}).scalars()
+    mates = set()
+    for right, reach, mate_id in uow.execute(_HELD_AND_MATES, {"user_id": user_id}):
+        if mate_id is not None:
+            mates.add(mate_id)
+        else:
+            rights[right] = max(rights.get(right, Reach.NONE), Reach[reach.upper()])
     return Actor(
         user_id=user_id,
         login=login,

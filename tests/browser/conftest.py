@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from hatchling.builders.wheel import WheelBuilder
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
@@ -141,6 +142,20 @@ class Visitor:
         self.page.fill("#password", password)
         self.page.press("#password", "Enter")
         self.page.wait_for_url(self.site.address + "/")
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the page that stands open."""
+        page, faults = self.page, []
+        for violation in Axe().run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                nodes = [node["html"][:160] for node in violation["nodes"][:3]]
+                faults.append(f"{violation['id']}: {nodes}")
+        wide = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        if wide > 0:
+            faults.append(f"{wide} px wider than the screen")
+        if page.locator("h1").count() != 1:
+            faults.append("not just one heading of first rank")
+        return faults
 
     def watched(self, page: Page) -> Page:
         """Note what goes wrong on a page."""

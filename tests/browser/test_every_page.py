@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.slow
 
@@ -47,22 +46,6 @@ def pages_from(visitor, path: str = "/") -> Iterator[str]:
                 waiting.append(following)
 
 
-def faults_of(visitor) -> list[str]:
-    """Return what is wrong with the page that stands open."""
-    page, faults = visitor.page, []
-    found = Axe().run(page).response["violations"]
-    for violation in found:
-        if violation["impact"] in ("serious", "critical"):
-            nodes = [node["html"][:160] for node in violation["nodes"][:3]]
-            faults.append(f"{violation['id']}: {nodes}")
-    wide = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
-    if wide > 0:
-        faults.append(f"{wide} px wider than the screen")
-    if page.locator("h1").count() != 1:
-        faults.append("not just one heading of first rank")
-    return faults
-
-
 @pytest.mark.parametrize(
     ("login", "width", "theme", "language"),
     [
@@ -78,7 +61,7 @@ def test_every_page_is_sound(visit, login, width, theme, language):
     visitor = visit(login, width=width, theme=theme, language=language)
     faults = {}
     for path in pages_from(visitor):
-        found = faults_of(visitor)
+        found = visitor.faults()
         if found:
             faults[path] = found
     assert not faults, "\n".join(f"{path}: {found}" for path, found in faults.items())
@@ -90,4 +73,4 @@ def test_who_is_not_signed_in_meets_sound_pages_too(visit, width, language):
     visitor = visit(width=width, language=language)
     for path in ("/account/sign-in", "/customers", "/nowhere"):
         visitor.open(path)
-        assert not faults_of(visitor), path
+        assert not visitor.faults(), path

@@ -80,6 +80,7 @@ def typed(text: str, folder: Path, environment: dict[str, str]) -> subprocess.Co
         "duplicates.md",
         "first-sync.md",
         "sync.md",
+        "sales.md",
     ],
 )
 def test_every_command_can_be_typed(document, environment, tmp_path):

@@ -30,6 +30,8 @@ OF_CUSTOMER = set(
 """Arguments that lead to something of one customer."""
 PERSONAL = {"view_id", "token_id", "session_id"}
 """Arguments that lead to what is one user's alone."""
+REVOCABLE = {"session_id", "token_id"}
+"""Those of them that administrators end or revoke for others."""
 OF_NOBODY: Mapping[str, Any] = {
     "run_id": NOBODYS_ID,
     "request_id": NOBODYS_ID,
@@ -55,8 +57,9 @@ HELD_BY_OTHERS = (
 AFTER_ANOTHER = frozenset({"imports.columns"})
 """Pages that show what was sent to the one before, and without it say that there is nothing."""
 
-IN_BODY: set[str] = set()
-"""Endpoints whose examples lead to something of one owner by what is sent, not by the path."""
+IN_BODY: dict[str, str] = {}
+"""Endpoints that lead to something of one owner by what is sent, not by the path; with the right
+that has to reach it, empty for the endpoint's own."""
 
 Sent = Callable[[Known, str], Any]
 FORMS: dict[str, Sent] = {}

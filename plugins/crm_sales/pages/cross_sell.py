@@ -8,6 +8,7 @@ from uuid import UUID
 from crm_core.access import Reach
 from crm_core.messages import n, t
 from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_sales.models import Opportunity
 from crm_sales.permissions import CONFIGURE, OPPORTUNITY_VIEW
 from crm_sales.services.cross_sell.counting import count_affinities
 from crm_sales.services.cross_sell.suggesting import (
@@ -57,6 +58,17 @@ def count(request: Request) -> Any:
 def suggestions(request: Request, customer_id: UUID) -> str:
     """Show all that might be offered to a customer."""
     told = suggest_products(request.uow, customer_id, limit=ON_A_PAGE)
+    return _shown(request, told, customer_id)
+
+
+@pages.get("/for/<uuid:opportunity_id>", right=OPPORTUNITY_VIEW)
+def beside(request: Request, opportunity_id: UUID) -> str:
+    """Show what might be offered beside what a deal is about."""
+    told = suggest_for_deal(request.uow, opportunity_id, limit=ON_A_PAGE)
+    return _shown(request, told, request.uow.get(Opportunity, opportunity_id).customer_id)
+
+
+def _shown(request: Request, told: Suggestions, customer_id: UUID) -> str:
     return request.render(
         "sales/cross_sell/customer.html",
         told=told,
@@ -70,16 +82,12 @@ def suggestions(request: Request, customer_id: UUID) -> str:
 def on_customer(request: Request, customer_id: UUID) -> str:
     """Show the strongest suggestions for a customer."""
     told = suggest_products(request.uow, customer_id, limit=ON_A_PANEL)
-    return _panel(request, told, customer_id)
-
-
-@pages.panel("deal", t("What goes with it"), right=OPPORTUNITY_VIEW, position=70)
-def on_deal(request: Request, opportunity_id: UUID) -> str:
-    """Show what might be offered beside what a deal is about."""
-    return _panel(request, suggest_for_deal(request.uow, opportunity_id, limit=ON_A_PANEL), None)
-
-
-def _panel(request: Request, told: Suggestions, customer_id: UUID | None) -> str:
     if not told.items:
         return ""
     return request.render("sales/cross_sell/panel.html", told=told, customer_id=customer_id)
+
+
+@pages.panel("sales_deal_side", t("What goes with it"), right=OPPORTUNITY_VIEW, position=70)
+def on_deal(request: Request, opportunity_id: UUID) -> str:
+    """Lead to what might be offered beside what a deal is about; nothing is read for it."""
+    return request.render("sales/cross_sell/beside.html", opportunity_id=opportunity_id)

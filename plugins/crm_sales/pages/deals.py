@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -104,13 +105,16 @@ def reopen(request: Request, opportunity_id: UUID) -> Any:
 def of_customer(request: Request, customer_id: UUID) -> str:
     """Show a customer's deals, the open ones first."""
     uow = request.uow
-    found = list_opportunities(uow, DealFilter(customer_id, state="open"), limit=SHOWN).items
-    if len(found) < SHOWN:
-        every = list_opportunities(uow, DealFilter(customer_id), sort="newest", limit=SHOWN).items
-        found = [*found, *(each for each in every if each["state"] != "open")]
+    newest = list_opportunities(uow, DealFilter(customer_id), sort="newest", limit=SHOWN)
+    found = sorted(newest.items, key=lambda each: each["state"] != "open")
     if not found and not request.may(OPPORTUNITY_EDIT):
         return ""
-    count, sums = sums_of_customers(uow, [customer_id]).get(customer_id, (0, {}))
+    if newest.next_cursor:
+        wanted = DealFilter(customer_id, state="open")
+        found = list_opportunities(uow, wanted, sort="newest", limit=SHOWN).items or found
+        count, sums = sums_of_customers(uow, [customer_id]).get(customer_id, (0, {}))
+    else:  # these are all: no need to ask again
+        count, sums = _summed([each for each in found if each["state"] == "open"])
     return request.render(
         "sales/deals/panel.html",
         deals=found,
@@ -121,6 +125,15 @@ def of_customer(request: Request, customer_id: UUID) -> str:
         customer_id=customer_id,
         may_edit=request.may(OPPORTUNITY_EDIT),
     )
+
+
+def _summed(deals: Sequence[Mapping[str, Any]]) -> tuple[int, dict[str, Decimal]]:
+    sums: dict[str, Decimal] = {}
+    for each in deals:
+        if each["expected_amount"] is not None:
+            code = each["currency_code"]
+            sums[code] = sums.get(code, Decimal(0)) + each["expected_amount"]
+    return len(deals), sums
 
 
 @pages.panel("home", t("My deals"), right=OPPORTUNITY_EDIT, position=20)

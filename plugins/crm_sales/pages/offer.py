@@ -168,6 +168,7 @@ def _chosen(sent: Any) -> list[UUID]:
 
 def _amount(text: str) -> Decimal | None:
     try:
-        return Decimal(text)
+        amount = Decimal(text)
     except InvalidOperation:
         return None
+    return amount if amount.is_finite() else None

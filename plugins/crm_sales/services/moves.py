@@ -166,6 +166,7 @@ def place_opportunity(
         is_won = closing is DealState.WON
         stage = won_stage(uow, deal.pipeline_id).id if is_won else stage_id or deal.stage_id
         deal.loss_reason_id = _reason(uow, reason_code).id if reason_code and not is_won else None
+        deal.competitor_id = None if is_won else deal.competitor_id
         _close(uow, deal, stage, closing, None, at)
     return deal
 

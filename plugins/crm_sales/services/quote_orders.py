@@ -231,7 +231,7 @@ def _archived_product(uow: UnitOfWork, quote_id: UUID) -> str | None:
 
 def _win_deal(uow: UnitOfWork, quote: Quote) -> None:
     state = select(Opportunity.state).where(Opportunity.id == quote.opportunity_id)
-    if uow.scalar(state) == DealState.OPEN:
+    if uow.scalar(state) != DealState.WON:  # one given up for lost, too: the customer has spoken
         place_opportunity(uow, quote.opportunity_id, state=DealState.WON)
 
 

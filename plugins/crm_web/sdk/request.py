@@ -17,6 +17,7 @@ from crm_core.access import system_actor
 from crm_core.borrowed_words import own_words
 from crm_core.errors import InputError
 from crm_core.messages import t
+from crm_core.services.settings import give_settings
 from crm_web.services.throttle import count_attempt, counted_use, network_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Request:
     def open(self, uow: UnitOfWork) -> None:
         """Be given the unit of work; the dispatcher alone does so."""
         self._uow = uow
+        give_settings(uow, self.settings)
 
     def may(self, right: str) -> bool:
         """Return whether the viewer holds a right at all."""

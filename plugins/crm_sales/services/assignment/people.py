@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from crm_core.entities.user import User
 from crm_core.errors import DuplicateError, InputError
 from crm_core.messages import t
+from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import Absence, Seller
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_EDIT, LEAD_VIEW
@@ -128,7 +129,10 @@ def remove_absence(uow: UnitOfWork, absence_id: UUID) -> None:
 
 
 def list_absences(uow: UnitOfWork, *, on: date | None = None) -> list[dict[str, Any]]:
-    """Return absences that are not over, the soonest first; ``on`` a day, those of that day."""
+    """Return absences that are not over, of whom the actor sees the leads, the soonest first.
+
+    With ``on`` a day, those of that day.
+    """
     uow.actor.require(LEAD_VIEW)
     other = aliased(User)
     today = on or uow.now.date()
@@ -151,6 +155,9 @@ def list_absences(uow: UnitOfWork, *, on: date | None = None) -> list[dict[str, 
     )
     if on is not None:
         statement = statement.where(Absence.from_on <= on)
+    mine = owner_criterion(Absence.user_id, uow.actor, uow.actor.reach(LEAD_VIEW))
+    if mine is not None:
+        statement = statement.where(mine)
     return [dict(row._mapping) for row in uow.execute(statement)]
 
 

@@ -113,7 +113,7 @@ def _main_address(uow: UnitOfWork, customer_id: UUID) -> Mapping[str, Any] | Non
             Address.region,
             Address.country_code,
         )
-        .where(Address.customer_id == customer_id)
+        .where(Address.customer_id == customer_id, Address.archived_at.is_(None))
         .order_by(is_main, Address.id)
         .limit(1)
     )

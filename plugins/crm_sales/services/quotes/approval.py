@@ -24,7 +24,13 @@ from crm_sales.services.quotes.checks import (
     permitted_quote,
     unsold,
 )
-from crm_sales.services.quotes.pricing import check_floor, is_product, lines_of, refuse_broken
+from crm_sales.services.quotes.pricing import (
+    check_floor,
+    is_product,
+    lines_of,
+    refuse_broken,
+    take_floors,
+)
 
 WAITING, APPROVED, REFUSED, WITHDRAWN = "waiting", "approved", "refused", "withdrawn"
 
@@ -61,6 +67,7 @@ def submit_quote(uow: UnitOfWork, quote_id: UUID, *, expected_version: int | Non
 def refuse_incomplete(uow: UnitOfWork, quote: Quote, lines: list[QuoteLine]) -> None:
     """Raise RuleViolationError where an offer cannot be sent as it is, with all the reasons."""
     uow.actor.require(QUOTE_VIEW)
+    take_floors(uow, quote, lines)
     for line in lines:
         check_floor(line, quote.currency_code)
     bought = {line.product_id for line in lines if counts(line) and line.product_id}

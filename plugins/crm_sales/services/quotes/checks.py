@@ -14,6 +14,7 @@ from sqlalchemy import select
 from crm_core.entities import Currency, Product
 from crm_core.errors import InputError, NotFoundError, RuleViolationError, StaleVersionError
 from crm_core.messages import t
+from crm_core.normalize import shortened
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.audit import latest_updates
 from crm_core.services.plugin_settings import values_of
@@ -27,6 +28,8 @@ MOST_QUANTITY = Decimal(1_000_000)
 MOST_PRICE = Decimal(100_000_000)
 QUANTITY_PLACES, PERCENT_PLACES = 3, 2
 AMBIGUOUS_DIGITS = 3
+MOST_DIGITS = 30
+"""Before or after the point; ``1E+999999`` is no quantity, and is not written out either."""
 CHANGEABLE = (QuoteState.DRAFT, QuoteState.WAITING, QuoteState.APPROVED)
 
 
@@ -39,8 +42,10 @@ def number_from(value: Any, code: str) -> Decimal:
         number = value if isinstance(value, Decimal) else Decimal(_pointed(str(value).strip()))
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
-        raise InputError(t("{value!r} is not a number: give digits.", value=str(value)), code=code)
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
+        raise InputError(
+            t("{value!r} is not a number: give digits.", value=shortened(str(value))), code=code
+        )
     return number
 
 

@@ -26,6 +26,7 @@ from crm_sales.models import (
     QuoteCounter,
 )
 from crm_sales.permissions import QUOTE_EDIT
+from crm_sales.schemas.opportunities import LAST_DAY
 from crm_sales.services.opportunity_access import permitted_opportunity
 from crm_sales.services.pricing.bands import personal_band
 from crm_sales.services.quotes.approval import withdraw_request
@@ -232,7 +233,7 @@ def _check_price_list(chosen: PriceList, currency_code: str) -> None:
 
 
 def _check_validity(day: Any, today: date) -> None:
-    if not isinstance(day, date) or day < today:
+    if not isinstance(day, date) or not today <= day <= LAST_DAY:
         raise InputError(
             t("An offer is valid until today or later: give another day."),
             code="sales.quote.validity",

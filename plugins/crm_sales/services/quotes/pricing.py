@@ -187,6 +187,17 @@ def _taxes_so_far(
     return found
 
 
+def take_floors(uow: UnitOfWork, quote: Quote, lines: Sequence[QuoteLine]) -> None:
+    """Set the floor prices that hold now: they may have been raised since lines were priced."""
+    uow.actor.require(QUOTE_VIEW)
+    sold = [line for line in lines if line.product_id is not None]
+    code = quote.currency_code
+    book = open_price_book(uow, {line.product_id for line in sold if line.product_id}, code)
+    floors = floor_prices(uow, book, code, reckoning_for(uow, code).price_places)
+    for line in sold:
+        line.floor_price = floors.get(line.product_id) if line.product_id else None
+
+
 def check_floor(line: Any, currency_code: str) -> None:
     """Raise RuleViolationError where a line sells below the floor price."""
     if line.floor_price is None or line.unit_price is None or net_price(line) >= line.floor_price:

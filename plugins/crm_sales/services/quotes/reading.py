@@ -133,7 +133,9 @@ def _listed() -> Any:
 
 
 def resolve_quote_id(uow: UnitOfWork, text: str) -> UUID:
-    """Return the id of the offer that a number, an id, or its first eight or more digits names.
+    """Return the id of an offer: by its number, its id, its first digits, or its deal's name.
+
+    By the name of a deal it is the newest offer of that.
 
     Raises:
         NotFoundError: No such offer, or none that the actor may see.
@@ -145,6 +147,7 @@ def resolve_quote_id(uow: UnitOfWork, text: str) -> UUID:
     by_key = key_condition(Quote.id, text)
     condition = by_number if by_key is None else or_(by_number, by_key)
     found = list(uow.scalars(select(Quote.id).where(condition).limit(2)))
+    found = found or _newest_of_deals(uow, text)
     if len(found) > 1:
         raise InputError(
             t("{text!r} fits several offers; give more of the id.", text=text),
@@ -204,6 +207,20 @@ def find_products(
     found = union_all(products, bundles).subquery()
     ordered = select(found).order_by(found.c.kind, found.c.name, found.c.id)
     return [dict(row._mapping) for row in uow.execute(ordered.limit(limit))]
+
+
+def _newest_of_deals(uow: UnitOfWork, name: str) -> list[UUID]:
+    """Return the newest offer of each deal called so, of two at most."""
+    uow.actor.require(QUOTE_VIEW)
+    deals = uow.scalars(
+        select(Quote.opportunity_id)
+        .join(Opportunity, Opportunity.id == Quote.opportunity_id)
+        .where(Opportunity.name == name)
+        .distinct()
+        .limit(2)
+    ).all()
+    of_deal = select(Quote.id).order_by(Quote.id.desc()).limit(1)
+    return [uow.scalar(of_deal.where(Quote.opportunity_id == deal)) for deal in deals]
 
 
 def resolve_product_id(uow: UnitOfWork, text: str) -> UUID:
