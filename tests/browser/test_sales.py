@@ -102,10 +102,12 @@ def test_a_lead_is_taken_in_given_to_somebody_and_qualified(visit):
     page = alice.open("/sales/leads/new")
     page.fill("main [name=name]", "Zoé O'Hara")
     page.fill("main [name=company]", "Lighthouse Hôtel")
+    page.check("#mine")
     with page.expect_navigation():
         page.locator("main form button.btn-primary").last.click()
     page.goto(f"{alice.site.address}/sales/leads/?which=all&q=Lighthouse")
-    page.locator("main a[href*='/sales/leads/']", has_text="Zoé O'Hara").first.click()
+    with page.expect_navigation():
+        page.locator("main a[href*='/sales/leads/']", has_text="Zoé O'Hara").first.click()
     assert not alice.faults()
     page.locator("select[name=user]").select_option(label="Ελένη Παπαδάκη")
     with page.expect_navigation():

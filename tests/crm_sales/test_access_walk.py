@@ -61,6 +61,8 @@ def test_a_link_that_is_good_no_more_tells_nothing(office, web, what):
         )
     before = office.rows()
     for step in steps(office.app, "sales_offer."):
+        if (what, step.endpoint) == ("over", "sales_offer.ask"):
+            continue  # who comes too late may ask for a new one
         browser = web()
         forms = {"name": "Nobody", "agreed": "yes", "reason": "no", "text": "?"}
 

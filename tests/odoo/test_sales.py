@@ -26,7 +26,15 @@ from crm_sales.services.order_stories import order_story
 from crm_sales.services.quote_orders import retry_order
 from crm_sales.services.quote_tax import ask_tax, tax_question
 from selling import Selling
-from selling_odoo import admin, customer_id, options, products, selling, writer_of
+from selling_odoo import (
+    admin,
+    customer_id,
+    deliver_invoice_and_pay,
+    options,
+    products,
+    selling,
+    writer_of,
+)
 
 __all__ = ["admin", "customer_id", "options", "products", "selling"]
 
@@ -85,7 +93,7 @@ def test_an_offer_goes_all_the_way(
     deal = selling.deal(quote.opportunity_id)
     assert (deal.state, selling.order(quote_id).number) == (DealState.WON, order["name"])
 
-    _deliver_invoice_and_pay(admin, order["id"])
+    deliver_invoice_and_pay(admin, order["id"])
     selling.run()
     story = selling.read(lambda uow: order_story(uow, quote_id))
     assert story["document"]["delivery_state"] == "full"
@@ -93,28 +101,6 @@ def test_an_offer_goes_all_the_way(
     assert (invoice["open_amount"], invoice["total_amount"]) == (0, quote.total_amount)
     assert story["is_paid"]
     assert "sales_order" not in selling.run().pushed
-
-
-def _deliver_invoice_and_pay(admin: Any, order_id: int) -> None:
-    [order] = admin.rows("sale.order", [("id", "=", order_id)], ["picking_ids"])
-    moves = admin.rows(
-        "stock.move", [("picking_id", "in", order["picking_ids"])], ["product_uom_qty"]
-    )
-    for move in moves:
-        admin.write("stock.move", [move["id"]], {"quantity_done": move["product_uom_qty"]})
-    admin.execute(
-        "stock.picking", "button_validate", order["picking_ids"], context={"skip_sms": True}
-    )
-    of_order = {"active_model": "sale.order", "active_ids": [order_id]}
-    [wizard] = admin.create(
-        "sale.advance.payment.inv", [{"advance_payment_method": "delivered"}], context=of_order
-    )
-    admin.execute("sale.advance.payment.inv", "create_invoices", [wizard], context=of_order)
-    [order] = admin.rows("sale.order", [("id", "=", order_id)], ["invoice_ids"])
-    admin.execute("account.move", "action_post", order["invoice_ids"])
-    of_invoice = {"active_model": "account.move", "active_ids": order["invoice_ids"]}
-    [pay] = admin.create("account.payment.register", [{}], context=of_invoice)
-    admin.execute("account.payment.register", "action_create_payments", [pay], context=of_invoice)
 
 
 @pytest.mark.parametrize("lost", ['"sale.order", "load"', '"sale.order", "action_confirm"'])

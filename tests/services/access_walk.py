@@ -36,6 +36,8 @@ NOTED = ("api-lists.export",)
 """What only reads, but leaves a line in the audit: who took which customers along."""
 MORE_QUERIES = {"customers.duplicates": 32, "customers.compare": 16}
 """Each way to spell a name is a search of its own; of a plugin, where panels add theirs."""
+COMPANYS: set[str] = set()
+"""What gives numbers of the whole company to those who set it up; a plugin adds its own."""
 FOREIGN = [mark for owner, mark in MARKS.items() if owner != "outsider"]
 
 
@@ -178,16 +180,18 @@ def test_another_teams_pages_stay_the_same_whatever_others_do(office, web, area,
     paths = [
         step.path(office.app, own)
         for step in walked(office.app, office.known, area)
-        if step.method == "GET"
+        if step.method == "GET" and step.endpoint not in COMPANYS
     ]
     paths += ["/find?q=quux", "/find/suggest?q=quux", "/find?q=Παπαδόπουλος"]
     before = {path: browser.get(path) for path in paths}
 
     office.write(happens)
+    moved = []
     for path, page in before.items():
         after = browser.get(path)
-        assert after.status == page.status, path
-        assert still(after.html) == still(page.html), path
+        if (after.status, still(after.html)) != (page.status, still(page.html)):
+            moved.append(path)
+    assert not moved
 
 
 @pytest.mark.parametrize("login", ["employee", "readonly", "outsider"])

@@ -53,9 +53,10 @@ def selling(
     shutil.copyfile(crm_sqlite_template, path)
     application = opened(make_url(f"sqlite:///{path}"), folder)
     installed(application)
-    enable_plugin(
-        application.database, application.installed_plugins, "sales", by="test", seconds=60
-    )
+    for name in ("web", "sales"):
+        enable_plugin(
+            application.database, application.installed_plugins, name, by="test", seconds=60
+        )
     application.close()
     application = opened(make_url(f"sqlite:///{path}"), folder)
     made = Selling(application, "odoo", secret_ref=f"file:{shop.writer.secret_file}", **options)
@@ -69,6 +70,29 @@ def selling(
 def writer_of(shop: Any, admin: OdooAdmin) -> int:
     [user] = admin.search("res.users", [("login", "=", shop.writer.login)])
     return user
+
+
+def deliver_invoice_and_pay(admin: Any, order_id: int) -> None:
+    """Do what people do over there with an order that was confirmed."""
+    [order] = admin.rows("sale.order", [("id", "=", order_id)], ["picking_ids"])
+    moves = admin.rows(
+        "stock.move", [("picking_id", "in", order["picking_ids"])], ["product_uom_qty"]
+    )
+    for move in moves:
+        admin.write("stock.move", [move["id"]], {"quantity_done": move["product_uom_qty"]})
+    admin.execute(
+        "stock.picking", "button_validate", order["picking_ids"], context={"skip_sms": True}
+    )
+    of_order = {"active_model": "sale.order", "active_ids": [order_id]}
+    [wizard] = admin.create(
+        "sale.advance.payment.inv", [{"advance_payment_method": "delivered"}], context=of_order
+    )
+    admin.execute("sale.advance.payment.inv", "create_invoices", [wizard], context=of_order)
+    [order] = admin.rows("sale.order", [("id", "=", order_id)], ["invoice_ids"])
+    admin.execute("account.move", "action_post", order["invoice_ids"])
+    of_invoice = {"active_model": "account.move", "active_ids": order["invoice_ids"]}
+    [pay] = admin.create("account.payment.register", [{}], context=of_invoice)
+    admin.execute("account.payment.register", "action_create_payments", [pay], context=of_invoice)
 
 
 @pytest.fixture

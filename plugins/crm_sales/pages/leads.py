@@ -169,6 +169,8 @@ def assign(request: Request, lead_id: UUID) -> Any:
     def act() -> Any:
         user_id = _key(request.form.get("user", ""))
         assign_lead(request.uow, lead_id, user_id, expected_version=_version(request))
+        if not request.uow.actor.may_for_owner(LEAD_VIEW, user_id):
+            return request.done(t("Given."), to="sales_leads.leads")
         return request.done(t("Given."), to="sales_leads.lead", lead_id=lead_id)
 
     return _done(request, lead_id, act)

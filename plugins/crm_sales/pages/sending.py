@@ -104,8 +104,8 @@ def accept(request: Request, quote_id: UUID) -> Any:
 
     def accepted(uow: Any) -> str:
         given = request.read(AcceptSchema(), lists=("chosen",))
-        chosen = given.pop("chosen") if given.pop("choose") else None
-        accept_quote(uow, quote_id, chosen=chosen, **given)
+        chosen, is_chosen = given.pop("chosen"), given.pop("choose")
+        accept_quote(uow, quote_id, chosen=chosen if is_chosen else None, **given)
         return t("Written down: accepted.")
 
     return _done(request, accepted)
@@ -139,6 +139,8 @@ def _work(request: Request, *, write: bool = False) -> AbstractContextManager[Un
 
 
 def _refused(request: Request, error: CrmError) -> Any:
+    if error.http_status in (403, 404):
+        raise error
     request.notices.append(("bad", error.message))
     return _back(request)
 

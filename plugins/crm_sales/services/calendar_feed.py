@@ -32,7 +32,7 @@ PATH = "/sales/calendar/feed/{token}.ics"
 """Of a feed's page; the rest of its address is what the web plugin's setting says."""
 SITE = "web.base_url"
 MOST_EVENTS = 2_000
-BACK = timedelta(days=90)
+BACK, AHEAD = timedelta(days=90), timedelta(days=3_660)
 LASTS = timedelta(minutes=30)
 REFRESHED = timedelta(minutes=15)
 
@@ -174,7 +174,7 @@ def _activities(uow: UnitOfWork) -> Any:
         .where(
             Activity.owner_id == uow.actor.user_id,
             Activity.is_open,
-            Activity.due_at >= uow.now - BACK,
+            Activity.due_at.between(uow.now - BACK, uow.now + AHEAD),
         )
         .order_by(Activity.due_at, Activity.id)
         .limit(MOST_EVENTS)

@@ -181,13 +181,8 @@ def _placed(uow: UnitOfWork, deal: Opportunity, values: Mapping[str, Any], stage
     if values.get("stage") and state != DealState.WON:
         stage_id = stages.named(values["stage"], deal.pipeline_id).id
     reason = _reason(uow, values["loss_reason"]) if values.get("loss_reason") else None
-    place_opportunity(
-        uow,
-        deal.id,
-        state=state,
-        stage_id=stage_id,
-        reason_code=reason.code if reason else None,
-    )
+    # The reason is set here: one that is no longer in use here is good enough over there.
+    place_opportunity(uow, deal.id, state=state, stage_id=stage_id)
     if reason is not None and deal.state == DealState.LOST:
         deal.loss_reason_id = reason.id
 

@@ -35,6 +35,13 @@ def test_the_panel_sends_and_writes_the_answer_down(office: Any, offer: Any, und
     assert office.read(lambda uow: uow.get(Quote, offer.id).state) == "accepted"
 
 
+def test_a_spoken_yes_takes_the_offer_as_it_stands(office: Any, sent: Any, web):
+    desk, path = web("employee"), f"/sales/sending/{sent.id}/accept"
+    said = desk.follow(desk.post(path, {"signed_by": "Ελένη", "back": "/"}))
+    assert "Written down: accepted." in said.words
+    assert office.read(lambda uow: uow.get(Quote, sent.id).state) == "accepted"
+
+
 def test_who_may_not_is_refused(office: Any, sent: Any, web):
     for login in ("outsider", "readonly"):
         before = office.rows()

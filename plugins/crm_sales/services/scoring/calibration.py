@@ -24,6 +24,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.settings import load_settings
 from crm_sales.models import DealState, Opportunity, OpportunityMove, ScoreCount, ScoreFrequency
 from crm_sales.permissions import FORECAST_VIEW
+from crm_sales.schemas.opportunities import FIRST_DAY
 from crm_sales.services.scoring.bayes import STAGE, Group
 from crm_sales.services.scoring.deals import DealReader, deal
 from crm_sales.services.scoring.frequencies import (
@@ -102,7 +103,7 @@ def calibrate_scores(uow: UnitOfWork, since: date | None = None) -> dict[str, An
     uow.actor.require(FORECAST_VIEW)
     zone = ZoneInfo(load_settings(uow).time_zone)
     today = uow.now.astimezone(zone).date()
-    day = since or today - timedelta(days=USUAL_DAYS)
+    day = max(since or today - timedelta(days=USUAL_DAYS), FIRST_DAY)
     if day > today:
         raise InputError(
             t("{day} lies in the future: no deal was closed since.", day=day),

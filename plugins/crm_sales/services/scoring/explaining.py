@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import literal, select, union_all
 
+from crm_core.access import Reach
 from crm_core.entities import Product, Tag, Team, User
 from crm_core.locale_format import nearest_locale
 from crm_core.messages import Message, n, p, spoken_language, t
@@ -16,8 +17,8 @@ from crm_sales.models import Opportunity, Stage
 from crm_sales.permissions import OPPORTUNITY_VIEW
 from crm_sales.services.scoring.bayes import EVERYBODY, LEAST_TAGGED, STAGE, TAG, Part, Score
 from crm_sales.services.scoring.deals import DealReader, Override
-from crm_sales.services.scoring.scorer import scorer_of
-from crm_sales.services.scoring.training import told
+from crm_sales.services.scoring.scorer import Scorer, scorer_of
+from crm_sales.services.scoring.training import refused, told
 
 TITLES: Mapping[str, Message] = {
     "stage": p("of a pipeline", "Stage"),
@@ -69,7 +70,7 @@ def explain_score(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
         "probability": opportunity.probability,
         "override": said and {**said._asdict(), "who": names.get(("user", str(said.user_id)))},
         "score": score.probability if score else None,
-        "refusal": None if score else told(scorer)["refusal"],
+        "refusal": None if score else _refusal(uow, scorer, opportunity.team_id),
         "team": None,
         "won": 0,
         "lost": 0,
@@ -77,6 +78,15 @@ def explain_score(uow: UnitOfWork, opportunity_id: UUID) -> dict[str, Any]:
         "parts": [],
     }
     return explained | _told(score, names) if score else explained
+
+
+def _refusal(uow: UnitOfWork, scorer: Scorer, team_id: UUID | None) -> str | None:
+    """Return why there is no score, with numbers of the deal's team alone for who sees no more."""
+    if uow.actor.reach(OPPORTUNITY_VIEW) is Reach.ALL:
+        refusal: str | None = told(scorer)["refusal"]
+        return refusal
+    group = scorer.groups.get(str(team_id))
+    return refused(scorer, *(group.deals if group else (0, 0)))
 
 
 def _told(score: Score, names: Mapping[tuple[str, str], str]) -> dict[str, Any]:
