@@ -141,7 +141,7 @@ def _accept(selling: Selling, link: str) -> None:
     sent = {"name": NAME, "agreed": "yes", "total": "27.60", "choose": "1"}
     answered = customer.post(f"{path}/accept", sent)
     assert answered.status == 303, answered.words
-    assert "accepted" in customer.follow(answered).words
+    assert f"Accepted by {NAME}" in customer.follow(answered).words
     again = customer.post(f"{path}/accept", sent)
     assert again.status in (303, 409), again.words
     selling.relay()

@@ -111,7 +111,8 @@ def of_customer(request: Request, customer_id: UUID) -> str:
         return ""
     if newest.next_cursor:
         wanted = DealFilter(customer_id, state="open")
-        found = list_opportunities(uow, wanted, sort="newest", limit=SHOWN).items or found
+        still_open = list_opportunities(uow, wanted, sort="newest", limit=SHOWN).items
+        found = list(still_open) or found
         count, sums = sums_of_customers(uow, [customer_id]).get(customer_id, (0, {}))
     else:  # these are all: no need to ask again
         count, sums = _summed([each for each in found if each["state"] == "open"])
