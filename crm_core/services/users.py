@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, bindparam, func, null, or_, select, type_coerce, union_all
+from sqlalchemy import bindparam, func, null, or_, select, type_coerce, union_all
 
 from crm_core.access import Actor, Reach
 from crm_core.entities.user import Role, RoleRight, TeamMember, User, UserRole
@@ -247,7 +247,7 @@ def actor_for_login(uow: UnitOfWork, login: str, *, origin: str = "cli") -> Acto
 
 
 # One statement, made once, for every request runs it: rights that are held, then team mates.
-_HELD_AND_MATES: CompoundSelect[Any, Any, Any] = union_all(
+_HELD_AND_MATES = union_all(
     select(
         RoleRight.right,
         RoleRight.reach,
@@ -269,7 +269,8 @@ def actor_of(
     """Return the actor that stands for a user who is known to be enabled."""
     rights: dict[str, Reach] = {}
     mates = set()
-    for right, reach, mate_id in uow.execute(_HELD_AND_MATES, {"user_id": user_id}):
+    found: Any = uow.execute(_HELD_AND_MATES, {"user_id": user_id})
+    for right, reach, mate_id in found:
         if mate_id is not None:
             mates.add(mate_id)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from crm_core.entities import Address
 from crm_core.errors import InputError, RuleViolationError
 from crm_core.outbox.relay import relay
+from crm_core.services.currencies import ensure_currency, set_rate
 from crm_sales.models import Opportunity, Quote, QuoteAnswer
 from crm_sales.services.moves import lose_opportunity
 from crm_sales.services.quote_answers import accept_quote
@@ -75,4 +77,18 @@ def test_a_floor_raised_meanwhile_holds(offers: Any, offer: Any, undrawn: None) 
     offers.rules(floors=[{"product": "TABLE", "price": "150", "currency": "EUR"}])
     with pytest.raises(RuleViolationError) as refused:
         offers.act(send_quote, offer.id)
+    assert refused.value.code == "sales.quote.below_floor"
+
+
+def test_without_a_rate_nobody_types_whatever_they_like(offers: Any, office: Any) -> None:
+    table = offers.product("TABLE", "100")
+    office.write(lambda uow: ensure_currency(uow, "USD"))
+    quote_id = offers.quote(currency_code="USD")
+    offers.line(quote_id, table, unit_price="1")
+    with pytest.raises(RuleViolationError, match="No rate leads from EUR to USD") as refused:
+        offers.act(submit_quote, quote_id)
+    assert refused.value.code == "sales.quote.no_rate"
+    office.write(lambda uow: set_rate(uow, "USD", "EUR", uow.now.date(), Decimal("1.25")))
+    with pytest.raises(RuleViolationError) as refused:
+        offers.act(submit_quote, quote_id)
     assert refused.value.code == "sales.quote.below_floor"

@@ -10,9 +10,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from crm_core.entities import Transaction, TransactionLine
-from crm_core.errors import RuleViolationError
+from crm_core.errors import NotFoundError, RuleViolationError
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.currencies import convert
 from crm_sales.models import (
     Bundle,
     LineKind,
@@ -27,7 +28,7 @@ from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.pricing.configuration import broken_rules
 from crm_sales.services.pricing.floors import floor_prices
 from crm_sales.services.pricing.formulas import ZERO, less, rounded, rounded_to, spread
-from crm_sales.services.pricing.price_lists import open_price_book
+from crm_sales.services.pricing.price_lists import PriceBook, open_price_book
 from crm_sales.services.quotes.amounts import (
     Reckoning,
     Totals,
@@ -188,14 +189,32 @@ def _taxes_so_far(
 
 
 def take_floors(uow: UnitOfWork, quote: Quote, lines: Sequence[QuoteLine]) -> None:
-    """Set the floor prices that hold now: they may have been raised since lines were priced."""
+    """Set the floor prices that hold now: they may have been raised since lines were priced.
+
+    Raises:
+        RuleViolationError: No rate leads from a product's price to the offer's currency, so nobody
+            can tell what a price that was typed takes off.
+    """
     uow.actor.require(QUOTE_VIEW)
     sold = [line for line in lines if line.product_id is not None]
     code = quote.currency_code
     book = open_price_book(uow, {line.product_id for line in sold if line.product_id}, code)
     floors = floor_prices(uow, book, code, reckoning_for(uow, code).price_places)
     for line in sold:
-        line.floor_price = floors.get(line.product_id) if line.product_id else None
+        assert line.product_id is not None
+        line.floor_price = floors.get(line.product_id)
+        if asked_price(line) is None and book.own_price(line.product_id, code) is None:
+            _refuse_unknown_rate(uow, book, book.products[line.product_id], code)
+
+
+def _refuse_unknown_rate(uow: UnitOfWork, book: PriceBook, product: Any, code: str) -> None:
+    if product.list_price is None:
+        return
+    try:
+        known = product.currency_code or book.base_currency
+        convert(uow, product.list_price, known, code, book.rates.on)
+    except NotFoundError as error:
+        raise RuleViolationError(error.message, code="sales.quote.no_rate") from None
 
 
 def check_floor(line: Any, currency_code: str) -> None:
