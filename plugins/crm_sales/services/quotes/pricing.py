@@ -203,7 +203,8 @@ def take_floors(uow: UnitOfWork, quote: Quote, lines: Sequence[QuoteLine]) -> No
     for line in sold:
         assert line.product_id is not None
         line.floor_price = floors.get(line.product_id)
-        if asked_price(line) is None and book.own_price(line.product_id, code) is None:
+        is_typed = line.unit_price is not None and asked_price(line) is None
+        if is_typed and book.own_price(line.product_id, code) is None:
             _refuse_unknown_rate(uow, book, book.products[line.product_id], code)
 
 
