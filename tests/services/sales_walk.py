@@ -250,7 +250,6 @@ def told() -> None:
     web_walk.HELD_BY_OTHERS |= {right.code for right in RIGHTS}
     web_walk.QUERIES["api-sales_quotes.products"] = "?text=table"
     access_walk.COMPANYS |= {"api-sales_scores.training", "sales_scores.calibration"}
-    access_walk.MORE_QUERIES["sales_quotes.show"] = 18
     _forms()
     _bodies()
 

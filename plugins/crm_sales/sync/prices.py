@@ -69,7 +69,19 @@ def apply_price_lists(uow: UnitOfWork, records: Sequence[IncomingRecord]) -> Seq
     for list_id, rules in changed.items():
         for rule in rules:
             uow.add(PriceListRule(**_rule(list_id, rule)))
+    _choose_defaults(uow)
     return written
+
+
+def _choose_defaults(uow: UnitOfWork) -> None:
+    """Let offers that name no price list go by the first of their currency, as over there."""
+    in_use = select(PriceList).where(PriceList.archived_at.is_(None))
+    by_currency: dict[str, list[PriceList]] = {}
+    for each in uow.scalars(in_use.order_by(PriceList.position, PriceList.id)):
+        by_currency.setdefault(each.currency_code, []).append(each)
+    for lists in by_currency.values():
+        if not any(each.is_default for each in lists):
+            lists[0].is_default = True
 
 
 def archive_terms(uow: UnitOfWork, ids: Sequence[UUID]) -> None:

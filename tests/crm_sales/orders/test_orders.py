@@ -37,6 +37,7 @@ def test_prices_and_terms_come_from_the_back_office(shop: Any) -> None:
         lambda uow: list(uow.scalars(select(PaymentTerm).where(PaymentTerm.name == "30 days")))
     )
     [prices] = shop.read(lambda uow: list(uow.scalars(select(PriceList))))
+    assert prices.is_default, "the first of its currency, where none is"
     rules = shop.read(lambda uow: list(uow.scalars(select(PriceListRule))))
     assert (term.name, term.days, prices.name) == ("30 days", 30, "Retail")
     told = sorted((rule.method, rule.product_id) for rule in rules)

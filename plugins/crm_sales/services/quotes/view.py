@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -44,6 +45,8 @@ _ADDRESS = (
     "country_code",
 )
 
+_SEEN = "sales_quote_views"
+
 
 def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
     """Return an offer whole.
@@ -73,9 +76,19 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
 def record_and_view(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
     """Return an offer as the record that it is, and whole as :func:`quote_view` does.
 
-    While the record is held, others who ask the unit of work for it ask the database nothing.
+    While the record is held, others who ask the unit of work for it ask the database nothing; nor
+    do those who ask for the view again, as panels of the offer's page do, unless something may be
+    written meanwhile.
     """
     uow.actor.require(QUOTE_VIEW)
+    seen = {} if uow.is_writing else uow.session.info.setdefault(_SEEN, {})
+    if quote_id not in seen:
+        seen[quote_id] = _record_and_view(uow, quote_id)
+    quote, view = seen[quote_id]
+    return quote, deepcopy(view)  # who shows it with another choice changes it
+
+
+def _record_and_view(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
     quote, view = _header(uow, quote_id)
     set_ = values_of(uow, (QUOTE_PRICE_PLACES, QUOTE_TAX_ROUNDING))
     how = Reckoning(
