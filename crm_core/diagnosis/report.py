@@ -379,6 +379,8 @@ _CHECKS: tuple[tuple[str, Callable[[Application], Iterator[Finding]]], ...] = (
     ("plugins", _plugins),
 )
 _Look = Callable[[Application, "UnitOfWork"], Iterator[Finding]]
+
+
 def _lacks(application: Application, uow: UnitOfWork) -> Iterator[Finding]:
     for lack in application.plugins.collect("crm_collect_lacks", uow=uow):
         yield Finding(lack.what, WARN, lack.message, lack.advice)
