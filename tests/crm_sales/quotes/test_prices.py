@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_core.entities import TransactionLine, TransactionLink
+from crm_core.errors import PermissionDeniedError
 from crm_core.services.currencies import set_rate
 from crm_core.testing.factories import make_invoice, make_transaction
 from crm_sales.models import PriceList, PriceListRule, QuoteLine
@@ -24,6 +25,7 @@ from crm_sales.services.pricing.formulas import (
     rounded_to,
     spread,
 )
+from crm_sales.services.pricing.offer_rules import change_offer_rules
 from crm_sales.services.pricing.price_lists import open_price_book
 from crm_sales.services.quotes.amounts import Reckoning, reckon
 from crm_sales.services.quotes.editing import refresh_prices
@@ -303,3 +305,15 @@ def test_tax_is_reckoned_as_the_erp_charged_it_last(offers, office):
     percents = [line["tax_percent"] for line in offers.view(quote_id)["lines"]]
     assert percents == [24, 13, 6]
     assert offers.view(quote_id)["tax_source"] == "estimate"
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_nobody_sets_a_limit_above_their_own(office):
+    def limits(percents):
+        return lambda uow: change_offer_rules(uow, {"limits": percents})
+
+    lower = {"employee": "20", "manager": "25", "admin": "100"}
+    assert office.write(limits(lower), "manager") == ["limits"]
+    with pytest.raises(PermissionDeniedError, match="25 %"):
+        office.write(limits({**lower, "manager": "60"}), "manager")
+    assert office.write(limits({**lower, "manager": "60"}), "admin") == ["limits"]

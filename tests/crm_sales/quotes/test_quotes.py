@@ -259,7 +259,7 @@ def test_two_at_once_see_each_other(offers, office):
     offers.act(
         edit_lines, quote_id, {line_id: {"quantity": 2}}, expected_version=version, by="manager"
     )
-    with pytest.raises(StaleVersionError, match="manager changed the offer"):
+    with pytest.raises(StaleVersionError, match="was changed since you read it. manager changed "):
         offers.act(edit_lines, quote_id, {line_id: {"quantity": 3}}, expected_version=version)
     assert offers.view(quote_id)["lines"][0]["quantity"] == 2
 

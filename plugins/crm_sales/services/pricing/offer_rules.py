@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 
 from crm_core.entities import Product, Role
-from crm_core.errors import InputError
+from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import ensure_currency
@@ -29,6 +29,7 @@ from crm_sales.models import (
 )
 from crm_sales.permissions import CONFIGURE
 from crm_sales.schemas.quotes import load_offer_rules
+from crm_sales.services.pricing.limits import own_limit
 
 _OF_RULE = (
     *("category", "starts_at", "ends_at", "method", "base", "fixed_price", "percent"),
@@ -127,6 +128,16 @@ def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Prod
             details={"roles": unknown},
         )
     known = {limit.role: limit for limit in uow.scalars(select(DiscountLimit))}
+    before = {role: limit.percent for role, limit in known.items()}
+    most = own_limit(uow)
+    if any(each > most and each != before.get(role) for role, each in limits.items()):
+        raise PermissionDeniedError(
+            t(
+                "Nobody sets a limit above their own: yours is {most} %.",
+                most=f"{most.normalize():f}",
+            ),
+            code="sales.quote.limit_beyond_own",
+        )
     for role, limit in known.items():
         if role not in limits:
             uow.delete(limit)

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from crm_core.entities import Currency, Product
-from crm_core.errors import InputError, NotFoundError, RuleViolationError, StaleVersionError
+from crm_core.errors import InputError, NotFoundError, RuleViolationError
 from crm_core.messages import t
 from crm_core.normalize import shortened
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.audit import latest_updates
+from crm_core.services import audit
 from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
 from crm_sales.models import Quote, QuoteState
@@ -228,17 +228,7 @@ def changeable_quote(uow: UnitOfWork, quote_id: UUID, expected_version: int | No
 
 
 def expect_unchanged(uow: UnitOfWork, quote: Quote, expected_version: int | None) -> None:
-    """Raise StaleVersionError, which says who changed it, unless an offer is as it was read."""
+    """Raise StaleVersionError, which says who changed what, unless an offer is as it was read."""
     uow.actor.require(QUOTE_VIEW)
-    if expected_version is None or quote.version == expected_version:
-        return
-    last = latest_updates(uow, quote.__entity__, str(quote.id), 1)
-    raise StaleVersionError(
-        t(
-            "{login} changed the offer {number} since you read it. Look at it again and repeat "
-            "your change.",
-            login=last[0]["actor_login"] if last else "?",
-            number=quote.number,
-        ),
-        details={"id": str(quote.id), "version": quote.version},
-    )
+    changed = t("The offer {number} was changed since you read it.", number=quote.number)
+    audit.expect_unchanged(uow, quote, expected_version, changed)
