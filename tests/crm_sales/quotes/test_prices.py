@@ -316,4 +316,5 @@ def test_nobody_sets_a_limit_above_their_own(office):
     assert office.write(limits(lower), "manager") == ["limits"]
     with pytest.raises(PermissionDeniedError, match="25 %"):
         office.write(limits({**lower, "manager": "60"}), "manager")
-    assert office.write(limits({**lower, "manager": "60"}), "admin") == ["limits"]
+    assert office.write(limits({"manager": "60", "admin": "0"}), "admin") == ["limits"]
+    assert office.write(limits({**lower, "manager": "60"}), "admin") == ["limits"], "no way back"

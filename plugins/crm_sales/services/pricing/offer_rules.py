@@ -14,6 +14,7 @@ from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import ensure_currency
+from crm_core.services.roles import MANAGE as ROLES
 from crm_core.services.settings import load_settings
 from crm_sales.models import (
     Bundle,
@@ -29,6 +30,7 @@ from crm_sales.models import (
 )
 from crm_sales.permissions import CONFIGURE
 from crm_sales.schemas.quotes import load_offer_rules
+from crm_sales.services.pricing.formulas import HUNDRED
 from crm_sales.services.pricing.limits import own_limit
 
 _OF_RULE = (
@@ -129,7 +131,8 @@ def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Prod
         )
     known = {limit.role: limit for limit in uow.scalars(select(DiscountLimit))}
     before = {role: limit.percent for role, limit in known.items()}
-    most = own_limit(uow)
+    # Who gives roles their rights could take a higher limit anyhow, and is not locked out by a zero.
+    most = HUNDRED if uow.actor.may(ROLES) else own_limit(uow)
     if any(each > most and each != before.get(role) for role, each in limits.items()):
         raise PermissionDeniedError(
             t(
