@@ -131,7 +131,7 @@ def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Prod
         )
     known = {limit.role: limit for limit in uow.scalars(select(DiscountLimit))}
     before = {role: limit.percent for role, limit in known.items()}
-    # Who gives roles their rights could take a higher limit anyhow, and is not locked out by a zero.
+    # Who gives roles their rights could take a higher limit anyhow; a zero locks nobody out.
     most = HUNDRED if uow.actor.may(ROLES) else own_limit(uow)
     if any(each > most and each != before.get(role) for role, each in limits.items()):
         raise PermissionDeniedError(
