@@ -14,12 +14,12 @@ MESSAGES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-serve screenshots test nightly services lint format types contracts docs docs-check \
+.PHONY: help install demo demo-serve screenshots test nightly services services-19 test-19 lint format types contracts docs docs-check \
 	messages messages-check wheel bench \
 	check clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found: name one with make PYTHON=..." >&2; exit 1; }
@@ -52,6 +52,12 @@ services: .venv/installed  ## Bring up PostgreSQL, a real Odoo and a browser for
 	$(BIN)/python tests/services/browser.py up
 	@$(BIN)/python tests/services/odoo.py up || { code=$$?; test $$code -eq 75 || exit $$code; \
 	echo; echo "*** NO ODOO: the Debian mirror no longer serves its suite. Its tests are left out. ***"; echo; }
+
+services-19: .venv/installed  ## Bring up an Odoo 19 beside the other; CRM_TEST_ODOO=19 makes tests use it
+	CRM_TEST_ODOO=19 $(BIN)/python tests/services/odoo.py up
+
+test-19: .venv/installed  ## Run the tests against a real Odoo on 19; CI runs them on 14 only
+	CRM_TEST_ODOO=19 $(BIN)/python -m pytest tests/odoo $(ARGS)
 
 lint: .venv/installed  ## Style and formatting
 	$(BIN)/ruff check .

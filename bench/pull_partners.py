@@ -63,7 +63,7 @@ class Listening:
 
     def execute(self, model: str, method: str, *arguments: Any, **keywords: Any) -> Any:
         """Pass the call on."""
-        if model == "res.partner" and method == "search" and keywords.get("limit") == 1:
+        if model == "res.partner" and method == "search" and keywords.get("limit"):
             self.domain = arguments[0][1:]  # but for the id to begin after
         if model == "res.partner" and method == "read":
             self.fields = arguments[1]

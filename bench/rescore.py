@@ -279,7 +279,8 @@ def databases(folder: str) -> Iterator[dict[str, str]]:
     name = f"crm_bench_{uuid4().hex[:12]}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        # On the disk: those of tests lie in memory.
+        connection.execute(text(f'CREATE DATABASE "{name}" TABLESPACE pg_default'))
     try:
         yield {**urls, "PostgreSQL": server.rpartition("/")[0] + f"/{name}"}
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     PluginLoadError,
 )
+from crm_core.hook_calls import LazyHooks
 from crm_core.messages import joined, t
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from crm_core.sync.planning.plan import Plan
     from crm_core.sync.protocol import RemoteBackend
     from crm_core.sync.run_record import RunReport
-    from crm_hooks.contributions import BackendType, EventHandler, ListColumn, PluginSetting, Right
+    from crm_hooks.contributions import BackendType, EventHandler
 
 RELAY_SECONDS = 60.0
 """How long a sync may be kept waiting by events that others still have to hear of."""
@@ -69,7 +70,7 @@ class Application:
         from crm_core.persistence.migrate import check_current
 
         check_current(self.unchecked_database)
-        self.unchecked_database.hooks = LazyHooks(self)
+        self.unchecked_database.hooks = LazyHooks(lambda: self.plugins)
         return self.unchecked_database
 
     @cached_property
@@ -373,46 +374,6 @@ class Application:
             relay_recorded(self.database, self.event_handlers)
         if "unchecked_database" in self.__dict__:
             self.unchecked_database.dispose()
-
-
-class LazyHooks:
-    """The plugins of an application as services see them: loaded when a hook is first called."""
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-
-    @property
-    def list_columns(self) -> Mapping[str, ListColumn]:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.list_columns
-
-    @property
-    def rights(self) -> Mapping[str, Right]:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.rights
-
-    @property
-    def settings(self) -> Mapping[str, PluginSetting]:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.settings
-
-    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.call(reference, what, uow, *arguments)
-
-    def collect(
-        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
-    ) -> list[Any]:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.collect(hook, instead=instead, **arguments)
-
-    def decide(self, hook: str, **arguments: Any) -> Any:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.decide(hook, **arguments)
-
-    def check(self, hook: str, **arguments: Any) -> list[Any]:
-        """See ``crm_core.hook_calls.HookCalls``."""
-        return self._application.plugins.check(hook, **arguments)
 
 
 def load_factory(kind: BackendType) -> Any:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from crm_hooks.contributions import ListColumn, PluginSetting, Right
+if TYPE_CHECKING:
+    from crm_hooks.contributions import ListColumn, PluginSetting, Right, SyncableEntity
 
 
 class HookCalls(Protocol):
     """Calls a hook's implementations, one by one and apart from each other."""
+
+    @property
+    def entities(self) -> Mapping[str, SyncableEntity]:
+        """Plugins' records that can be kept in step with a back office, by name."""
+        ...
 
     @property
     def list_columns(self) -> Mapping[str, ListColumn]:
@@ -59,6 +65,7 @@ class HookCalls(Protocol):
 class NoHooks:
     """No plugin is in use."""
 
+    entities: Mapping[str, SyncableEntity] = {}
     list_columns: Mapping[str, ListColumn] = {}
     rights: Mapping[str, Right] = {}
     settings: Mapping[str, PluginSetting] = {}
@@ -80,3 +87,48 @@ class NoHooks:
     def check(self, hook: str, **arguments: Any) -> list[Any]:
         """No objection."""
         return []
+
+
+class LazyHooks:
+    """The plugins of an application as services see them: loaded when something is first asked."""
+
+    def __init__(self, load: Callable[[], HookCalls]) -> None:
+        self._load = load
+
+    @property
+    def entities(self) -> Mapping[str, SyncableEntity]:
+        """See :class:`HookCalls`."""
+        return self._load().entities
+
+    @property
+    def list_columns(self) -> Mapping[str, ListColumn]:
+        """See :class:`HookCalls`."""
+        return self._load().list_columns
+
+    @property
+    def rights(self) -> Mapping[str, Right]:
+        """See :class:`HookCalls`."""
+        return self._load().rights
+
+    @property
+    def settings(self) -> Mapping[str, PluginSetting]:
+        """See :class:`HookCalls`."""
+        return self._load().settings
+
+    def call(self, reference: str, what: str, uow: Any, *arguments: Any) -> Any:
+        """See :class:`HookCalls`."""
+        return self._load().call(reference, what, uow, *arguments)
+
+    def collect(
+        self, hook: str, *, instead: Callable[[str], Any] | None = None, **arguments: Any
+    ) -> list[Any]:
+        """See :class:`HookCalls`."""
+        return self._load().collect(hook, instead=instead, **arguments)
+
+    def decide(self, hook: str, **arguments: Any) -> Any:
+        """See :class:`HookCalls`."""
+        return self._load().decide(hook, **arguments)
+
+    def check(self, hook: str, **arguments: Any) -> list[Any]:
+        """See :class:`HookCalls`."""
+        return self._load().check(hook, **arguments)

@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, format_timedelta
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, format_percent
 
@@ -25,9 +25,13 @@ from crm_core.messages import FIGURES, t
 
 _AHEAD = re.compile(r"\+(\d{1,5})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_CLOSE = re.compile(r"(?<=[^\W\d_])(?=\d)")
 _YEARS = range(1900, 2200)
 """What lies outside is a slip, and near the calendar's ends cannot be told in every zone."""
-_JALALI = frozenset({"fa"})
+JALALI = frozenset({"fa"})
+"""Languages whose readers count days by the Jalali calendar."""
+_BEFORE_JALALI = 622
+"""The year its first began in; slips such as 0026-03-01 lie before it."""
 _JALALI_DAY = re.compile(r"(1[2-5]\d\d)[-/](\d{1,2})[-/](\d{1,2})")
 
 
@@ -61,13 +65,34 @@ class Place:
         """Return an amount with its currency."""
         if amount is None:
             return None
-        return self._figures(format_currency(amount, currency_code, **self._way))
+        shown = format_currency(amount, currency_code, **self._way)
+        return self._figures(_CLOSE.sub("\N{NO-BREAK SPACE}", shown))
+
+    def span(self, minutes: int) -> str:
+        """Return a length of time in its largest unit that is whole: "5 minutes", "1 day"."""
+        whole = next(count for count in (24 * 60, 60, 1) if minutes % count == 0)
+        # No larger unit reaches as many, so none is told rounded.
+        length = timedelta(minutes=minutes)
+        shown = format_timedelta(length, threshold=minutes / whole, locale=self.locale)
+        return self._figures(shown)
+
+    def month(self, on: date) -> str:
+        """Return the month of the common calendar that a day lies in, with its year."""
+        return self._figures(format_skeleton("yMMMM", on, locale=self.locale))
+
+    def country(self, code: str) -> str:
+        """Return what people call a country; an unknown code as it is."""
+        return str(self.locale.territories.get(code.upper(), code))
+
+    def tongue(self, tag: str) -> str:
+        """Return what people call a language such as ``sl-SI``; an unknown tag as it is."""
+        return str(self.locale.languages.get(tag.partition("-")[0].lower(), tag))
 
     def day(self, on: date | None) -> str | None:
         """Return a day."""
         if on is None:
             return None
-        if self.locale.language in _JALALI:
+        if self.locale.language in JALALI and on.year > _BEFORE_JALALI:
             return self._figures(_jalali_day(on))
         return format_date(on, "medium", locale=self.locale)
 
@@ -132,7 +157,7 @@ class Place:
         if word in ("today", "tomorrow"):
             today = now.astimezone(self.zone).date()
             return self._noon(today + timedelta(days=word == "tomorrow"))
-        if self.locale.language in _JALALI:
+        if self.locale.language in JALALI:
             text = _JALALI_DAY.sub(_gregorian_day, text, count=1)
         if len(text) == len("2026-03-31"):
             return self._noon(date.fromisoformat(text))

@@ -52,11 +52,20 @@ _PLAIN = (str, int, float, Decimal, date, time)
 _language: ContextVar[str] = ContextVar("language", default=SOURCE)
 
 
-class _Shown(str):
+class Shown(str):
     """How an object looks as text and as repr, without keeping the object."""
 
     __slots__ = ("as_repr",)
     as_repr: str
+
+    def __new__(cls, text: object, as_repr: str) -> Self:
+        """Remember both."""
+        self = super().__new__(cls, text)
+        self.as_repr = as_repr
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shown, (str(self), self.as_repr)
 
     def __repr__(self) -> str:
         return self.as_repr
@@ -72,6 +81,7 @@ class Message(str):
         number: How many.
         context: Tells apart what is one word in English and several elsewhere.
         package: Whose catalogue has it.
+        english: The whole English text where it was made before; see ``crm_core.kept_messages``.
     """
 
     __slots__ = ("context", "number", "package", "params", "plural", "template")
@@ -90,10 +100,12 @@ class Message(str):
         number: int = 1,
         context: str | None = None,
         package: str = _CORE,
+        english: str | None = None,
     ) -> Self:
         """Make the English text and remember what it is made of."""
-        chosen = template if plural is None or number == 1 else plural
-        self = super().__new__(cls, chosen.format(**params))
+        if english is None:
+            english = (template if plural is None or number == 1 else plural).format(**params)
+        self = super().__new__(cls, english)
         self.template, self.plural, self.number = template, plural, number
         self.params = {name: _kept(value) for name, value in params.items()}
         self.context, self.package = context, package
@@ -101,7 +113,7 @@ class Message(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         made_of = (self.template, self.params, self.plural, self.number, self.context, self.package)
-        return Message, made_of
+        return Message, (*made_of, str(self))
 
     def format(self, *args: object, **kwargs: object) -> str:
         """Return itself, for it is made already: marshmallow formats whatever it tells."""
@@ -170,6 +182,11 @@ def joined(parts: Iterable[str], separator: str = " ") -> Message:
     params = {f"part{index}": part for index, part in enumerate(parts)}
     template = "{separator}".join(f"{{{name}}}" for name in params)
     return Message(template, {**params, "separator": separator})
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text, or of one that is longer the beginning, which is no message any more."""
+    return text if len(text) <= most else text[:most]
 
 
 def say(text: str, language: str | None = None) -> str:
@@ -277,9 +294,7 @@ def _kept(value: Any) -> Any:
         return value.args[0]
     if value is None or isinstance(value, _PLAIN):
         return value
-    shown = _Shown(value)
-    shown.as_repr = repr(value)
-    return shown
+    return Shown(value, repr(value))
 
 
 class _Wording(Formatter):
@@ -288,8 +303,11 @@ class _Wording(Formatter):
     def __init__(self, language: str) -> None:
         self.language = language
 
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return say(super().get_value(key, args, kwargs), self.language)
+    def get_field(
+        self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[Any, str]:
+        # Whole values alone: a text that was kept or translated must not reach into them.
+        return say(kwargs[field_name], self.language), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
         text: str = format(value, format_spec)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import URL, make_url
 
 import postgres
@@ -18,7 +18,16 @@ from crm_core.persistence.database import Database
 
 pytest.register_assert_rewrite("access_walk")
 pytest_plugins = ["crm_core.testing.fixtures"]
-settings.register_profile("nightly", max_examples=1_000, deadline=None)
+settings.register_profile(
+    "usual",
+    deadline=None,  # how long an example takes says how busy the machine is
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,  # what lands is not a matter of luck; `make nightly` draws others each time
+)
+settings.load_profile("usual")
+settings.register_profile(
+    "nightly", settings.get_profile("usual"), max_examples=1_000, derandomize=False
+)
 
 
 @pytest.fixture(scope="session")

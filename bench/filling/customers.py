@@ -103,8 +103,8 @@ def fill_details(raw: sqlite3.Connection, ids: list[str]) -> None:
     put(
         raw,
         "core_backend",
-        "id version name type config masters is_enabled created_at updated_at",
-        [(backend, 1, "main", "odoo", "{}", "{}", 1, moment(9), moment(9))],
+        "id version name type config masters hindrances is_enabled created_at updated_at",
+        [(backend, 1, "main", "odoo", "{}", "{}", "[]", 1, moment(9), moment(9))],
     )
     put(
         raw,

@@ -18,6 +18,8 @@ from crm_core.messages import t
 LOCK = ".crm-lock"
 STALE_SECONDS = 60.0
 """A lock whose file was not touched for this long belongs to nobody any more."""
+EMPTY_SECONDS = 2.0
+"""One that names nobody for this long: its owner was killed before it wrote its name."""
 WAIT_SECONDS = 10.0
 LONGEST_PAUSE = 0.25
 
@@ -43,6 +45,7 @@ class FolderLock:
         """
         self._acquire()
         try:
+            self._sweep_up()
             yield
         finally:
             if self.is_mine():
@@ -78,6 +81,12 @@ class FolderLock:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  no secret
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _sweep_up(self) -> None:
+        """Remove what somebody set aside and was killed before removing; ours will be put back."""
+        for aside in self.path.parent.glob(f"{LOCK}.*"):
+            if _read(aside) != self._content:
+                aside.unlink(missing_ok=True)
+
     def _taken(self) -> bool:
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
@@ -101,7 +110,8 @@ class FolderLock:
             return True
         if content is None:
             return True
-        if time.time() - touched < STALE_SECONDS and not _has_died(content):
+        patience = STALE_SECONDS if content else EMPTY_SECONDS
+        if time.time() - touched < patience and not _has_died(content):
             return False
         # Taken away under another name first: of two who saw the stale lock, the slower one may
         # get hold of the quicker one's new lock, and has to give it back.

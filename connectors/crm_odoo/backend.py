@@ -46,6 +46,7 @@ from crm_odoo.writing.outgoing import Outgoing
 from crm_odoo.writing.writable import Writing
 
 ID_BATCH = 50_000
+PAGES_AHEAD = 10
 
 
 class OdooBackend:
@@ -176,13 +177,8 @@ class OdooBackend:
         return {name: matches[0].remote_id for name, matches in found.items()}
 
     def names(self, entity: str, remote_ids: Sequence[str], prefix: str) -> Mapping[str, str]:
-        """Return the external ids of ours that records go by; none where their table is closed."""
-        try:
-            return self._finder(entity).names(remote_ids, entity, prefix)
-        except FatalSyncError as error:
-            if error.code != RIGHT_MISSING:
-                raise
-            return {}
+        """Return the external ids of ours that records go by."""
+        return self._finder(entity).names(remote_ids, entity, prefix)
 
     def _finder(self, entity: str) -> Finder:
         found = self._needed(entity)
@@ -220,6 +216,8 @@ class OdooBackend:
         """Try all that a run needs; a connection that fails raises its own error."""
         clock = self.server_time()
         results = checks.connection(self._transport, self._records, clock)
+        if any(each.name == "language" and not each.ok for each in results):
+            return results  # newer versions refuse whatever is asked in a language they lack
         for name, mapping in self._mappings.items():
             found = self._fittings.fit(name)
             results += checks.entity(mapping, found is not None, self._records)
@@ -239,10 +237,12 @@ class OdooBackend:
             found.mapping.model, [["id", ">", start], *self._domain(found.mapping)]
         )
         last = start
-        while ids := self._search(found, [["id", ">", last]], limit=size):
-            yield self._page(found, reader, ids, total)
+        # For some pages at once: Odoo finds a page's ids in an eighth of the time it reads it in.
+        while ids := self._search(found, [["id", ">", last]], limit=PAGES_AHEAD * size):
+            for begin in range(0, len(ids), size):
+                yield self._page(found, reader, ids[begin : begin + size], total)
             last = ids[-1]
-            if len(ids) < size:
+            if len(ids) < PAGES_AHEAD * size:
                 return
 
     def _touched(

@@ -78,7 +78,7 @@ class Reader:
             try:
                 values = self._shape.convert(row)
             except ConversionError as error:
-                faults.append(self._fault(row, str(error)))
+                faults.append(self._fault(row, error.reason))
                 continue
             for field, found in derived:
                 values[field] = found[row["id"]]

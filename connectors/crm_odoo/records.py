@@ -24,6 +24,7 @@ class OdooRecords:
         self._language = language
         self._context: dict[str, Any] | None = None
         self._company: Company | None = None
+        self._may_ask_exists = True
 
     @property
     def language(self) -> str:
@@ -135,11 +136,36 @@ class OdooRecords:
 
     def existing(self, model: str, ids: Sequence[int]) -> set[int]:
         """Return which of these records are there, readable or not."""
-        found = self.transport.execute(model, "exists", list(ids), context=self.context)
+        if not self._may_ask_exists:
+            return self._met(model, ids)
+        try:
+            found = self.transport.execute(model, "exists", list(ids), context=self.context)
+        except FatalSyncError as error:
+            # Odoo 19 keeps this method to itself.
+            if error.code != RIGHT_MISSING:
+                raise
+            self._may_ask_exists = False
+            return self._met(model, ids)
         # Newer versions give the recordset's own text, such as "res.partner(7, 9)".
         if isinstance(found, str):
             found = _IDS.findall(found.partition("(")[2])
         return {int(record_id) for record_id in found}
+
+    def _met(self, model: str, ids: Sequence[int]) -> set[int]:
+        """The same where Odoo may not be asked: what is hidden refuses, what is gone is absent."""
+        readable = set(self.search(model, [["id", "in", sorted(set(ids))]]))
+        return readable | self._hidden(model, sorted(set(ids) - readable))
+
+    def _hidden(self, model: str, ids: Sequence[int]) -> set[int]:
+        try:
+            return {row["id"] for row in self.read(model, ids, ["write_date"])}
+        except FatalSyncError as error:
+            if error.code != RIGHT_MISSING:
+                raise
+        if len(ids) == 1:
+            return set(ids)
+        middle = len(ids) // 2
+        return self._hidden(model, ids[:middle]) | self._hidden(model, ids[middle:])
 
     def fields(self, model: str, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]] | None:
         """Return type and relation of those of these fields that there are; None without model."""

@@ -32,7 +32,8 @@ class ConversionError(ValueError):
     """A field's value was not understood."""
 
     def __init__(self, field: str, reason: Exception) -> None:
-        super().__init__(f"{field}: {reason}")
+        self.reason = t("{field}: {why}", field=field, why=reason)
+        super().__init__(self.reason)
         self.field = field
 
 

@@ -234,7 +234,7 @@ def unmerge(context: Context, merge_: str) -> None:
     def draw() -> None:
         out.line(t("They are two customers again."))
         for each in done.left:
-            out.warn(t("Not put back: {each}", each=each))
+            out.warn(t("Not put back: {each}", each=each.told))
 
     out.data("customer.unmerge/1", data, draw)
     if done.left:

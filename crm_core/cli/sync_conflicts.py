@@ -11,6 +11,7 @@ from crm_core.cli.context import Context, pass_context
 from crm_core.cli.grammar import CrmCommand, CrmGroup
 from crm_core.errors import InputError
 from crm_core.messages import n, t
+from crm_core.record_words import entity_words, field_words
 
 
 @click.command(cls=CrmCommand)
@@ -71,7 +72,8 @@ def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: 
         "state": t("State"),
         "winner": t("Which won"),
     }
-    context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns)
+    words = {"field": field_words}
+    context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns, words)
 
 
 @conflicts.command()
@@ -90,13 +92,13 @@ def show(context: Context, conflict: str) -> None:
 
 
 def _draw(context: Context, found: Mapping[str, Any]) -> None:
-    out = context.output
+    out, declared = context.output, context.application.plugins.entities
     out.heading(
         t(
-            "{label}: {entity}.{field}",
+            "{label}: {entity}, {field}",
             label=found["label"],
-            entity=found["entity"],
-            field=found["field"],
+            entity=entity_words(found["entity"], declared),
+            field=field_words(found["field"], found["entity"], declared),
         )
     )
     out.table(
@@ -109,13 +111,15 @@ def _draw(context: Context, found: Mapping[str, Any]) -> None:
     )
     rows = [
         (t("Conflict"), found["id"]),
+        (t("Field"), f"{found['entity']}.{found['field']}"),
         (t("Back office"), found["backend"]),
         (t("State"), found["state"]),
     ]
     if found["winner"]:
         rows += [(t("Which won"), found["winner"]), (t("Decided by"), found["decided_by"])]
     if found["suggestion"]:
-        rows.append((t("Suggestion"), f"{found['suggestion']}: {found['because']}"))
+        told = t("{side}: {why}", side=found["suggestion"], why=found["because"])
+        rows.append((t("Suggestion"), told))
     out.fields(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crm_core.cli.context import Context, pass_context
+from crm_core.cli.failures import EXIT_INTERRUPTED
 from crm_core.cli.grammar import CrmCommand
+from crm_core.cli.stopping import stop_on_signals
 from crm_core.cli.sync_run import permitted, run_sync, tell_run
+from crm_core.errors import RetryableSyncError
 from crm_core.messages import t
 
 if TYPE_CHECKING:
@@ -129,21 +133,33 @@ def apply_(context: Context, /, file: Path, *, dry_run: bool) -> None:
     """Do exactly what PLAN says: link, create, ignore; then the back office is written to.
 
     Records that moved on either side since the plan was made are refused one by one and wait for
-    a new plan; the exit code is then 3.
+    a new plan; the exit code is then 3. SIGTERM or SIGINT end it after the batch under way; the
+    same command does the rest.
     """
     from crm_core.services.backends import MANAGE
+    from crm_core.sync.context import STOPPED
     from crm_core.sync.planning.files import read_plan
 
     head, *_ = read_plan(file)
     backend = permitted(context, head.backend)
     context.actor.require(MANAGE)
-    with context.output.progress(t("Applying {file}", file=file.name)) as advance:
-        report: PlanReport = context.application.apply_plan(
-            backend,
-            file,
-            dry_run=dry_run,
-            on_progress=lambda stage, done, total: advance(done, total, stage),
-        )
+    with (
+        stop_on_signals() as stop,
+        context.output.progress(t("Applying {file}", file=file.name)) as advance,
+    ):
+        try:
+            report: PlanReport = context.application.apply_plan(
+                backend,
+                file,
+                dry_run=dry_run,
+                on_progress=lambda stage, done, total: advance(done, total, stage),
+                is_stopped=stop.is_set,
+            )
+        except RetryableSyncError as error:
+            if error.code != STOPPED:
+                raise
+            context.output.note(error.message)
+            context.exit(EXIT_INTERRUPTED if stop.number == signal.SIGINT else 0)
     counts = {name: count for name, count in report.counts.items() if count}
     data = {
         "backend": backend.name,

@@ -47,7 +47,8 @@ def permitted(context: Context, name: str) -> Backend:
 def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:
     """Run a sync and show how far it is.
 
-    SIGTERM or SIGINT end it after the page under way, and the command with it: the former with 0.
+    SIGTERM, SIGINT or somebody elsewhere (``crm_core.sync.stopping``) end it after the page under
+    way, and the command with it: with 0 but for SIGINT.
     """
     from crm_core.sync.context import STOPPED
 
@@ -68,7 +69,7 @@ def run_sync(context: Context, backend: Backend, **options: Any) -> RunReport:
                 raise
             reason = error.message
     _tell_stopped(context, backend, reason)
-    raise click.exceptions.Exit(0 if stop.number == signal.SIGTERM else EXIT_INTERRUPTED)
+    raise click.exceptions.Exit(EXIT_INTERRUPTED if stop.number == signal.SIGINT else 0)
 
 
 def _tell_stopped(context: Context, backend: Backend, reason: str) -> None:

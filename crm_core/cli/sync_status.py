@@ -69,6 +69,7 @@ def _status_of(context: Context, name: str) -> None:
         }
         out.fields([(title, way) for title, (is_so, way) in ways.items() if is_so])
         out.fields([(t("Message"), item["message"]), (t("Writes"), refusal or item["writes"])])
+        out.fields([(t("Not in step since it was confirmed"), item["hindrances"])])
         _draw_table(context, t("Entities"), [_shown(each) for each in entities], _ENTITY_COLUMNS)
         _draw_table(context, t("Set aside"), set_aside.items, _SET_ASIDE_COLUMNS)
         _draw_table(context, t("Could not be written there"), unwritten.items, _UNWRITTEN_COLUMNS)

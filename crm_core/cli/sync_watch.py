@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     "--sweep", metavar="TIME", help="Between two searches for what is gone; default: every run."
 )
 @click.option(
-    "--heavy-hours", metavar="HOURS", help="Search for it only then: 22:00-06:00; default: always."
+    "--full", metavar="TIME", help="Between two readings of every record; default: never."
+)
+@click.option(
+    "--heavy-hours", metavar="HOURS", help="Do both only then: 22:00-06:00; default: always."
 )
 @click.option("--pause/--resume", "is_paused", default=None, help="Leave it out, or not any more.")
 @pass_context
@@ -58,7 +61,8 @@ def schedule(context: Context, /, name: str, **changes: Any) -> None:
         out.fields(
             [(t("But"), each), (t("Looks for what is gone"), found["sweep"] or t("at every run"))]
         )
-        out.fields([(t("Only at"), found["heavy_hours"])])
+        full = found["full"] or t("never")
+        out.fields([(t("Reads every record"), full), (t("Both only at"), found["heavy_hours"])])
 
     out.data("sync.schedule/1", found, draw)
 

@@ -188,6 +188,7 @@ class Worker:
     def _requests(self) -> int:
         """Do what people asked for, in turn; one that fails holds up no other."""
         from crm_core.cli.worker_requests import carry_out, claim_next
+        from crm_core.sync.requests import doing
 
         codes = [0]
         while not self.stop.is_set() and (claimed := claim_next(self.application)) is not None:
@@ -195,7 +196,7 @@ class Worker:
             self.log.info("asked for", kind=kind, backend=name, by=claimed.asked_by)
 
             def act(claimed: Claimed = claimed) -> int:
-                self._sign(f"{claimed.kind.value} {claimed.backend.name}")
+                self._sign(doing(claimed.kind, claimed.backend.name))
                 return carry_out(self.application, claimed, self._watched, self.stop.is_set)
 
             codes.append(self._job(f"{kind} of {name}", act))
@@ -259,16 +260,22 @@ class Worker:
 
     def _sync(self, turn: Turn) -> int:
         """Run a backend whose turn it is."""
+        from crm_core.entities.sync_request import RequestKind
         from crm_core.sync.context import STOPPED
+        from crm_core.sync.requests import doing
 
         backend = turn.backend
-        self._sign(f"run {backend.name}")
+        self._sign(doing(RequestKind.RUN, backend.name))
 
         def run() -> RunReport | None:
             if self._is_refused(backend):
                 return None  # said once; asking again and again would lock the account
             return self.application.run_sync(
-                backend, left_out=turn.left_out, sweep=turn.sweep, is_stopped=self.stop.is_set
+                backend,
+                left_out=turn.left_out,
+                sweep=turn.sweep,
+                full=turn.full,
+                is_stopped=self.stop.is_set,
             )
 
         try:

@@ -12,11 +12,13 @@ from crm_core.entities.sync_request import RequestKind
 from crm_core.errors import CrmError
 from crm_core.messages import t
 from crm_core.services.backends import set_aside_entities
+from crm_core.sync.context import STOPPED
 from crm_core.sync.permit import plan_was_shown
 from crm_core.sync.planning.store import keep_plan, load_plan, note_applied
 from crm_core.sync.planning.summary import put_into
 from crm_core.sync.progress import noting
 from crm_core.sync.requests import Claimed, claim, note_progress, settle
+from crm_core.sync.stopping import request_heard
 
 if TYPE_CHECKING:
     from crm_core.bootstrap import Application
@@ -51,17 +53,26 @@ def carry_out(
     """
     message: str | None = t("Something broke; it was written to the log.")
     result: dict[str, Any] | None = None
+    is_ended = False
+    work = _Work(application, claimed, watched, is_stopped)
     try:
-        result = _Work(application, claimed, watched, is_stopped).done()
+        result = work.done()
         message = None
     except CrmError as error:
-        message = str(error.message)
-        raise
+        login = work.asked_by() if error.code == STOPPED else None
+        message = error.message
+        if login is None:
+            raise
+        is_ended, message = True, _stopped_by(login)
     finally:
         with application.unit_of_work(ACTOR, write=True) as uow:
-            settle(uow, claimed.id, result, message)
+            settle(uow, claimed.id, result, message, is_stopped=is_ended)
             uow.commit()
     return 0
+
+
+def _stopped_by(login: str) -> str:
+    return t("Stopped by {login}. What it had done is kept; ask again for the rest.", login=login)
 
 
 class _Work:
@@ -75,6 +86,7 @@ class _Work:
         self.application, self.claimed = application, claimed
         self.backend, self.is_stopped = claimed.backend, is_stopped
         self.watched = watched
+        self.asked_by = request_heard(application.database, ACTOR, claimed.id)
 
     def done(self) -> dict[str, Any]:
         acts: dict[RequestKind, Callable[[], dict[str, Any]]] = {
@@ -116,18 +128,23 @@ class _Work:
     def _dry_run(self) -> dict[str, Any]:
         return self._counted().told()
 
+    def _is_to_end(self) -> bool:
+        return self.is_stopped() or self.asked_by() is not None
+
     def _counted(self) -> RunReport:
         return self.application.run_sync(
             self.backend,
             dry_run=True,
             on_progress=self.progress,
-            is_stopped=self.is_stopped,
+            is_stopped=self._is_to_end,
             **self.claimed.options,
         )
 
     def _plan(self) -> dict[str, Any]:
         report = self._counted()
-        plan = self.application.plan_sync(self.backend, on_progress=self.progress)
+        plan = self.application.plan_sync(
+            self.backend, on_progress=self.progress, is_stopped=self._is_to_end
+        )
         summary = put_into(report, plan)
         with self.application.unit_of_work(ACTOR, write=True) as uow:
             keep_plan(uow, self.backend.id, plan, summary)
@@ -138,7 +155,9 @@ class _Work:
     def _apply(self) -> dict[str, Any]:
         with self.application.unit_of_work(ACTOR) as uow:
             plan = load_plan(uow, self.backend.id)
-        report = self.application.apply_plan(self.backend, plan, on_progress=self.progress)
+        report = self.application.apply_plan(
+            self.backend, plan, on_progress=self.progress, is_stopped=self._is_to_end
+        )
         with self.application.unit_of_work(ACTOR, write=True) as uow:
             note_applied(uow, self.backend.id, report.left)
             uow.commit()

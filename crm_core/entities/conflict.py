@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.entities.sync import SYNC_VIEW
 from crm_core.persistence.base import Keyed
-from crm_core.persistence.scope import ByRight
+from crm_core.persistence.scope import ByRecord
 from crm_core.persistence.types import JsonValue
 
 
@@ -51,7 +51,7 @@ class Conflict(Keyed):
 
     __tablename__ = "core_conflict"
     __entity__ = "conflict"
-    __scope__ = ByRight(SYNC_VIEW)
+    __scope__ = ByRecord(SYNC_VIEW, two=("field", MERGED))
     __personal__ = ("label", "base", "ours", "theirs", "ours_by", "theirs_by")
     __audited__ = False
     __table_args__ = (

@@ -91,7 +91,8 @@ class ContactPoint(Keyed):
     __entity__ = "contact_point"
     __scope__ = ThroughCustomer()
     __personal__ = ("value", "normalized", "label")
-    __table_args__ = (Index(None, "customer_id", "position"), Index(None, "normalized"))
+    # With the id, for it is the order in which they are read: nothing is left to be sorted.
+    __table_args__ = (Index(None, "customer_id", "position", "id"), Index(None, "normalized"))
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
     kind: Mapped[str]
@@ -130,7 +131,8 @@ class Address(Keyed):
         "mobile",
         "note",
     )
-    __table_args__ = (Index(None, "customer_id", "use"),)
+    # With the id, as with contact points.
+    __table_args__ = (Index(None, "customer_id", "use", "id"),)
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("core_customer.id", ondelete="CASCADE"))
     use: Mapped[str] = mapped_column(default=AddressUse.MAIN.value)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Versioned
 from crm_core.persistence.scope import ByOwner, Public
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.types import JsonTold, JsonValue, Told
 
 IMPORT = "core.customer.import"
 
@@ -60,14 +60,14 @@ class ImportJob(Versioned):
     ended_at: Mapped[datetime | None]
     progress: Mapped[dict[str, Any] | None] = mapped_column(JsonValue, nullable=True)
     """``stage``, ``done`` and ``total``."""
-    result: Mapped[dict[str, Any] | None] = mapped_column(JsonValue, nullable=True)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JsonTold(), nullable=True)
     """The counts of ``ImportReport`` and the first faults."""
     faults_sha256: Mapped[str | None]
-    message: Mapped[str | None]
+    message: Mapped[str | None] = mapped_column(Told())
     """Why it failed."""
     first_audit_id: Mapped[int | None] = mapped_column(BigInteger)
     last_audit_id: Mapped[int | None] = mapped_column(BigInteger)
-    undo: Mapped[dict[str, Any] | None] = mapped_column(JsonValue, nullable=True)
+    undo: Mapped[dict[str, Any] | None] = mapped_column(JsonTold(), nullable=True)
     """Who asked for the undoing (``by``); then ``removed``, ``restored``, ``kept`` and ``left``."""
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crm_core.entities.outbox import DELIVERY_VIEW
 from crm_core.persistence.base import Keyed
 from crm_core.persistence.scope import ByRight, Through
+from crm_core.persistence.types import Told
 
 _WAITS = column("next_at").is_not(None)
 
@@ -42,7 +43,7 @@ class QueuedMail(Keyed):
     """From when on it is of no use any more."""
     next_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())
     sent_at: Mapped[datetime | None]
 
 

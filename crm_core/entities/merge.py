@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed
 from crm_core.persistence.scope import Through, ThroughCustomer
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.types import JsonTold, JsonValue, Told
 
 
 class CustomerMerge(Keyed):
@@ -38,7 +38,7 @@ class CustomerMerge(Keyed):
     """Login of who did it."""
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[str | None]
-    left: Mapped[list[str] | None] = mapped_column(JsonValue)
+    left: Mapped[list[str] | None] = mapped_column(JsonTold())
 
 
 class MergeChange(Base):
@@ -89,7 +89,7 @@ class MergeThere(Keyed):
     keep_remote_id: Mapped[str]
     drop_remote_id: Mapped[str]
     state: Mapped[str] = mapped_column(default=MergeThereState.WAITING.value)
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(Told())
     """Why it was refused."""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base
 from crm_core.persistence.scope import ByRight
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.types import JsonValue, Told
 
 DELIVERY_VIEW = "core.delivery.view"
 
@@ -99,7 +99,7 @@ class Delivery(Base):
     state: Mapped[str] = mapped_column(default=DeliveryState.PENDING.value)
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None]
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())
     done_at: Mapped[datetime | None]
     """When it was handled, dropped, or given up."""
 

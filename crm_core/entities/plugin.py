@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base
 from crm_core.persistence.scope import ByRight, Public
+from crm_core.persistence.types import Told
 
 
 class PluginState(StrEnum):
@@ -35,7 +36,7 @@ class Plugin(Base):
     version: Mapped[str]
     state: Mapped[str]
     table_prefix: Mapped[str] = mapped_column(default="")
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())
     changed_at: Mapped[datetime]
 
 
@@ -51,4 +52,4 @@ class JobRun(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())

@@ -12,14 +12,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crm_core.entities.sync import SYNC_VIEW
 from crm_core.persistence.base import Base, Keyed
 from crm_core.persistence.scope import ByRight
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.types import JsonValue, Told
 
 
 class SyncSchedule(Base):
     """When the worker runs one backend; one that has no row is run by the settings' interval.
 
     ``entities`` maps an entity to its own seconds. Without ``sweep_seconds`` every run looks for
-    records that are gone. ``heavy_hours`` is ``22:00-06:00`` in the company's time zone.
+    records that are gone; without ``full_seconds`` none reads again what did not change.
+    ``heavy_hours`` is ``22:00-06:00`` in the company's time zone.
     """
 
     __tablename__ = "core_sync_schedule"
@@ -33,6 +34,7 @@ class SyncSchedule(Base):
     every_seconds: Mapped[int | None]
     entities: Mapped[dict[str, int]] = mapped_column(JsonValue, default=dict)
     sweep_seconds: Mapped[int | None]
+    full_seconds: Mapped[int | None]
     heavy_hours: Mapped[str | None]
     is_paused: Mapped[bool] = mapped_column(default=False)
 
@@ -100,5 +102,5 @@ class AlertNotice(Keyed):
     made_at: Mapped[datetime]
     next_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())
     missed: Mapped[str | None]

@@ -11,8 +11,8 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base, Keyed, Versioned
-from crm_core.persistence.scope import ByRight
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.scope import ByRecord, ByRight, ByRightOverAll
+from crm_core.persistence.types import JsonTold, JsonValue, Told
 
 SYNC_VIEW = "core.sync.view"
 
@@ -42,6 +42,8 @@ class Backend(Versioned):
     writes_from: Mapped[str | None]
     confirmed_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]
+    hindrances: Mapped[list[str]] = mapped_column(JsonTold(), default=list)
+    """Why the last run of all of it did not bring this database in step since it was confirmed."""
 
 
 class BindingState(StrEnum):
@@ -110,6 +112,8 @@ class SyncCursor(Base):
     """When it was last begun to be read, by our clock, or could not be."""
     swept_at: Mapped[datetime | None]
     """When its set of ids was last compared, by our clock, or could not be."""
+    full_at: Mapped[datetime | None]
+    """When it was last begun to be read as a whole, by our clock."""
 
 
 class SyncRun(Keyed):
@@ -130,13 +134,18 @@ class SyncRun(Keyed):
     state: Mapped[str]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    counts: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
-    message: Mapped[str | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(JsonTold(), default=dict)
+    message: Mapped[str | None] = mapped_column(Told())
     remote_calls: Mapped[int] = mapped_column(default=0)
+    stop_asked_by: Mapped[str | None]
+    """Login of who asked this run to end (``crm_core.sync.stopping``)."""
 
 
 class SyncLock(Base):
-    """Says which process runs a backend; a lease that is not renewed expires."""
+    """Says which process runs a backend; a lease that is not renewed expires.
+
+    The token of a run's lease is the key of its record.
+    """
 
     __tablename__ = "core_sync_lock"
     __entity__ = "sync_lock"
@@ -157,7 +166,7 @@ class DeadLetter(Keyed):
 
     __tablename__ = "core_dead_letter"
     __entity__ = "dead_letter"
-    __scope__ = ByRight(SYNC_VIEW)
+    __scope__ = ByRightOverAll(SYNC_VIEW)
     __personal__ = ("label", "reason")
     __audited__ = False
     __table_args__ = (UniqueConstraint("backend_id", "entity", "remote_id"),)
@@ -167,7 +176,7 @@ class DeadLetter(Keyed):
     remote_id: Mapped[str]
     label: Mapped[str]
     code: Mapped[str]
-    reason: Mapped[str]
+    reason: Mapped[str] = mapped_column(Told())
     attempts: Mapped[int] = mapped_column(default=1)
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
@@ -207,7 +216,7 @@ class PushItem(Keyed):
 
     __tablename__ = "core_push_item"
     __entity__ = "push_item"
-    __scope__ = ByRight(SYNC_VIEW)
+    __scope__ = ByRecord(SYNC_VIEW)
     __personal__ = ("label", "reason")
     __audited__ = False
     __table_args__ = (
@@ -224,7 +233,7 @@ class PushItem(Keyed):
     is_set_aside: Mapped[bool] = mapped_column(default=False)
     label: Mapped[str | None]
     code: Mapped[str | None]
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(Told())
     attempts: Mapped[int] = mapped_column(default=0)
     first_at: Mapped[datetime | None]
     last_at: Mapped[datetime | None]

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.entities.sync import SYNC_VIEW
 from crm_core.persistence.base import Base, Keyed
-from crm_core.persistence.scope import ByRight
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.scope import ByRight, ByRightOverAll
+from crm_core.persistence.types import JsonTold, JsonValue, Told
 
 
 class RequestKind(StrEnum):
@@ -38,6 +38,7 @@ class RequestState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    STOPPED = "stopped"
     WITHDRAWN = "withdrawn"
 
 
@@ -79,8 +80,10 @@ class SyncRequest(Keyed):
     seen_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     progress: Mapped[dict[str, Any] | None] = mapped_column(JsonValue, nullable=True)
-    result: Mapped[dict[str, Any] | None] = mapped_column(JsonValue, nullable=True)
-    message: Mapped[str | None]
+    result: Mapped[dict[str, Any] | None] = mapped_column(JsonTold(), nullable=True)
+    message: Mapped[str | None] = mapped_column(Told())
+    stop_asked_by: Mapped[str | None]
+    """Login of who asked it to end half-way (``crm_core.sync.stopping``)."""
 
 
 class SyncPlan(Base):
@@ -91,7 +94,7 @@ class SyncPlan(Base):
 
     __tablename__ = "core_sync_plan"
     __entity__ = "sync_plan"
-    __scope__ = ByRight(SYNC_VIEW)
+    __scope__ = ByRightOverAll(SYNC_VIEW)
     __personal__ = ("summary",)
     __audited__ = False
 
@@ -99,7 +102,7 @@ class SyncPlan(Base):
         ForeignKey("core_backend.id", ondelete="CASCADE"), primary_key=True
     )
     head: Mapped[dict[str, Any]] = mapped_column(JsonValue)
-    summary: Mapped[dict[str, Any]] = mapped_column(JsonValue)
+    summary: Mapped[dict[str, Any]] = mapped_column(JsonTold())
     made_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
 
@@ -112,7 +115,7 @@ class SyncPlanRow(Base):
 
     __tablename__ = "core_sync_plan_row"
     __entity__ = "sync_plan_row"
-    __scope__ = ByRight(SYNC_VIEW)
+    __scope__ = ByRightOverAll(SYNC_VIEW)
     __personal__ = ("local_name", "remote_name")
     __audited__ = False
     __table_args__ = (Index(None, "backend_id", "proposal", "side", "position"),)
@@ -130,7 +133,7 @@ class SyncPlanRow(Base):
     remote_id: Mapped[str | None]
     remote_name: Mapped[str]
     score: Mapped[int | None]
-    reason: Mapped[str]
+    reason: Mapped[str] = mapped_column(Told())
     local_state: Mapped[str]
     remote_state: Mapped[str]
-    refusal: Mapped[str | None]
+    refusal: Mapped[str | None] = mapped_column(Told())

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base
 from crm_core.persistence.scope import Public
+from crm_core.persistence.types import Told
 
 
 class WorkerSign(Base):
@@ -24,4 +25,4 @@ class WorkerSign(Base):
 
     holder: Mapped[str] = mapped_column(primary_key=True)
     seen_at: Mapped[datetime]
-    doing: Mapped[str | None]
+    doing: Mapped[str | None] = mapped_column(Told())

@@ -5,13 +5,15 @@ What the figures come from stands in docs/decisions/0016-matching-thresholds.md.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from rapidfuzz import fuzz
 
 from crm_core.matching.features import Features
 from crm_core.matching.names import likeness
+from crm_core.messages import Message, p, t
 
 SURE, LIKELY, UNSURE = 90, 75, 55
 """From which score on; what scores less than unsure is no pair."""
@@ -39,6 +41,22 @@ _PLACES = {
     "same postal code, another street": 35,
     "no address to compare": 40,
 }
+_SAME: dict[str, Callable[[str], Message]] = {
+    "VAT number": lambda value: t("same VAT number ({value})", value=value),
+    "reference": lambda value: t("same reference ({value})", value=value),
+    "e-mail address": lambda value: t("same e-mail address ({value})", value=value),
+    "phone number": lambda value: t("same phone number ({value})", value=value),
+}
+_PLACE_WORDS = {
+    "same address": t("same address"),
+    "contact of the same company": t("contact of the same company"),
+    "same postal code": t("same postal code"),
+    "same city": t("same city"),
+    "same postal code, another street": t("same postal code, another street"),
+    "no address to compare": t("no address to compare"),
+}
+_SAME_ID = t("same external id")
+_SAME_NAME = t("same name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,15 @@ class Pair:
     reasons: tuple[str, ...]
 
 
+VERDICTS = {
+    "sure": p("of a match", "sure"),
+    "likely": p("of a match", "likely"),
+    "unsure": p("of a match", "unsure"),
+    "different": p("of a match", "different"),
+}
+"""What :func:`verdict` returns, for people."""
+
+
 def verdict(score: int) -> str:
     """Return ``sure``, ``likely``, ``unsure`` or, below that, ``different``."""
     for least, word in ((SURE, "sure"), (LIKELY, "likely"), (UNSURE, "unsure")):
@@ -73,11 +100,11 @@ def compare(left: Features, right: Features) -> Pair | None:
     or with different VAT numbers never match, unless both bear the same external id.
     """
     if left.external_id and left.external_id == right.external_id:
-        return Pair(left.key, right.key, CERTAIN, ("same external id",))
+        return Pair(left.key, right.key, CERTAIN, (_SAME_ID,))
     if left.kind != right.kind or (left.vat and right.vat and left.vat != right.vat):
         return None
     alike = likeness(left.words, right.words)
-    found = [(score, reason) for score, reason in _evidence(left, right, alike) if score > 0]
+    found = [each for each in _evidence(left, right, alike) if each[0] > 0]
     if not found:
         return None
     found.sort(key=lambda each: (-each[0], each[1]))
@@ -85,20 +112,28 @@ def compare(left: Features, right: Features) -> Pair | None:
     score = min(CERTAIN, found[0][0] + FURTHER * further)
     if score < UNSURE:
         return None
-    told = "same name" if alike == CERTAIN else f"names {alike}% alike"
-    return Pair(left.key, right.key, score, (*(reason for _, reason in found), told))
+    # In words only now: most of what is compared is no pair.
+    reasons = [_SAME[what](value) if value else _PLACE_WORDS[what] for _, what, value in found]
+    told = _SAME_NAME if alike == CERTAIN else _names_alike(alike)
+    return Pair(left.key, right.key, score, (*reasons, told))
 
 
-def _evidence(left: Features, right: Features, alike: int) -> Iterator[tuple[int, str]]:
+@cache
+def _names_alike(percent: int) -> Message:
+    return t("names {percent}% alike", percent=percent)
+
+
+def _evidence(left: Features, right: Features, alike: int) -> Iterator[tuple[int, str, str]]:
+    """Yield what speaks for it: a score, what is the same, and its value unless it is a place."""
     for name, value in _shared(left, right):
         steps = _STEPS[name]
         if name == "VAT number" and left.kind == "person":
             steps = _PERSON_VAT
         score = next((points for least, points in steps if alike >= least), 0)
-        yield score + (alike // 20 if score >= LIKELY else 0), f"same {name} ({value})"
+        yield score + (alike // 20 if score >= LIKELY else 0), name, value
     place = _place(left, right)
     if place and alike - _PLACES[place] >= UNSURE:
-        yield alike - _PLACES[place], place
+        yield alike - _PLACES[place], place, ""
 
 
 def _shared(left: Features, right: Features) -> Iterator[tuple[str, str]]:

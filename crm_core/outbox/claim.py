@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from crm_core.entities.outbox import Delivery, DeliveryState, OutboxEvent
+from crm_core.messages import cut
 from crm_core.persistence.bulk import table_of
 from crm_hooks.events import EventMessage
 
@@ -164,7 +165,7 @@ def mark_failed(
             state=state.value,
             attempts=attempts,
             next_at=None if is_dead else now + _wait(attempts),
-            error=reason.replace("\0", "")[:MOST_REASON],
+            error=cut(reason, MOST_REASON),
             done_at=now if is_dead else None,
         )
     )

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from crm_core.access import Actor, system_actor
 from crm_core.channels import FAILURES, Mail, MailFile, MailServer, reason_of, send_mail
 from crm_core.entities.mail import QueuedMail, QueuedMailFile
-from crm_core.messages import t
+from crm_core.messages import cut, t
 from crm_core.persistence.database import Database
 from crm_core.persistence.retry import claim_due
 from crm_core.persistence.unit_of_work import unit_of_work
@@ -58,7 +58,7 @@ def _sent(server: MailServer, mail: QueuedMail, files: tuple[MailFile, ...]) -> 
     try:
         send_mail(server, Mail(*told, files))
     except FAILURES as error:
-        return reason_of(error)[:200]
+        return cut(reason_of(error), 200)
     return None
 
 

@@ -73,7 +73,7 @@ class _Prepared(NamedTuple):
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Look for reference cycles more rarely while much is written.
+    """Look for reference cycles more rarely while much is written, or many are answered.
 
     A chunk of rows makes a hundred thousand objects without a cycle among them; looking for some
     every 700 objects takes up to a quarter of the time of writing them.

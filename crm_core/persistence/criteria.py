@@ -7,7 +7,7 @@ is done once an actor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from sqlalchemy.sql.visitors import iterate
 from crm_core.access import Actor, Reach
 from crm_core.persistence.base import Base
 
+KEPT = "crm_kept"
+"""Execution option of a statement that is the same object each time it is executed."""
 _SHAPES: dict[Any, int] = {}
 """Numbers for sets of conditions that differ at most in their bound values."""
 
@@ -85,6 +87,24 @@ def scope_option(actor: Actor) -> ScopeOption | None:
         len(Base.metadata.tables),
     )
     return option if option.restricts else None
+
+
+def scoped(statement: Any, option: ScopeOption, options: Mapping[str, Any]) -> Any:
+    """Return a statement restricted by an option; the same object again for one that is kept.
+
+    Args:
+        statement: What is to be executed.
+        option: Of the actor.
+        options: The statement's execution options; KEPT among them says that it is executed again.
+    """
+    return (_kept_scoped if KEPT in options else _scoped)(statement, option)
+
+
+def _scoped(statement: Any, option: ScopeOption) -> Any:
+    return statement.options(option)
+
+
+_kept_scoped = lru_cache(maxsize=256)(_scoped)  # each new copy has its cache key worked out anew
 
 
 @lru_cache(maxsize=1024)

@@ -79,11 +79,9 @@ class Database:
     def _engine(self) -> Engine:
         try:
             if not self.is_sqlite:
-                return create_engine(self.url, pool_pre_ping=True, json_serializer=_json)
+                return create_engine(self.url, pool_pre_ping=True, **_JSON)
             engine = create_engine(
-                self.url,
-                connect_args={"timeout": self.busy_timeout_ms / 1000},
-                json_serializer=_json,
+                self.url, connect_args={"timeout": self.busy_timeout_ms / 1000}, **_JSON
             )
         except ModuleNotFoundError as error:
             raise ConfigurationError(
@@ -121,6 +119,26 @@ def _json(value: Any) -> str:
         return orjson.dumps(value).decode()
     except TypeError:  # a number or a text beyond what orjson takes
         return json.dumps(value)
+
+
+def _of_json(text: str | bytes) -> Any:
+    """Read JSON; what orjson would round or refuse is left to the slower one."""
+    if not isinstance(text, str | bytes):
+        raise TypeError  # SQLite tells a number as one; SQLAlchemy then takes it as it is
+    encoded = text.encode() if isinstance(text, str) else text
+    if _LONG_NUMBER in encoded.translate(_DIGITS):
+        return json.loads(encoded)
+    try:
+        return orjson.loads(encoded)
+    except orjson.JSONDecodeError:
+        return json.loads(encoded)
+
+
+_DIGITS = bytes(
+    b"0"[0] if chr(code).isascii() and chr(code).isdigit() else 32 for code in range(256)
+)
+_LONG_NUMBER = b"0" * 19
+_JSON: dict[str, Any] = {"json_serializer": _json, "json_deserializer": _of_json}
 
 
 def _parsed(url: str | URL) -> URL:

@@ -31,6 +31,8 @@ _MARK = (
     "INSERT INTO {schema}core_setting (key, value) VALUES ('{key}', '{value}')"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
+# The clock may have been ahead when they were confirmed.
+_UNCONFIRM = "UPDATE {schema}core_backend SET confirmed_at = NULL"
 # All that is not an extension's; without CASCADE on the schema, which may belong to somebody else.
 _CLEAR_POSTGRESQL = """
 SET lock_timeout = '{seconds}s';
@@ -119,9 +121,10 @@ def revisions(database: Database) -> dict[str, str]:
     return found
 
 
-def _marking(schema: str = "") -> str:
+def _marking(schema: str = "") -> tuple[str, str]:
     value = json.dumps(datetime.now(UTC).isoformat())
-    return _MARK.format(schema=schema, key=RESTORED_AT, value=value)
+    mark = _MARK.format(schema=schema, key=RESTORED_AT, value=value)
+    return mark, _UNCONFIRM.format(schema=schema)
 
 
 @contextmanager
@@ -160,7 +163,8 @@ def _dump_sqlite(database: Database, path: Path, target: Path) -> None:
 def _load_sqlite(database: Database, path: Path, source: Path) -> Path | None:
     with _faults_translated(database):
         with closing(sqlite3.connect(source)) as restored, restored:
-            restored.execute(_marking())
+            for statement in _marking():
+                restored.execute(statement)
         aside = path.with_name(f"{path.name}.before-restore")
         if path.exists():
             _refuse_in_use(path)
@@ -193,7 +197,7 @@ def _load_postgresql(database: Database, source: Path) -> None:
             Path(folder) / f"{name}.sql" for name in ("clear", "content", "mark")
         )
         clear.write_text(_CLEAR_POSTGRESQL.format(seconds=LOCK_TIMEOUT_SECONDS))
-        mark.write_text(f"{_marking('public.')};\n")
+        mark.write_text("".join(f"{statement};\n" for statement in _marking("public.")))
         _run(
             database,
             "pg_restore",

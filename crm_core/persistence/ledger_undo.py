@@ -35,9 +35,14 @@ class Left:
     columns: tuple[str, ...]
     reason: str
 
+    @property
+    def told(self) -> str:
+        """It in words."""
+        what = " ".join(filter(None, (self.table, self.key, ", ".join(self.columns))))
+        return t("{what}: {why}", what=what, why=self.reason)
+
     def __str__(self) -> str:
-        what = f" {', '.join(self.columns)}" if self.columns else ""
-        return f"{self.table} {self.key}{what}: {self.reason}"
+        return str(self.told)
 
 
 class _Change(NamedTuple):

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Date, Float, Integer, Select, Uuid, literal, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Float,
+    Integer,
+    Select,
+    Uuid,
+    bindparam,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from crm_core.errors import InputError
 from crm_core.messages import t
+from crm_core.persistence.criteria import KEPT
 from crm_core.persistence.types import UtcDateTime
 
 if TYPE_CHECKING:
@@ -90,7 +103,7 @@ def page_of(
     return Page(items, _encoded(order, rows[limit - 1][-width:]) if more else None)
 
 
-def page_by(
+def page_by(  # noqa: PLR0913  by keyword, each told below
     uow: UnitOfWork,
     statement: Select[*tuple[Any, ...]],
     *,
@@ -101,6 +114,8 @@ def page_by(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     descending: bool = False,
+    shown: Mapping[str, Callable[[Any], ColumnElement[Any]]] | None = None,
+    is_kept: bool = False,
 ) -> Page[dict[str, Any]]:
     """Return one page sorted by what may be NULL or repeat; those without a value come last.
 
@@ -117,6 +132,10 @@ def page_by(
         limit: Items a page, 1 to 1,000.
         cursor: ``next_cursor`` of the page before; None for the first.
         descending: Whether the greatest key comes first.
+        shown: More columns by label, each made from the column that holds the tie; they are worked
+            out for the rows of the page alone, and cannot be sorted by.
+        is_kept: Whether ``statement`` is the same object each time, so that what is made of it can
+            be kept as well: to make it costs as much as to run it.
 
     Raises:
         InputError: The limit is out of range, or the cursor belongs to another list.
@@ -124,30 +143,68 @@ def page_by(
     check_limit(limit)
     order = [name, "-" if descending else "+"]
     after = None if cursor is None else _decoded(cursor, order, (key, tie), is_gappy=True)
-    statement = statement.add_columns(key.label("key_0"), tie.label("key_1"))
+    made = partial(
+        _kept_part if is_kept else _part,
+        statement,
+        key,
+        tie,
+        tuple((shown or {}).items()),
+        descending,
+    )
+    given = {} if after is None else {"after_key": after[0], "after_tie": after[1]}
     names: list[str] = []
     rows: list[Any] = []
     if after is None or after[0] is not None:
-        valued = statement.where(key.is_not(None))
-        if after is not None:
-            row = tuple_(literal(after[0], key.type), literal(after[1], tie.type))
-            both = tuple_(key, tie)
-            valued = valued.where(both < row if descending else both > row)
-        valued = valued.order_by(*((key.desc(), tie.desc()) if descending else (key, tie)))
-        result = uow.execute(valued.limit(limit + 1))
+        result = uow.execute(made("valued", after is not None), {**given, "most": limit + 1})
         names, rows = list(result.keys()), list(result.all())
     if len(rows) <= limit and is_nullable:
-        lacking = statement.where(key.is_(None))
-        if after is not None and after[0] is None:
-            last = literal(after[1], tie.type)
-            lacking = lacking.where(tie < last if descending else tie > last)
-        lacking = lacking.order_by(tie.desc() if descending else tie)
-        result = uow.execute(lacking.limit(limit + 1 - len(rows)))
+        is_after = after is not None and after[0] is None
+        given = {"after_tie": given["after_tie"]} if is_after else {}
+        most = limit + 1 - len(rows)
+        result = uow.execute(made("lacking", is_after), {**given, "most": most})
         names = list(result.keys())
         rows += result.all()
     items = [dict(zip(names[:-2], row, strict=False)) for row in rows[:limit]]
     more = len(rows) > limit
     return Page(items, _encoded(order, rows[limit - 1][-2:]) if more else None)
+
+
+def _part(
+    statement: Select[*tuple[Any, ...]],
+    key: Any,
+    tie: Any,
+    shown: tuple[tuple[str, Callable[[Any], ColumnElement[Any]]], ...],
+    descending: bool,
+    part: Literal["valued", "lacking"],
+    is_after: bool,
+) -> Select[*tuple[Any, ...]]:
+    """Return what asks for rows with a key, or for those without."""
+    columns = [key] if part == "valued" else []
+    columns.append(tie)
+    statement = statement.add_columns(key.label("key_0"), tie.label("key_1"))
+    statement = statement.where(key.is_not(None) if part == "valued" else key.is_(None))
+    if is_after:
+        last = {key: "after_key", tie: "after_tie"}
+        values = tuple_(*(bindparam(last[each], type_=each.type) for each in columns))
+        both = tuple_(*columns)
+        statement = statement.where(both < values if descending else both > values)
+    statement = statement.order_by(*(each.desc() if descending else each for each in columns))
+    statement = statement.limit(bindparam("most", type_=Integer))
+    if not shown:
+        return statement
+    # Beside the order they would be worked out for every row that is sorted.
+    page = statement.subquery()
+    *own, page_key, page_tie = page.c
+    more = (make(page_tie).label(name) for name, make in shown)
+    columns = [page_key, page_tie][-len(columns) :]
+    return select(*own, *more, page_key, page_tie).order_by(
+        *(each.desc() if descending else each for each in columns)
+    )
+
+
+@lru_cache(maxsize=100)
+def _kept_part(*parts: Any) -> Select[*tuple[Any, ...]]:
+    return _part(*parts).execution_options(**{KEPT: True})
 
 
 def _encoded(order: list[str], values: Sequence[Any]) -> str:

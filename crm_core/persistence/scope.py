@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from crm_core.access import Actor, Reach
 
@@ -45,6 +45,38 @@ class ByRight:
     def criterion(self, cls: type[Base], actor: Actor) -> ColumnElement[bool] | None:
         """None for a holder of the right, else a condition no row meets."""
         return None if actor.may(self.right) else false()
+
+
+@dataclass(frozen=True, slots=True)
+class ByRightOverAll(ByRight):
+    """All rows for holders of the right who may read every customer: rows may name any of them."""
+
+    def criterion(self, cls: type[Base], actor: Actor) -> ColumnElement[bool] | None:
+        """None for those, else a condition no row meets."""
+        reads_all = actor.reach(CUSTOMER_VIEW) is Reach.ALL
+        return None if reads_all and actor.may(self.right) else false()
+
+
+@dataclass(frozen=True, slots=True)
+class ByRecord:
+    """Rows that name a record by ``entity`` and ``local_id``: for holders of the right who read it.
+
+    That is told of customers, their addresses and tags; what is said of other records is read by
+    those who may read every customer.
+
+    Args:
+        right: Which.
+        two: Field to value of rows that tell of a second customer too; they are treated likewise.
+    """
+
+    right: str
+    two: tuple[str, str] | None = None
+
+    def criterion(self, cls: type[Base], actor: Actor) -> ColumnElement[bool] | None:
+        """Restrict to rows of readable records."""
+        if not actor.may(self.right):
+            return false()
+        return record_criterion(cls, actor, actor.reach(CUSTOMER_VIEW), self.two)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +146,34 @@ class Through:
 
 def _package(cls: type[Base]) -> str:
     return cls.__module__.partition(".")[0]
+
+
+def record_criterion(
+    cls: type[Base], actor: Actor, reach: Reach, two: tuple[str, str] | None = None
+) -> ColumnElement[bool] | None:
+    """Return the condition that ``entity`` and ``local_id`` name a record within reach.
+
+    Args:
+        cls: Has these columns.
+        actor: Who.
+        reach: How far, as for customers.
+        two: As of :class:`ByRecord`.
+    """
+    from crm_core.entities.customer import Address, Customer
+
+    condition = owner_criterion(Customer.__table__.c.owner_id, actor, reach)
+    if condition is None:
+        return None
+    customers = select(Customer.__table__.c.id).where(condition)
+    places = Address.__table__.c
+    addresses = select(places.id).where(places.customer_id.in_(customers))
+    row: Any = cls
+    found = or_(
+        row.entity == "tag",
+        and_(row.entity == "customer", row.local_id.in_(customers)),
+        and_(row.entity == "address", row.local_id.in_(addresses)),
+    )
+    return found if two is None else and_(found, getattr(row, two[0]) != two[1])
 
 
 def owner_criterion(column: Any, actor: Actor, reach: Reach) -> ColumnElement[bool] | None:

@@ -17,7 +17,7 @@ from crm_core.errors import PermissionDeniedError
 from crm_core.messages import t
 from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import insert_rows
-from crm_core.persistence.criteria import ScopeOption, scope_option
+from crm_core.persistence.criteria import ScopeOption, scope_option, scoped
 
 ACTION_FIELDS_LEFT_OUT = frozenset({"version", "created_at", "updated_at"})
 WITHHELD = "withheld"
@@ -63,7 +63,7 @@ def _scope(state: ORMExecuteState) -> None:
         )
     option = session.scope
     if option is not None:
-        state.statement = state.statement.options(option)
+        state.statement = scoped(state.statement, option, state.execution_options)
 
 
 def _audit(session: Session, _context: UOWTransaction) -> None:

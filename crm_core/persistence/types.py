@@ -1,4 +1,4 @@
-"""Column types that keep money exact and time in UTC on SQLite and PostgreSQL alike."""
+"""Column types that keep money exact, time in UTC and messages whole on both databases."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID, SafeUUID
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Numeric, Uuid
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from crm_core.errors import InputError
+from crm_core.kept_messages import kept, kept_within, told, told_within
 from crm_core.messages import t
 
 JsonValue = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -92,6 +93,50 @@ class UtcDateTime(TypeDecorator[datetime]):
         if dialect.name == "sqlite":
             return lambda text: text and datetime.fromisoformat(text + "+00:00")
         return lambda value: value and value.astimezone(UTC)
+
+
+class Told(TypeDecorator[str]):
+    """A text that we tell people, such as why something failed; a message comes back as one.
+
+    So it is said in the language of whoever reads it. What is no message is kept as it is.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Keep what a message is made of with its English text."""
+        return None if value is None else kept(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Give back a message, or the text."""
+        return None if value is None else told(value)
+
+
+class JsonTold(TypeDecorator[Any]):
+    """JSON with such texts in it; those that are messages come back as messages."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Use what ``JsonValue`` does."""
+        return dialect.type_descriptor(JsonValue.dialect_impl(dialect))
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Compare what stands at a path as JSON does."""
+        return self.impl_instance.coerce_compared_value(op, value)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Keep what messages are made of with their English texts."""
+        return kept_within(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Give back messages and texts."""
+        return told_within(value)
 
 
 class ExactDecimal(TypeDecorator[Decimal]):

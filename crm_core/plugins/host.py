@@ -295,7 +295,8 @@ class PluginHost:
             except FAILURES as error:
                 log.warning("plugin failed", plugin=name, hook=hook, exc_info=True)
                 hung = isinstance(error, PluginTimeoutError)
-                self._quarantine(name, f"{hook}: {described(error)}", hung=hung)
+                why = t("{hook}: {error}", hook=hook, error=described(error))
+                self._quarantine(name, why, hung=hung)
                 continue
             names = [getattr(item, key) for item in given]
             clash = [each for each in names if each in found or names.count(each) > 1]

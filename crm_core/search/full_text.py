@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from math import sqrt
+from time import monotonic
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from crm_core.search.index import SAMPLE
 from crm_core.search.query import INFIX_LENGTH, Group, Query
@@ -25,10 +27,14 @@ STEPS_A_SKIP = 50
 FEW = 10
 
 _SAMPLED = f"SELECT count(*) FROM core_search_entry WHERE position % {SAMPLE} = 0"  # noqa: S608
-_BEFORE = f"""{_SAMPLED} AND position <= coalesce(
+_PLACE = f"""coalesce(
     (SELECT rowid FROM core_search_words WHERE core_search_words MATCH ? LIMIT 1 OFFSET {PROBED}),
     {2**63 - 1}
 )"""  # noqa: S608
+# The first entries are counted: a sample tells too little of trigrams that nearly all of them have.
+_BEFORE = f"""SELECT (SELECT count(*) FROM
+    (SELECT 1 FROM core_search_entry WHERE position <= place LIMIT {SAMPLE})
+), ({_SAMPLED} AND position <= place) FROM (SELECT {_PLACE} AS place)"""  # noqa: S608
 
 
 class Term(NamedTuple):
@@ -129,12 +135,44 @@ def _common(group: Group) -> list[str]:
 def _ranks(connection: Connection, words: Sequence[str]) -> list[int]:
     """Return about how many entries it takes to meet each trigram PROBED times, and their number.
 
-    Entries are ordered by name, so the sample tells how many lie before a place.
+    Entries are ordered by name, so the sample tells how many lie before a place. What was learnt is
+    known for a while: whoever types a name asks for the same trigrams with each letter.
     """
-    counts = [_BEFORE] * len(words) + [_SAMPLED]
-    sql = f"SELECT {', '.join(f'({count})' for count in counts)}"
-    (found,) = run(connection, sql, [f'"{word}"' for word in words])
-    return [count * SAMPLE for count in found]
+    known = _KNOWN.setdefault(connection.engine, _Known())
+    ranks = known.ranks()
+    asked = [word for word in words if word not in ranks]
+    if ENTRIES not in ranks:
+        [(count,)] = run(connection, _SAMPLED, ())
+        ranks[ENTRIES] = count * SAMPLE
+    if asked:
+        sql = " UNION ALL ".join([_BEFORE] * len(asked))
+        found = run(connection, sql, [f'"{word}"' for word in asked])
+        for word, (first, sampled) in zip(asked, found, strict=True):
+            ranks[word] = first if first < SAMPLE else sampled * SAMPLE
+    return [ranks[word] for word in (*words, ENTRIES)]
+
+
+ENTRIES = ""
+"""Stands among ranks for the number of all entries."""
+KNOWN_SECONDS = 60
+MOST_KNOWN = 5_000
+
+
+class _Known:
+    """Ranks of one database, for a minute; out of date they cost time, and hide nothing."""
+
+    def __init__(self) -> None:
+        self._ranks: dict[str, int] = {}
+        self._since = monotonic()
+
+    def ranks(self) -> dict[str, int]:
+        """Return those known; a new dict now and then, so that whoever holds one keeps it whole."""
+        if monotonic() - self._since > KNOWN_SECONDS or len(self._ranks) > MOST_KNOWN:
+            self._ranks, self._since = {}, monotonic()
+        return self._ranks
+
+
+_KNOWN: WeakKeyDictionary[Engine, _Known] = WeakKeyDictionary()
 
 
 def trigrams(word: str, *, infix: bool) -> list[str]:

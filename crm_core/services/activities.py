@@ -12,13 +12,14 @@ from sqlalchemy import Select, select
 from crm_core.entities.customer import Customer
 from crm_core.entities.interaction import Activity
 from crm_core.entities.user import User
-from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.errors import InputError, RuleViolationError
 from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import LINE, expect_version, filled, optional
-from crm_core.services.lookup import key_condition, permitted_customer
+from crm_core.services.lookup import ids_by_digits, only_one, permitted_customer
+from crm_core.services.settings import said_for
 from crm_core.services.users import require_enabled
 
 EDIT = "core.activity.edit"
@@ -42,21 +43,24 @@ def add_activity(
         type: A short word: call, email, meeting, visit, task …
         due_at: When it is due, aware.
         summary: One line; the type when None.
-        note: The rest.
+        note: The rest; both are said in the language of who does it, where they are messages.
         owner_id: Who does it; the actor when None.
     """
     customer = permitted_customer(uow, customer_id, EDIT)
     due_at = _aware(due_at)
     owner_id = owner_id or uow.actor.user_id
+    language = None
     if owner_id is not None:
-        require_enabled(uow.get(User, owner_id))
+        owner = uow.get(User, owner_id)
+        require_enabled(owner)
+        language = owner.language
     kind = filled(type, "type").lower()
     return uow.add(
         Activity(
             customer_id=customer.id,
             type=kind,
-            summary=optional(summary, "summary", most=LINE) or kind,
-            note=optional(note, "note"),
+            summary=optional(said_for(uow, summary, language), "summary", most=LINE) or kind,
+            note=optional(said_for(uow, note, language), "note"),
             due_at=due_at,
             owner_id=owner_id,
             is_open=True,
@@ -173,29 +177,17 @@ def resolve_activity_id(uow: UnitOfWork, text: str) -> UUID:
         NotFoundError: No such activity, or none that the actor may see.
         InputError: More than one fits.
     """
-    condition = key_condition(Activity.id, text.strip())
-    found = (
-        []
-        if condition is None
-        else uow.scalars(select(Activity.id).where(condition).limit(2)).all()
+    return only_one(
+        ids_by_digits(uow, Activity.id, text),
+        text,
+        code="core.activity",
+        several=t("{text!r} fits several activities; give more of the id.", text=text),
+        missing=t(
+            "There is no activity {text!r} that {login} may see. See crm activity list.",
+            text=text,
+            login=uow.actor.login,
+        ),
     )
-    if len(found) > 1:
-        raise InputError(
-            t("{text!r} fits several activities; give more of the id.", text=text),
-            code="core.activity.ambiguous",
-        )
-    if not found:
-        raise NotFoundError(
-            t(
-                "There is no activity {text!r} that {login} may see. See crm activity list.",
-                text=text,
-                login=uow.actor.login,
-            ),
-            code="core.activity.not_found",
-            details={"id": text},
-        )
-    activity_id: UUID = found[0]
-    return activity_id
 
 
 def list_activities(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import aliased
 
+from crm_core.access import Actor, Reach
 from crm_core.entities.sync import (
     SYNC_VIEW,
     Backend,
@@ -23,10 +24,11 @@ from crm_core.entities.sync import (
 from crm_core.errors import DuplicateError, InputError, LockedError, NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.lookup import ids_by_digits, only_one
 
 MANAGE = "core.backend.manage"
-SHORTEST_PREFIX = 8
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -107,13 +109,14 @@ def enabled_backends(uow: UnitOfWork) -> list[Backend]:
 def list_backends(uow: UnitOfWork) -> list[dict[str, Any]]:
     """Return every backend and how it stands, by name.
 
-    Each has ``id, name, type, is_enabled, config, secret_ref``; its latest run as ``run_id,
-    run_state, started_at, finished_at, message``; when it last went through as ``succeeded_at``;
+    Each has ``id, name, type, is_enabled, config, secret_ref``; ``hindrances``, why it is not in
+    step since this database was confirmed; its latest run as ``run_id, run_state, started_at,
+    finished_at, message``; when it last went through as ``succeeded_at``;
     ``set_aside`` records, of both directions; ``writes``, whether it is written to; and
     ``running_by``, the process that holds it, or None.
     """
     uow.actor.require(SYNC_VIEW)
-    columns = ("id", "name", "type", "is_enabled", "config", "secret_ref")
+    columns = ("id", "name", "type", "is_enabled", "config", "secret_ref", "hindrances")
     succeeded = SyncRun.state.in_(("done", "partly"))
     statement = (
         select(
@@ -194,7 +197,21 @@ def list_runs(
     if state is not None:
         statement = statement.where(SyncRun.state == state)
     keys = (SyncRun.started_at, SyncRun.id)
-    return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+    page = page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)
+    items = [{**item, "counts": seen_by(uow.actor, item["counts"])} for item in page.items]
+    return Page(items, page.next_cursor)
+
+
+def seen_by(actor: Actor, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run tells of itself: names of records only to those who read all customers."""
+    if actor.reach(CUSTOMER_VIEW) is Reach.ALL:
+        return dict(told)
+    pushed = {
+        entity: {**counts, "examples": {}} for entity, counts in told.get("pushed", {}).items()
+    }
+    return {name: value for name, value in told.items() if name not in _NAMING} | (
+        {"pushed": pushed} if pushed else {}
+    )
 
 
 def run_named(uow: UnitOfWork, text: str) -> dict[str, Any]:
@@ -205,19 +222,15 @@ def run_named(uow: UnitOfWork, text: str) -> dict[str, Any]:
         InputError: Several begin like that.
     """
     uow.actor.require(SYNC_VIEW)
-    digits = text.replace("-", "").lower()
-    found: Sequence[Any] = ()
-    if SHORTEST_PREFIX <= len(digits) <= 32 and re.fullmatch("[0-9a-f]+", digits):
-        low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-        found = uow.execute(_runs().where(SyncRun.id.between(low, high)).limit(2)).all()
-    if not found:
-        raise NotFoundError(
-            t("There is no sync run {text!r}: see crm sync history.", text=text),
-            code="core.sync_run.not_found",
-        )
-    if len(found) > 1:
-        raise InputError(t("{text!r} fits several sync runs: give more of the id.", text=text))
-    return dict(found[0]._mapping)
+    run_id = only_one(
+        ids_by_digits(uow, SyncRun.id, text),
+        text,
+        code="core.sync_run",
+        several=t("{text!r} fits several sync runs: give more of the id.", text=text),
+        missing=t("There is no sync run {text!r}: see crm sync history.", text=text),
+    )
+    run = dict(uow.execute(_runs().where(SyncRun.id == run_id)).one()._mapping)
+    return {**run, "counts": seen_by(uow.actor, run["counts"])}
 
 
 def list_set_aside(
@@ -276,6 +289,8 @@ def _writes(accepted_at: datetime | None) -> str:
     return t("since {accepted_at:%Y-%m-%d}", accepted_at=accepted_at)
 
 
+_NAMING = ("pushed", "warnings", "plan")
+"""Of what a run tells, what may name records."""
 _RUN = ("run_id", "run_state", "started_at", "finished_at", "message")
 
 
@@ -303,4 +318,5 @@ def _runs() -> Any:
         SyncRun.counts,
         SyncRun.remote_calls,
         SyncRun.message,
+        SyncRun.stop_asked_by,
     ).join(Backend, Backend.id == SyncRun.backend_id)

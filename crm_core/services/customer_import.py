@@ -23,7 +23,7 @@ from uuid import UUID
 
 from crm_core.access import Actor
 from crm_core.errors import ConfigurationError
-from crm_core.messages import t
+from crm_core.messages import say, t
 from crm_core.normalize import shortened
 from crm_core.persistence.bulk import rare_collections
 from crm_core.persistence.database import Database
@@ -208,9 +208,8 @@ def fault_sink(report: ImportReport, errors_path: Path | None) -> Iterator[SetAs
 
         def count_and_write(fault: ImportFault) -> None:
             count(fault)
-            writer.writerow(
-                (fault.line, guarded(fault.column), guarded(fault.value), guarded(fault.message))
-            )
+            told = (fault.column, fault.value, say(fault.message))
+            writer.writerow((fault.line, *map(guarded, told)))
 
         yield count_and_write
 

@@ -6,8 +6,9 @@ in, however many customers there are; see ``crm_core.services.customer_list_quer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_list_compare import COUNTRY, TAGS, USER, Asking
 from crm_core.services.customer_list_conditions import FEW
-from crm_core.services.customer_list_fields import ListField, field_named, fields_for
+from crm_core.services.customer_list_fields import CORE_FIELDS, ListField, field_named, fields_for
 from crm_core.services.customer_list_query import ListQuery
 from crm_core.services.customer_list_values import Reader
 from crm_core.services.search import found_ids
@@ -34,6 +35,8 @@ COUNTED = 10_000
 """As far as customers of a list are counted."""
 MOST_COLUMNS = 30
 OPTIONS = 50
+_NOT_MERGED = Customer.merged_into_id.is_(None)
+_NOT_ARCHIVED = Customer.archived_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,12 @@ def list_page(
             of another list. The message names the field and what is allowed.
     """
     asking, shown, fields = _begun(uow, query)
-    statement = select(*_columns(shown)).where(*_narrowed(asking, query, fields))
-    statement = statement.outerjoin(User, User.id == Customer.owner_id)
+    is_own = all(CORE_FIELDS.get(each.name) is each for each in shown)
+    is_kept = is_own and not (query.filters or query.text)
+    if is_kept:
+        statement = _of_all(tuple(each.name for each in shown))
+    else:
+        statement = _of_columns(shown).where(*_narrowed(asking, query, fields))
     sort = query.sort or DEFAULT_SORT
     sorted_by = field_named(fields, sort.removeprefix("-"))
     page = page_by(
@@ -125,6 +132,8 @@ def list_page(
         limit=limit,
         cursor=cursor,
         descending=sort.startswith("-"),
+        shown={each.name: each.first for each in shown if each.first is not None},
+        is_kept=is_kept,
     )
     faults = _fill(asking, page.items, shown)
     return CustomerPage(page.items, page.next_cursor, [_told(each) for each in shown], faults)
@@ -232,18 +241,25 @@ def _begun(
     return asking, [field_named(fields, name) for name in columns], fields
 
 
-def _columns(shown: Sequence[ListField]) -> list[Any]:
+def _of_columns(shown: Iterable[ListField]) -> Select[*tuple[Any, ...]]:
     own = [each.column.label(each.name) for each in shown if each.column is not None]
-    return [Customer.id, Customer.version, Customer.owner_id, *own]
+    statement = select(Customer.id, Customer.version, Customer.owner_id, *own)
+    return statement.outerjoin(User, User.id == Customer.owner_id)
+
+
+@lru_cache(maxsize=50)
+def _of_all(names: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+    """Return what lists all customers with these columns of the core: most often asked for."""
+    return _of_columns(CORE_FIELDS[name] for name in names).where(_NOT_MERGED, _NOT_ARCHIVED)
 
 
 def _conditions(
     asking: Asking, query: ListQuery, fields: dict[str, ListField]
 ) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [Customer.merged_into_id.is_(None)]
+    found: list[ColumnElement[bool]] = [_NOT_MERGED]
     found += [field_named(fields, each.field).sql(asking, each) for each in query.filters]
     if not any(each.field == "archived" for each in query.filters):
-        found.append(Customer.archived_at.is_(None))
+        found.append(_NOT_ARCHIVED)
     if query.text:
         found.append(Customer.id.in_(found_ids(asking.uow, query.text)))
     return found

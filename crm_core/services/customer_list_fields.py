@@ -6,7 +6,7 @@ plugins register come to them, as far as the actor may see them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,8 +49,9 @@ from crm_core.services.customer_list_conditions import (
 from crm_core.services.customer_list_query import ListFilter, Operator
 from crm_core.services.customer_list_values import (
     Reader,
+    first_point,
+    of_main_address,
     read_balances,
-    read_firsts,
     read_moments,
     read_profile,
     read_tags,
@@ -70,7 +71,8 @@ class ListField:
         title: What people read.
         kind: What its values are; a key of ``OPERATORS``.
         choices: ``(value, title)`` pairs where there are few.
-        column: What the list's own statement reads it from; None where ``reader`` does.
+        column: What the list's statement reads it from; None where ``first`` or ``reader`` does.
+        first: Makes the SQL of its value of a customer's id; asked for the customers of a page.
         reader: Reads its values for the customers of a page.
         expression: The SQL of its one value, for filters and the order.
         condition: The SQL of filters where there is no one value; for none of the opposites.
@@ -84,6 +86,7 @@ class ListField:
     kind: str
     choices: tuple[tuple[str, str], ...] = ()
     column: Any = None
+    first: Callable[[Any], ColumnElement[Any]] | None = None
     reader: Reader | None = None
     expression: Expression | None = None
     condition: Condition | None = None
@@ -215,26 +218,32 @@ CORE_FIELDS: Mapping[str, ListField] = {
         ),
         _own("reference", t("Reference"), kinds.TEXT, Customer.reference),
         _own("vat", t("VAT number"), kinds.TEXT, Customer.vat),
-        ListField("email", t("E-mail"), kinds.TEXT, reader=read_firsts, condition=contact("email")),
+        ListField(
+            "email",
+            t("E-mail"),
+            kinds.TEXT,
+            first=first_point("email"),
+            condition=contact("email"),
+        ),
         ListField(
             "phone",
             t("Phone"),
             kinds.TEXT,
-            reader=read_firsts,
+            first=first_point("phone", "mobile"),
             condition=contact("phone", "mobile"),
         ),
         ListField(
             "city",
             t("City"),
             kinds.TEXT,
-            reader=read_firsts,
+            first=of_main_address(Address.city),
             condition=address(Address.city, kinds.TEXT),
         ),
         ListField(
             "country",
             t("Country"),
             kinds.COUNTRY,
-            reader=read_firsts,
+            first=of_main_address(Address.country_code),
             condition=address(Address.country_code, kinds.COUNTRY),
         ),
         ListField("tags", t("Tags"), kinds.TAGS, reader=read_tags, condition=tagged),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, literal, select
 
 from crm_core.entities.commerce import Transaction, TransactionKind
 from crm_core.entities.consent import ProfileAttribute, ProfileValue
@@ -24,49 +24,40 @@ Values = Mapping[str, Mapping[UUID, Any]]
 Reader = Callable[[Asking, Sequence[UUID], Sequence[str]], Values]
 
 
-def _first_point(*point_kinds: str) -> Any:
-    """Return the SQL of a customer's first contact point of these kinds."""
-    return (
-        select(ContactPoint.value)
-        .where(ContactPoint.customer_id == Customer.id, ContactPoint.kind.in_(point_kinds))
-        .order_by(ContactPoint.position, ContactPoint.id)
-        .limit(1)
-        .scalar_subquery()
-    )
+def first_point(*point_kinds: str) -> Callable[[Any], ColumnElement[Any]]:
+    """Return what makes the SQL of a customer's first contact point of these kinds of its id."""
+    # Spelt out, for a list of plain values is put into the text at each execution.
+    kinds = [literal(kind) for kind in point_kinds]
 
-
-def _of_main_address(column: Any) -> Any:
-    return (
-        select(column)
-        .where(
-            Address.customer_id == Customer.id,
-            Address.use == AddressUse.MAIN.value,
-            Address.archived_at.is_(None),
+    def made(customer_id: Any) -> ColumnElement[Any]:
+        return (
+            select(ContactPoint.value)
+            .where(ContactPoint.customer_id == customer_id, ContactPoint.kind.in_(kinds))
+            .order_by(ContactPoint.position, ContactPoint.id)
+            .limit(1)
+            .scalar_subquery()
         )
-        .order_by(Address.id)
-        .limit(1)
-        .scalar_subquery()
-    )
+
+    return made
 
 
-_FIRSTS = {
-    "email": _first_point("email"),
-    "phone": _first_point("phone", "mobile"),
-    "city": _of_main_address(Address.city),
-    "country": _of_main_address(Address.country_code),
-}
+def of_main_address(column: Any) -> Callable[[Any], ColumnElement[Any]]:
+    """Return what makes the SQL of a column of a customer's main address of its id."""
 
+    def made(customer_id: Any) -> ColumnElement[Any]:
+        return (
+            select(column)
+            .where(
+                Address.customer_id == customer_id,
+                Address.use == AddressUse.MAIN.value,
+                Address.archived_at.is_(None),
+            )
+            .order_by(Address.id)
+            .limit(1)
+            .scalar_subquery()
+        )
 
-def read_firsts(asking: Asking, ids: Sequence[UUID], names: Sequence[str]) -> Values:
-    """Read the first e-mail address, telephone number, city and country: one row a customer."""
-    firsts = [_FIRSTS[name] for name in names]
-    rows: Any = asking.uow.execute(select(Customer.id, *firsts).where(among(Customer.id, ids)))
-    found: dict[str, dict[UUID, Any]] = {name: {} for name in names}
-    columns = list(found.values())
-    for customer_id, *values in rows:
-        for column, value in zip(columns, values, strict=True):
-            column[customer_id] = value
-    return found
+    return made
 
 
 def read_tags(asking: Asking, ids: Sequence[UUID], _names: Sequence[str]) -> Values:

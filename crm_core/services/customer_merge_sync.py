@@ -33,15 +33,16 @@ HANGING: tuple[tuple[Any, Any], ...] = (
 
 
 def read_customer_again(uow: UnitOfWork, customer_id: UUID) -> None:
-    """Have the next runs read the partners again that a customer is bound to."""
+    """Have the next runs read the partners again that a customer is bound to.
+
+    Whoever merges may not see what is bound, here and below: past the scope, and nothing is told.
+    """
     followed = (BindingState.ACTIVE.value, BindingState.ARCHIVED.value)
     bound = select(Binding.backend_id, Binding.remote_id).where(
         Binding.entity == CUSTOMER, Binding.local_id == customer_id, Binding.state.in_(followed)
     )
-    _wait(
-        uow,
-        [(row.backend_id, CUSTOMER, row.remote_id, row.remote_id) for row in uow.execute(bound)],
-    )
+    rows = uow.connection().execute(bound)
+    _wait(uow, [(row.backend_id, CUSTOMER, row.remote_id, row.remote_id) for row in rows])
 
 
 def settle_bindings(uow: UnitOfWork, writer: RowWriter, merge: CustomerMerge) -> None:
@@ -74,7 +75,7 @@ def _hanging(
     """Return what was read onto the survivor since and may belong to the one that is back."""
     waiting = []
     for local_id, customer_id in HANGING:
-        rows = uow.execute(
+        rows = uow.connection().execute(
             select(Binding.entity, Binding.remote_id)
             .join(local_id.class_, local_id == Binding.local_id)
             .where(
@@ -100,6 +101,6 @@ def _wait(uow: UnitOfWork, waiting: Iterable[tuple[UUID, str, str, str]]) -> Non
             "target_remote_id": target,
         }
         same = (getattr(PendingReference, name) == value for name, value in key.items())
-        uow.execute(delete(PendingReference).where(*same))
+        uow.connection().execute(delete(PendingReference).where(*same))
         uow.add(PendingReference(id=new_id(), target_entity=CUSTOMER, **key))
     uow.flush()

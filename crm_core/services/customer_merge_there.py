@@ -24,8 +24,25 @@ def pairs_there(uow: UnitOfWork, keep_id: UUID, drop_id: UUID) -> list[Pair]:
     """Return what back offices would have to merge, were two customers merged here.
 
     Raises:
-        RuleViolationError: None of them holds records of both.
+        RuleViolationError: None of them holds records of both, as far as the actor may see.
     """
+    pairs = _pairs(uow, keep_id, drop_id)
+    if not pairs:
+        raise RuleViolationError(
+            t("No back office holds records of both customers: there is nothing to merge there."),
+            code="core.customer_merge.not_there",
+        )
+    return pairs
+
+
+def holders_of_both(uow: UnitOfWork, keep_id: UUID, drop_id: UUID) -> list[str]:
+    """Return the names of the back offices that would be asked, were that chosen."""
+    ids = {backend_id for backend_id, _, _ in _pairs(uow, keep_id, drop_id)}
+    names = select(Backend.name).where(Backend.id.in_(ids)).order_by(Backend.name)
+    return list(uow.scalars(names)) if ids else []
+
+
+def _pairs(uow: UnitOfWork, keep_id: UUID, drop_id: UUID) -> list[Pair]:
     bound = select(Binding.backend_id, Binding.local_id, Binding.remote_id).where(
         Binding.entity == Customer.__entity__,
         Binding.local_id.in_([keep_id, drop_id]),
@@ -36,17 +53,11 @@ def pairs_there(uow: UnitOfWork, keep_id: UUID, drop_id: UUID) -> list[Pair]:
     for row in rows:
         if row.local_id == keep_id:
             staying.setdefault(row.backend_id, row.remote_id)
-    pairs = [
+    return [
         (row.backend_id, staying[row.backend_id], row.remote_id)
         for row in rows
         if row.local_id == drop_id and row.backend_id in staying
     ]
-    if not pairs:
-        raise RuleViolationError(
-            t("No back office holds records of both customers: there is nothing to merge there."),
-            code="core.customer_merge.not_there",
-        )
-    return pairs
 
 
 def ask_there(uow: UnitOfWork, merge: CustomerMerge, pairs: Sequence[Pair]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from crm_core.entities.customer import Customer
 from crm_core.entities.merge import CustomerMerge
 from crm_core.entities.user import Ownership
-from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.errors import RuleViolationError
 from crm_core.events import CustomersUnmerged
 from crm_core.ids import new_id
 from crm_core.messages import joined, t
@@ -20,7 +20,7 @@ from crm_core.persistence.unscoped import later_merges
 from crm_core.services.customer_merge import MERGE, settle
 from crm_core.services.customer_merge_sync import settle_bindings
 from crm_core.services.customer_merge_there import take_back
-from crm_core.services.lookup import key_condition
+from crm_core.services.lookup import ids_by_digits, only_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def unmerge_customers(uow: UnitOfWork, merge_id: UUID) -> Unmerged:
         _settle_ownership(undoing, customer_id)
     merge.undone_at, merge.undone_by = uow.now, uow.actor.login
     left = [*undoing.left, *take_back(uow, merge)]
-    merge.left = [str(each) for each in left] or None
+    merge.left = [each.told for each in left] or None
     settle(uow, merge)
     uow.record(CustomersUnmerged(merge.keep_id, merge.drop_id, merge.id))
     return Unmerged(merge, left)
@@ -85,26 +85,17 @@ def resolve_merge_id(uow: UnitOfWork, text: str) -> UUID:
         NotFoundError: No such merge, or none that the actor may see.
         InputError: More than one fits.
     """
-    condition = key_condition(CustomerMerge.id, text.strip())
-    statement = select(CustomerMerge.id).limit(2)
-    found = [] if condition is None else uow.scalars(statement.where(condition)).all()
-    if len(found) > 1:
-        raise InputError(
-            t("{text!r} fits several merges; give more of the id.", text=text),
-            code="core.customer_merge.ambiguous",
-        )
-    if not found:
-        raise NotFoundError(
-            t(
-                "There is no merge {text!r} that {login} may see. See crm customer merges.",
-                text=text,
-                login=uow.actor.login,
-            ),
-            code="core.customer_merge.not_found",
-            details={"id": text},
-        )
-    merge_id: UUID = found[0]
-    return merge_id
+    return only_one(
+        ids_by_digits(uow, CustomerMerge.id, text),
+        text,
+        code="core.customer_merge",
+        several=t("{text!r} fits several merges; give more of the id.", text=text),
+        missing=t(
+            "There is no merge {text!r} that {login} may see. See crm customer merges.",
+            text=text,
+            login=uow.actor.login,
+        ),
+    )
 
 
 def _require_latest(uow: UnitOfWork, merge: CustomerMerge, keep: Customer, drop: Customer) -> None:

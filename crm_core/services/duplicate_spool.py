@@ -15,6 +15,7 @@ from uuid import UUID
 
 import orjson
 
+from crm_core.kept_messages import kept_within, told_within
 from crm_core.matching import Features, Pair, compare
 from crm_core.matching.candidates import LARGEST_BLOCK, RULES
 from crm_core.persistence.spool import Spool
@@ -72,7 +73,8 @@ class DuplicateSpool(Spool):
         for done, (one, other) in enumerate(run("SELECT one, other FROM pair"), start=1):
             pair = compare(recall(one), recall(other))
             if pair is not None and pair.score >= min_score:
-                told = (pair.score, str(pair.left), str(pair.right), orjson.dumps(pair.reasons))
+                reasons = orjson.dumps(kept_within(pair.reasons))
+                told = (pair.score, str(pair.left), str(pair.right), reasons)
                 run("INSERT INTO found VALUES (?, ?, ?, ?)", told)
             if done % REMEMBERED == 0:
                 yield done
@@ -82,7 +84,7 @@ class DuplicateSpool(Spool):
         """Yield what was found, the most alike first."""
         found = "SELECT one, other, score, reasons FROM found ORDER BY score DESC, one, other"
         for one, other, score, reasons in self._connection.execute(found):
-            yield Pair(UUID(one), UUID(other), score, tuple(orjson.loads(reasons)))
+            yield Pair(UUID(one), UUID(other), score, tuple(told_within(orjson.loads(reasons))))
 
     @property
     def crowded(self) -> int:

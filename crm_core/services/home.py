@@ -20,6 +20,7 @@ from crm_core.entities.user import User
 from crm_core.messages import t
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.record_words import field_words
 from crm_core.services.activities import list_activities
 from crm_core.services.settings import load_settings
 from crm_hooks.contributions import HomeCard, HomeItem
@@ -100,13 +101,19 @@ def _conflicts(uow: UnitOfWork) -> list[HomeCard]:
     if not uow.actor.may(SYNC_VIEW):
         return []
     rows = uow.execute(
-        select(Conflict.id, Conflict.label, Conflict.field)
+        select(Conflict.id, Conflict.label, Conflict.entity, Conflict.field)
         .where(Conflict.state == ConflictState.OPEN.value)
         .order_by(Conflict.id)
         .limit(COUNTED + 1)
     ).all()
     items = [
-        HomeItem(row.label, Conflict.__entity__, row.id, row.field) for row in rows[:FIRST_FEW]
+        HomeItem(
+            row.label,
+            Conflict.__entity__,
+            row.id,
+            field_words(row.field, row.entity, uow.hooks.entities),
+        )
+        for row in rows[:FIRST_FEW]
     ]
     return _card("core.conflicts", t("Conflicts to settle"), rows, items, "warning")
 

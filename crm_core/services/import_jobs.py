@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from crm_core.entities.import_job import IMPORT, ImportJob, ImportMapping, ImportState
 from crm_core.entities.user import User
-from crm_core.errors import InputError, NotFoundError, RuleViolationError
+from crm_core.errors import NotFoundError, RuleViolationError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
@@ -23,7 +23,7 @@ from crm_core.services.checks import filled
 from crm_core.services.customer_columns import column_named
 from crm_core.services.customer_matching import MATCH_KEYS, checked_match
 from crm_core.services.import_rows import checked_columns
-from crm_core.services.lookup import key_condition
+from crm_core.services.lookup import ids_by_digits, only_one
 from crm_core.services.table_files import read_table
 
 SAMPLE_ROWS = 5
@@ -178,26 +178,17 @@ def resolve_import_id(uow: UnitOfWork, text: str) -> UUID:
         NotFoundError: No such import, or none that the actor may see.
         InputError: More than one fits.
     """
-    condition = key_condition(ImportJob.id, text.strip())
-    statement = select(ImportJob.id).limit(2)
-    found = [] if condition is None else uow.scalars(statement.where(condition)).all()
-    if len(found) > 1:
-        raise InputError(
-            t("{text!r} fits several imports; give more of the id.", text=text),
-            code="core.import_job.ambiguous",
-        )
-    if not found:
-        raise NotFoundError(
-            t(
-                "There is no import {text!r} that {login} may see. See crm customer imports list.",
-                text=text,
-                login=uow.actor.login,
-            ),
-            code="core.import_job.not_found",
-            details={"id": text},
-        )
-    job_id: UUID = found[0]
-    return job_id
+    return only_one(
+        ids_by_digits(uow, ImportJob.id, text),
+        text,
+        code="core.import_job",
+        several=t("{text!r} fits several imports; give more of the id.", text=text),
+        missing=t(
+            "There is no import {text!r} that {login} may see. See crm customer imports list.",
+            text=text,
+            login=uow.actor.login,
+        ),
+    )
 
 
 def stop_import(uow: UnitOfWork, job_id: UUID) -> ImportJob:

@@ -20,7 +20,7 @@ from crm_core.entities.import_job import ImportJob, ImportState
 from crm_core.entities.system import AuditEntry
 from crm_core.entities.user import User
 from crm_core.errors import CrmError, InputError
-from crm_core.messages import t
+from crm_core.messages import in_language, t
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.services.attachments import keep_bytes, path_of
@@ -30,6 +30,7 @@ from crm_core.services.customer_import import (
     ImportStoppedError,
     import_customers,
 )
+from crm_core.services.settings import load_settings
 from crm_core.services.users import actor_for_login
 
 SYSTEM = system_actor("imports")
@@ -125,10 +126,12 @@ def _imported(
 ) -> tuple[ImportReport, str | None]:
     with unit_of_work(database, actor=SYSTEM) as uow:
         job = uow.get(ImportJob, job_id)
-        login = uow.get(User, job.owner_id).login
-        actor = actor_for_login(uow, login, origin=origin_of(job_id))
+        owner = uow.get(User, job.owner_id)
+        actor = actor_for_login(uow, owner.login, origin=origin_of(job_id))
+        language = owner.language or load_settings(uow).language
     watch = _Watch(database, job, is_stopped)
-    with _file_of(folder, job) as path:
+    # The file of faults is for them to read; all else that is told is said when it is read.
+    with _file_of(folder, job) as path, in_language(language):
         errors = path.with_name("faults.csv")
         report = import_customers(
             database,

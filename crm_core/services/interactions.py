@@ -14,6 +14,7 @@ from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled, one_of, optional, past
 from crm_core.services.lookup import permitted_customer
+from crm_core.services.settings import said_for
 
 LOG = "core.interaction.log"
 
@@ -37,7 +38,7 @@ def log_interaction(
         channel: A value of ``Channel``.
         direction: ``inbound``, ``outbound`` or ``internal``.
         subject: One line.
-        body: The rest.
+        body: The rest; both are said in the company's language, where they are messages.
         at: When it happened, aware; None for now.
         about: Entity name and id of another record it is about.
     """
@@ -49,8 +50,8 @@ def log_interaction(
             at=past(at, uow.now, "at"),
             channel=one_of(Channel, channel, "channel"),
             direction=one_of(Direction, direction, "direction"),
-            subject=filled(subject, "subject"),
-            body=optional(body, "body"),
+            subject=filled(said_for(uow, subject), "subject"),
+            body=optional(said_for(uow, body), "body"),
             user_id=uow.actor.user_id,
             about_type=about_type,
             about_id=about_id,

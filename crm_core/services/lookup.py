@@ -166,6 +166,33 @@ def key_condition(column: InstrumentedAttribute[UUID], text: str) -> ColumnEleme
     return column.between(UUID(low), UUID(high))
 
 
+def ids_by_digits(uow: UnitOfWork, column: InstrumentedAttribute[UUID], text: str) -> list[UUID]:
+    """Return the ids that begin with the digits that ``text`` gives, two at the most."""
+    condition = key_condition(column, text.strip())
+    return [] if condition is None else list(uow.scalars(select(column).where(condition).limit(2)))
+
+
+def only_one(found: Sequence[UUID], text: str, *, code: str, several: str, missing: str) -> UUID:
+    """Return the one id that was found.
+
+    Args:
+        found: None, one, or more.
+        text: What the person typed.
+        code: Stem of the errors' codes, such as ``core.activity``.
+        several: What is said of more than one.
+        missing: What is said of none.
+
+    Raises:
+        InputError: There are several.
+        NotFoundError: There is none.
+    """
+    if len(found) > 1:
+        raise InputError(several, code=f"{code}.ambiguous")
+    if not found:
+        raise NotFoundError(missing, code=f"{code}.not_found", details={"id": text})
+    return found[0]
+
+
 def _remote(uow: UnitOfWork, text: str) -> ColumnElement[bool] | None:
     backend, colon, remote_id = text.partition(":")
     if not colon or not backend or not remote_id:

@@ -40,6 +40,7 @@ BUILT_IN_ROLES: Mapping[str, tuple[str, Mapping[str, Reach]]] = {
         {
             **{f"core.customer.{name}": Reach.ALL for name in _CUSTOMER_RIGHTS},
             **dict.fromkeys((*_DESK_RIGHTS, "core.profile.design", "core.view.share"), Reach.ALL),
+            **dict.fromkeys(("core.sync.view", "core.sync.resolve"), Reach.ALL),
         },
     ),
     # An employee answers the phone for everyone, so logging reaches all; changing does not.

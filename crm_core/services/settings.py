@@ -9,11 +9,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from crm_core.entities.system import Setting
 from crm_core.errors import InputError, NotFoundError
-from crm_core.messages import t
+from crm_core.messages import SOURCE, Message, say, spoken, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import checked_code, ensure_currency
 from crm_core.services.plugin_settings import value_from
@@ -45,9 +45,9 @@ class Settings:
 
 
 _OF_COMPANY = select(Setting.key, Setting.value).where(
-    Setting.key.in_([field.name for field in fields(Settings)])
+    Setting.key.in_([literal(field.name) for field in fields(Settings)])
 )
-"""Made once: making a statement costs as much as running it, and every request runs this one."""
+"""Made once and its names spelt out: every request runs it, and either costs as much as running."""
 
 
 def load_settings(uow: UnitOfWork) -> Settings:
@@ -57,6 +57,19 @@ def load_settings(uow: UnitOfWork) -> Settings:
         rows = uow.execute(_OF_COMPANY)
         loaded = uow.session.info[_LOADED] = Settings(**{row.key: row.value for row in rows})
     return loaded
+
+
+def said_for(uow: UnitOfWork, text: str | None, language: str | None = None) -> str | None:
+    """Return a text as it goes into a record that people write too: a message once and for all.
+
+    Args:
+        uow: The unit of work.
+        text: A message of ours; what people wrote stays as it is.
+        language: BCP 47, of whom it is for; None for the company's.
+    """
+    if not isinstance(text, Message):
+        return text
+    return say(text, spoken(language or load_settings(uow).language) or SOURCE)
 
 
 def give_settings(uow: UnitOfWork, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from crm_core.sync import lock
 from crm_core.sync.bindings import bind, bound_records, read_again_later, rebind
 from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import RemotePage, WritableBackend
+from crm_core.sync.push_queue import enqueue
 from crm_core.sync.tell import tell
 
 NamedPage = tuple[RemotePage, Mapping[str, str]]
@@ -97,7 +98,10 @@ def _write(
         for key, bound in moved:
             rebind(uow, bound, key)
         if entity == "customer":
-            read_again_later(uow, context.backend_id, {each.local_id: key for key, each in moved})
+            followed = {each.local_id: key for key, each in moved}
+            read_again_later(uow, context.backend_id, followed)
+            # What changed here while there was nothing to write it to.
+            enqueue(uow, context.backend_id, entity, list(followed))
         uow.commit()
     context.counts[entity]["adopted"] += len(new) + len(moved)
 

@@ -32,6 +32,11 @@ def text_of(content: dict[str, Any]) -> str:
 
 _TROUBLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "failed": lambda each: t("a sync failed with {code}", code=each["code"]),
+    "out_of_step": lambda each: n(
+        "not in step since it was confirmed: {count} kind of records cannot be read",
+        "not in step since it was confirmed: {count} kinds of records cannot be read",
+        each["count"],
+    ),
     "conflicts": lambda each: n(
         "{count} open conflict, alert from {limit} on",
         "{count} open conflicts, alert from {limit} on",

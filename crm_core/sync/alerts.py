@@ -28,15 +28,16 @@ from crm_core.channels import (
 )
 from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.entities.schedule import AlertNotice, SyncAlert
-from crm_core.entities.sync import SYNC_VIEW, DeadLetter
+from crm_core.entities.sync import SYNC_VIEW, Backend, DeadLetter
 from crm_core.errors import InputError
 from crm_core.ids import new_id
-from crm_core.messages import t
+from crm_core.messages import cut, in_language, say, t
 from crm_core.persistence.database import Database
 from crm_core.persistence.retry import claim_due
 from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
 from crm_core.secret_refs import is_reference
 from crm_core.services.backends import MANAGE, backend_named
+from crm_core.services.settings import load_settings
 from crm_core.sync.alert_text import subject_of, text_of
 from crm_core.sync.push_queue import count_set_aside
 
@@ -152,6 +153,9 @@ def _standing(uow: UnitOfWork, alert: SyncAlert, failure: str | None) -> dict[st
     found: dict[str, dict[str, Any]] = {}
     if failure is not None:
         found["failed"] = {"trouble": "failed", "code": failure}
+    hindrances = uow.scalar(select(Backend.hindrances).where(Backend.id == alert.backend_id))
+    if hindrances:
+        found["out_of_step"] = {"trouble": "out_of_step", "count": len(hindrances)}
     counts = {"conflicts": _open_conflicts, "set_aside": _set_aside}
     for trouble, count in counts.items():
         limit = getattr(alert, trouble)
@@ -197,9 +201,11 @@ def send_notices(database: Database, server: MailServer) -> list[Delivered]:
     for notice in _claimed(database, actor):
         with unit_of_work(database, actor=actor) as uow:
             alert = uow.find(SyncAlert, notice.backend_id)  # whom to tell now
+            language = load_settings(uow).language
         told = Delivered(notice.channel, None)
         if alert:
-            told = _sent(server, alert, notice.channel, notice.content, notice.missed)
+            with in_language(language):
+                told = _sent(server, alert, notice.channel, notice.content, notice.missed)
         _settle(database, actor, notice, told)
         sent.append(told)
     return sent
@@ -215,6 +221,7 @@ def send_test(database: Database, actor: Actor, server: MailServer, name: str) -
     with unit_of_work(database, actor=actor) as uow:
         alert = uow.find(SyncAlert, backend_named(uow, name).id)
         content = _content(uow, name, is_test=True)
+        language = load_settings(uow).language
     channels = _channels(alert) if alert else []
     if alert is None or not channels:
         raise InputError(
@@ -224,7 +231,8 @@ def send_test(database: Database, actor: Actor, server: MailServer, name: str) -
             ),
             code="core.alert.none",
         )
-    return [_sent(server, alert, each, content) for each in channels]
+    with in_language(language):
+        return [_sent(server, alert, each, content) for each in channels]
 
 
 def _claimed(database: Database, actor: Actor) -> list[AlertNotice]:
@@ -249,14 +257,14 @@ def _sent(
     try:
         if channel == "mail" and to:
             at = datetime.fromisoformat(content["at"])
-            mail = Mail(content["id"], to, subject_of(content), text_of(content), at)
-            send_mail(server, mail)
+            words = say(subject_of(content)), say(text_of(content))
+            send_mail(server, Mail(content["id"], to, *words, at))
         elif channel == "webhook" and alert.webhook_url:
             url, secret = webhook_of(alert.webhook_url, alert.webhook_secret_ref)
             post_webhook(url, secret, content)
     except FAILURES as error:
         left = ", ".join(error.missed) if isinstance(error, NotDeliveredError) else ""
-        return Delivered(channel, reason_of(error)[:200], left or missed)
+        return Delivered(channel, cut(reason_of(error), 200), left or missed)
     return Delivered(channel, None)
 
 

@@ -17,6 +17,7 @@ from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
+from crm_core.sync.archived_there import follow_archived
 from crm_core.sync.bindings import (
     bound_records,
     forget_waiting,
@@ -220,6 +221,8 @@ def _write(
             keeps_snapshot=applier.keeps_snapshot,
         )
         reach("pull.bindings_written")
+        if entity == "customer":
+            follow_archived(uow, context.backend_id, changes)
         _supersede_twins(context, uow, entity, changes, applied)
         if entity == "tag" and context.is_merging:
             new = [change.remote_id for change in changes if change.bound is None]
@@ -306,7 +309,7 @@ def _set_aside(
             # PostgreSQL keeps no NUL, and what such a record says must not stop the run.
             "label": fault.label.replace("\0", ""),
             "code": fault.code,
-            "reason": fault.reason.replace("\0", ""),
+            "reason": fault.reason,
             "last_at": uow.now,
         }
         if fault.remote_id in known:

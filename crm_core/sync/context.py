@@ -217,6 +217,8 @@ class SyncContext:
     on_progress: Progress | None = None
     is_stopped: Callable[[], bool] = lambda: False
     """Asked after each page, batch and step: whether to end here and leave the rest."""
+    stop_asked_by: Callable[[], str | None] = lambda: None
+    """Asked likewise: who, anywhere, asked this run to end; None while nobody has."""
     batch_size: int = BATCH_SIZE
     """Records that are written to the remote at a time."""
     moved: dict[UUID, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -262,6 +264,17 @@ class SyncContext:
                     "The run of {backend_name} was asked to stop. All that it did is kept, and "
                     "the next run goes on where this one ended.",
                     backend_name=self.backend_name,
+                ),
+                code=STOPPED,
+            )
+        login = self.stop_asked_by()
+        if login is not None:
+            raise RetryableSyncError(
+                t(
+                    "The run of {backend_name} was stopped by {login}. All that it did is kept, "
+                    "and the next run goes on where this one ended.",
+                    backend_name=self.backend_name,
+                    login=login,
                 ),
                 code=STOPPED,
             )

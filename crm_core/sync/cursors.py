@@ -52,17 +52,18 @@ def check_cursors(context: SyncContext, entities: Collection[str], latest: datet
                 )
 
 
-def reset_cursors(context: SyncContext, entities: Collection[str]) -> None:
-    """Forget how far entities were read, whatever stands there, so that all is read again."""
+def reset_cursors(
+    context: SyncContext, wanted: Collection[str] | None, left_out: Collection[str]
+) -> None:
+    """Forget how far entities were read, whatever stands there, so that all is read again.
+
+    Also those that cannot be read now: once they can, all of it is.
+    """
     if context.dry_run:
         return
+    times = ("mark", "sweep_mark", "sweep_after", "refreshed_at", "began_at", "swept_at")
     with context.writing() as uow:
-        for entity in entities:
-            uow.execute(
-                moved(context, entity, mark=None, sweep_mark=None, sweep_after=None).values(
-                    refreshed_at=None, began_at=None, swept_at=None
-                )
-            )
+        uow.execute(tried(context, wanted, left_out, **dict.fromkeys(times)))
         uow.commit()
 
 
@@ -70,7 +71,7 @@ def tried(
     context: SyncContext,
     wanted: Collection[str] | None,
     left_out: Collection[str],
-    **values: datetime,
+    **values: datetime | None,
 ) -> Update:
     """Return the statement that remembers when these were tried, or swept, last.
 
@@ -114,6 +115,8 @@ def open_cursor(
         if stale or full or cursor.sweep_mark is None:
             cursor.sweep_after = None
             cursor.sweep_mark = server_time
+            if cursor.mark is None:
+                cursor.full_at = context.began_at
         cursor.mapping_digest = entity.mapping_digest
         if is_new and writes:
             uow.commit()

@@ -6,7 +6,7 @@ The steps and the reasons for their order stand in docs/sync.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -50,6 +50,7 @@ from crm_core.sync.protocol import RIGHT_MISSING, RemoteBackend, RemoteEntity, W
 from crm_core.sync.push_queue import count_set_aside
 from crm_core.sync.pushing import Pushing, pushing_for
 from crm_core.sync.run_record import RunReport, close_run, open_run
+from crm_core.sync.stopping import heard
 from crm_core.sync.sweep import compare_links, find_vanished, read_waiting, retry_set_aside
 from crm_core.sync.tell import TELLERS
 from crm_hooks.contributions import SyncableEntity
@@ -115,9 +116,8 @@ def run(  # noqa: PLR0913  all but three are options of a command
         InputError: An entity is unknown.
     """
     actor = system_actor(f"sync:{backend.name}")
-    token, run_id = new_id(), None
-    if not dry_run:
-        token, run_id = _opened(database, actor, backend)
+    run_id = None if dry_run else _opened(database, actor, backend)
+    token = run_id or new_id()
     try:
         context = SyncContext(
             database,
@@ -129,6 +129,7 @@ def run(  # noqa: PLR0913  all but three are options of a command
             dry_run=dry_run,
             on_progress=noting_run(database, actor, run_id, on_progress),
             is_stopped=is_stopped,
+            stop_asked_by=heard(database, actor, run_id),
             batch_size=batch_size,
             vanish_share=vanish_share,
             masters=masters or {},
@@ -146,13 +147,13 @@ def run(  # noqa: PLR0913  all but three are options of a command
         raise
 
 
-def _opened(database: Database, actor: Actor, backend: Backend) -> tuple[UUID, UUID]:
-    """Take the lease and write the run's record; return its token and the record's key."""
+def _opened(database: Database, actor: Actor, backend: Backend) -> UUID:
+    """Take the lease and write the run's record; return its key, which is the lease's token."""
     with unit_of_work(database, actor=actor, write=True) as uow:
         token = lock.take(uow, backend.id, backend.name)
-        run_id = open_run(uow, backend.id)
+        open_run(uow, backend.id, token)
         uow.commit()
-    return token, run_id
+    return token
 
 
 _STAGES = {
@@ -179,6 +180,8 @@ class _Run:
     """How far entities were read, as it is still to be written."""
     has_read: bool = False
     """Whether any of these had something new."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why entities were left out."""
     server_time: datetime | None = None
     """Asked before anything is read: what changes during the run is read again by the next."""
 
@@ -190,7 +193,7 @@ class _Run:
         log.info("run began")
         try:
             entities = self._entities(wanted, left_out)
-            self._begin(wanted, [entity.name for entity in entities])
+            self._begin(wanted, left_out, [entity.name for entity in entities])
             if self.pushing is not None and self.pushing.permit.writes:
                 merge_there(context)
             for entity in self._unread(wanted, left_out):
@@ -208,12 +211,12 @@ class _Run:
                 # What was decided while reading, and what has waited for a record just read.
                 kept = [entity for entity in kept if self._guarded(self._push, entity)]
             left = self._left_aside()
-            if wanted is None and not left_out and len(kept) == len(entities):
-                self._note_reconciled()
+            if wanted is None and not left_out:
+                self._note_reconciled(each for each in entities if each not in kept)
         except BaseException as error:
             is_asked = isinstance(error, CrmError) and error.code == STOPPED
-            told = str(error) or type(error).__name__
-            self._end("stopped" if is_asked else "failed", told)
+            told = error.message if isinstance(error, CrmError) else str(error)
+            self._end("stopped" if is_asked else "failed", told or type(error).__name__)
             raise
         state = "partly" if left or len(kept) < len(entities) else "done"
         self._end(state, None)
@@ -264,13 +267,18 @@ class _Run:
         names = [name for name in self.context.tellers if wanted is None or name in wanted]
         return [RemoteEntity(n, "") for n in names if n not in told and remote.writable(n)]
 
-    def _begin(self, wanted: Collection[str] | None, entities: Collection[str]) -> None:
+    def _begin(
+        self,
+        wanted: Collection[str] | None,
+        left_out: Collection[str],
+        entities: Collection[str],
+    ) -> None:
         context = self.context
         self.pushing = pushing_for(context, wanted, retry=self.retry)
         self.server_time = context.remote.server_time()
         context.clock_ahead = self.server_time - datetime.now(UTC)
         if self.full:
-            reset_cursors(context, entities)
+            reset_cursors(context, wanted, left_out)
         else:
             check_cursors(context, entities, self.server_time + self.overlap)
         with context.reading() as uow:
@@ -299,7 +307,10 @@ class _Run:
         except FatalSyncError as error:
             if error.code not in codes:
                 raise
-            self.context.warnings.append(f"{entity.name}: {error.message}")
+            self.refused[entity.name] = told = t(
+                "{entity}: {why}", entity=entity.name, why=error.message
+            )
+            self.context.warnings.append(told)
             log.warning("entity left out", entity=entity.name, code=error.code)
             return False
         finally:
@@ -331,7 +342,7 @@ class _Run:
         cursor = open_cursor(context, entity, self.server_time, full=self.full)
         reach("pull.sweep_opened")
         since = cursor.mark - self.overlap if cursor.mark else None
-        begun = {"mapping_digest": cursor.mapping_digest, "began_at": cursor.began_at}
+        begun = {name: getattr(cursor, name) for name in ("mapping_digest", "began_at", "full_at")}
         under_way = {"mark": cursor.mark, "sweep_mark": cursor.sweep_mark, **begun}
         told = context.remote.pages(
             entity.name, since=since, after=cursor.sweep_after, size=self.page_size
@@ -398,11 +409,13 @@ class _Run:
                 if entity.name in self.context.tellers:
                     restore_deleted(self.context, entity.name)
 
-    def _note_reconciled(self) -> None:
+    def _note_reconciled(self, failed: Iterable[RemoteEntity]) -> None:
+        """Note that a restored database is in step again, or for want of which entities not."""
         context = self.context
-        if context.is_reconciling and self.pushing and self.pushing.permit.writes:
+        hindrances = [self.refused[entity.name] for entity in failed]
+        if context.is_reconciling and context.writes and not context.dry_run:
             with context.writing() as uow:
-                note_reconciled(uow, context.backend_id)
+                note_reconciled(uow, context.backend_id, hindrances)
                 uow.commit()
 
     # What goes the other way.

@@ -15,16 +15,11 @@ from crm_core.entities.sync import Binding, BindingState
 from crm_core.persistence.bulk import PARAMETERS, chunked, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
+from crm_core.sync.archived_there import ARCHIVED, read_first_again
 from crm_core.sync.batch import apply_page
-from crm_core.sync.bindings import (
-    MOVED,
-    bound_records,
-    read_again_later,
-    set_state,
-    wait,
-)
+from crm_core.sync.bindings import bound_records, read_again_later, set_state
 from crm_core.sync.conflicts import forget_conflicts
-from crm_core.sync.context import GONE, Bound, Pending, SyncContext
+from crm_core.sync.context import GONE, Bound, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import hold
 from crm_core.sync.masters import KEEP, RESTORE, UNLINK, WHEN_DELETED, master_of
@@ -100,18 +95,20 @@ def _without_further(context: SyncContext, uow: UnitOfWork, gone: Gone) -> dict[
             left.setdefault(row.local_id, []).append(row)
     further = [key for key, bound in gone.items() if bound.local_id in left]
     set_state(uow, context.backend_id, "customer", further, BindingState.DELETED.value)
-    promoted = []
+    promoted, archived = [], []
     for key in further:
         following = min(left[gone[key].local_id], key=lambda row: row.id)
         if gone[key].binding_id < following.id:
             promoted.append(following)
+        elif all(row.state == ARCHIVED for row in left[gone[key].local_id]):
+            archived.append(following)
     update_rows(
         uow.connection(),
         Binding,
         [{"id": row.id, "digest": b"", "snapshot": {}} for row in promoted],
     )
-    again = (Pending(row.remote_id, MOVED, "customer", row.remote_id) for row in promoted)
-    wait(uow, context.backend_id, (("customer", each) for each in again))
+    again = [row.remote_id for row in (*promoted, *archived)]
+    read_first_again(uow, context.backend_id, again)
     return {key: bound for key, bound in gone.items() if key not in further}
 
 

@@ -27,6 +27,7 @@ from crm_core.sync import lock
 from crm_core.sync.bindings import MOVED, bound_records, read_again_later, rebind, set_state
 from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.protocol import WritableBackend
+from crm_core.sync.push_queue import enqueue
 from crm_core.sync.records import DOCUMENT_ENTITIES
 
 AT_ONCE = 500
@@ -63,6 +64,7 @@ def follow_merges(
         there = bound_records(uow, context.backend_id, "customer", [survivor]).get(survivor)
         if there is None:
             rebind(uow, bound, survivor)
+            enqueue(uow, context.backend_id, "customer", [bound.local_id])
         else:
             set_state(uow, context.backend_id, "customer", [key], BindingState.DELETED.value)
             _merge_here(context, uow, key, bound, there.local_id, survivor)

@@ -65,5 +65,5 @@ def _merged(context: SyncContext, keep: str, drop: str) -> str | None:
                 reason=error.message,
             )
         )
-        return str(error.message)
+        return error.message
     return None

@@ -6,7 +6,7 @@ what the original has done since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -54,10 +54,13 @@ def permits_of(uow: UnitOfWork, backends: Iterable[Backend] | None = None) -> di
     listed = list(uow.scalars(select(Backend)) if backends is None else backends)
     if all(backend.plan_accepted_at is None for backend in listed):
         return {backend.id: _permit(backend, None, "") for backend in listed}
-    restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
-    restored_at = datetime.fromisoformat(restored) if restored else None
-    here = place_of(uow.database)
+    restored_at, here = _restored_at(uow), place_of(uow.database)
     return {backend.id: _permit(backend, restored_at, here) for backend in listed}
+
+
+def _restored_at(uow: UnitOfWork) -> datetime | None:
+    restored = uow.scalar(select(Setting.value).where(Setting.key == RESTORED_AT))
+    return datetime.fromisoformat(restored) if restored else None
 
 
 def _permit(backend: Backend, restored_at: datetime | None, here: str) -> Permit:
@@ -94,11 +97,7 @@ def _permit(backend: Backend, restored_at: datetime | None, here: str) -> Permit
 
 def is_reconciling(backend: Backend) -> bool:
     """Return whether no run has left nothing out since this database was confirmed."""
-    if backend.plan_accepted_at is None:
-        return False
-    return backend.reconciled_at is None or (
-        backend.confirmed_at is not None and backend.reconciled_at < backend.confirmed_at
-    )
+    return backend.plan_accepted_at is not None and backend.reconciled_at is None
 
 
 def plan_was_shown(uow: UnitOfWork, name: str) -> None:
@@ -156,15 +155,22 @@ def confirm_backend(uow: UnitOfWork, name: str) -> None:
     _confirm(uow, backend)
 
 
-def note_reconciled(uow: UnitOfWork, backend_id: UUID) -> None:
-    """Remember that a database that was restored or copied is in step again."""
+def note_reconciled(uow: UnitOfWork, backend_id: UUID, hindrances: Sequence[str]) -> None:
+    """Remember that a database that was restored or copied is in step again, or why it is not."""
     backend = uow.get(Backend, backend_id)
-    backend.reconciled_at = uow.now
+    if not hindrances:
+        backend.reconciled_at = uow.now
+    if backend.hindrances != list(hindrances):
+        backend.hindrances = list(hindrances)
 
 
 def _confirm(uow: UnitOfWork, backend: Backend) -> None:
+    restored_at = _restored_at(uow)
     backend.writes_from = place_of(uow.database)
-    backend.confirmed_at = backend.updated_at = uow.now
+    backend.updated_at = uow.now
+    # The clock may have been set back since it was restored.
+    backend.confirmed_at = max(uow.now, restored_at) if restored_at else uow.now
+    backend.reconciled_at, backend.hindrances = None, []
     uow.flush()
 
 

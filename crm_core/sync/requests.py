@@ -6,7 +6,7 @@ never begun twice; one whose worker was killed is told as failed and can be aske
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,9 +17,9 @@ from sqlalchemy import delete, select, update
 from crm_core.entities.sync import SYNC_VIEW, Backend, DeadLetter, PushItem
 from crm_core.entities.sync_request import RequestKind, RequestState, SyncPlan, SyncRequest
 from crm_core.errors import NotFoundError, RuleViolationError
-from crm_core.messages import t
+from crm_core.messages import Message, t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.backends import MANAGE, backend_named
+from crm_core.services.backends import MANAGE, backend_named, seen_by
 from crm_core.sync.lock import is_gone, this_process
 from crm_core.sync.push_queue import put_back
 
@@ -36,7 +36,17 @@ SILENT = timedelta(hours=1)
 """A request whose worker gave no sign for so long is given up."""
 KEPT = timedelta(days=30)
 _LISTED = ("id", "backend_id", "kind", "options", "state", "asked_at", "asked_by", "began_at")
-_TOLD = (*_LISTED, "seen_at", "ended_at", "progress", "message", "result")
+_TOLD = (*_LISTED, "seen_at", "ended_at", "stop_asked_by", "progress", "message", "result")
+
+
+_DOING: Mapping[RequestKind, Callable[[str], Message]] = {
+    RequestKind.RUN: lambda name: t("syncing {name}", name=name),
+    RequestKind.DRY_RUN: lambda name: t("finding out what a sync of {name} would do", name=name),
+    RequestKind.RETRY: lambda name: t("trying again what of {name} was set aside", name=name),
+    RequestKind.PLAN: lambda name: t("planning the first sync of {name}", name=name),
+    RequestKind.APPLY: lambda name: t("applying the plan of {name}", name=name),
+    RequestKind.CHECK: lambda name: t("trying the connection to {name}", name=name),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +224,8 @@ def show_request(uow: UnitOfWork, request_id: UUID) -> dict[str, Any]:
     uow.actor.require(SYNC_VIEW)
     request = uow.get(SyncRequest, request_id)
     name = uow.scalar(select(Backend.name).where(Backend.id == request.backend_id))
-    return {"backend": name, **{key: getattr(request, key) for key in _TOLD}}
+    told = {key: getattr(request, key) for key in _TOLD}
+    return {"backend": name, **told, "result": _seen(uow, request.result)}
 
 
 def last_request(uow: UnitOfWork, backend_id: UUID, kind: RequestKind) -> dict[str, Any] | None:
@@ -225,10 +236,19 @@ def last_request(uow: UnitOfWork, backend_id: UUID, kind: RequestKind) -> dict[s
         SyncRequest.backend_id == backend_id, SyncRequest.kind == kind.value
     )
     row = uow.execute(statement.order_by(SyncRequest.id.desc()).limit(1)).first()
-    return None if row is None else dict(row._mapping)
+    return None if row is None else {**row._mapping, "result": _seen(uow, row.result)}
+
+
+def _seen(uow: UnitOfWork, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if result is None else seen_by(uow.actor, result)
 
 
 # The worker's side.
+
+
+def doing(kind: RequestKind, name: str) -> Message:
+    """Return what a worker is busy with, in words."""
+    return _DOING[kind](name)
 
 
 def is_asked(uow: UnitOfWork) -> bool:
@@ -267,10 +287,17 @@ def note_progress(uow: UnitOfWork, request_id: UUID, told: dict[str, Any]) -> No
 
 
 def settle(
-    uow: UnitOfWork, request_id: UUID, result: dict[str, Any] | None, message: str | None
+    uow: UnitOfWork,
+    request_id: UUID,
+    result: dict[str, Any] | None,
+    message: str | None,
+    *,
+    is_stopped: bool = False,
 ) -> None:
-    """Write down what came of a request; with a message it failed."""
+    """Write down what came of a request; with a message it failed, or a person stopped it."""
     state = RequestState.DONE if message is None else RequestState.FAILED
+    if is_stopped:
+        state = RequestState.STOPPED
     values = {"state": state.value, "result": result, "message": message, "progress": None}
     _update(uow, request_id, ended_at=uow.now, **values)
 
@@ -289,7 +316,7 @@ def _give_up_lost(uow: UnitOfWork) -> None:
     for row in rows:
         if is_gone(row.holder or "") or abs(uow.now - row.seen_at) > SILENT:
             message = t("The worker was stopped half-way. What it had done is kept; ask again.")
-            settle(uow, row.id, None, str(message))
+            settle(uow, row.id, None, message)
 
 
 def _update(uow: UnitOfWork, request_id: UUID, **values: Any) -> None:

@@ -12,14 +12,16 @@ from sqlalchemy import func, select
 from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.customer import Address
 from crm_core.entities.sync import SYNC_VIEW, Backend
-from crm_core.errors import InputError, NotFoundError
+from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
+from crm_core.persistence.scope import record_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.record_words import field_words
 from crm_core.services.contact_details import add_address, change_address, main_address
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customers import edit_customer
-from crm_core.services.lookup import key_condition, survivors
+from crm_core.services.lookup import ids_by_digits, only_one, survivors
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
 from crm_core.sync.conflicts import suggestion
@@ -136,6 +138,7 @@ def resolve_conflicts(
 
     Raises:
         NotFoundError: There is no such conflict.
+        PermissionDeniedError: One is over a customer that the right does not reach.
         InputError: One was decided already, or its field cannot be given as text.
     """
     uow.actor.require(RESOLVE)
@@ -189,18 +192,41 @@ def _each(uow: UnitOfWork, texts: Sequence[str]) -> list[Conflict]:
                     "The conflict {conflict_id} over {field} of {label} is {state} already; there "
                     "is nothing to decide.",
                     conflict_id=conflict.id,
-                    field=conflict.field,
+                    field=field_words(conflict.field, conflict.entity, uow.hooks.entities),
                     label=conflict.label,
                     state=conflict.state,
                 ),
                 code="core.conflict.decided",
             )
+    _require_reach(uow, found)
     return found
+
+
+def _within_reach(uow: UnitOfWork) -> list[Any]:
+    """Return the condition that the right to decide reaches a conflict's record; none for all."""
+    condition = record_criterion(Conflict, uow.actor, uow.actor.reach(RESOLVE))
+    return [] if condition is None else [condition]
+
+
+def _require_reach(uow: UnitOfWork, conflicts: Sequence[Conflict]) -> None:
+    ids = [conflict.id for conflict in conflicts]
+    reached = set(uow.scalars(select(Conflict.id).where(Conflict.id.in_(ids), *_within_reach(uow))))
+    for conflict in conflicts:
+        if conflict.id not in reached:
+            raise PermissionDeniedError(
+                t(
+                    "{label} is not among the customers whose conflicts {login} may decide: ask "
+                    "somebody of their owner's team.",
+                    label=conflict.label,
+                    login=uow.actor.login,
+                ),
+                details={"right": RESOLVE},
+            )
 
 
 def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
     statement = select(Conflict).where(
-        *chosen.conditions, Conflict.state == ConflictState.OPEN.value
+        *chosen.conditions, *_within_reach(uow), Conflict.state == ConflictState.OPEN.value
     )
     if chosen.field is None:
         statement = statement.where(Conflict.field != MERGED)
@@ -208,19 +234,14 @@ def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
 
 
 def _named(uow: UnitOfWork, text: str) -> Conflict:
-    condition = key_condition(Conflict.id, text)
-    found = []
-    if condition is not None:
-        found = list(uow.scalars(select(Conflict).where(condition).limit(2)))
-    if not found:
-        raise NotFoundError(
-            t("There is no conflict {text!r}: see crm sync conflicts list.", text=text),
-            code="core.conflict.not_found",
-        )
-    if len(found) > 1:
-        raise InputError(t("{text!r} fits several conflicts: give more of the id.", text=text))
-    conflict: Conflict = found[0]
-    return conflict
+    conflict_id = only_one(
+        ids_by_digits(uow, Conflict.id, text),
+        text,
+        code="core.conflict",
+        several=t("{text!r} fits several conflicts: give more of the id.", text=text),
+        missing=t("There is no conflict {text!r}: see crm sync conflicts list.", text=text),
+    )
+    return uow.get(Conflict, conflict_id)
 
 
 def takes_text(entity: str, path: str) -> bool:
@@ -237,9 +258,8 @@ def _set(uow: UnitOfWork, conflict: Conflict, value: str) -> None:
     if not takes_text(conflict.entity, conflict.field):
         raise InputError(
             t(
-                "{entity}.{field} cannot be given as text: take erp or crm.",
-                entity=conflict.entity,
-                field=conflict.field,
+                "{field} cannot be given as text: take erp or crm.",
+                field=field_words(conflict.field, conflict.entity, uow.hooks.entities),
             ),
             code="core.conflict.no_text",
         )

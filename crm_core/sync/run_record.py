@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from crm_core.entities.sync import SyncRun
 from crm_core.ids import new_id
+from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
 from crm_core.sync.context import SyncContext
@@ -61,18 +62,24 @@ class RunReport:
         }
 
 
-def open_run(uow: UnitOfWork, backend_id: UUID) -> UUID:
-    """Write a run's record; runs that never ended are closed, since their lease is gone."""
-    uow.execute(
-        update(SyncRun)
-        .where(SyncRun.backend_id == backend_id, SyncRun.state == "running")
-        .values(state="failed", finished_at=uow.now, message="It was stopped half-way.")
-        .execution_options(synchronize_session=False)
-    )
+def open_run(uow: UnitOfWork, backend_id: UUID, token: UUID) -> None:
+    """Write the record of a run, whose key is the token of its lease.
+
+    Runs that never ended are closed, since their lease is gone.
+    """
+    close_lost(uow, backend_id)
     _drop_old(uow, backend_id)
-    run_id = new_id()
-    uow.add(SyncRun(id=run_id, backend_id=backend_id, state="running", started_at=uow.now))
-    return run_id
+    uow.add(SyncRun(id=token, backend_id=backend_id, state="running", started_at=uow.now))
+
+
+def close_lost(uow: UnitOfWork, backend_id: UUID, run_id: UUID | None = None) -> bool:
+    """Close a run whose process is gone, or all of a backend; return whether there was one."""
+    lost = update(SyncRun).where(SyncRun.backend_id == backend_id, SyncRun.state == "running")
+    if run_id is not None:
+        lost = lost.where(SyncRun.id == run_id)
+    values = {"state": "failed", "finished_at": uow.now, "message": t("It was stopped half-way.")}
+    closed: Any = uow.execute(lost.values(**values).execution_options(synchronize_session=False))
+    return bool(closed.rowcount)
 
 
 def note_unbegun(uow: UnitOfWork, backend_id: UUID, began_at: datetime, message: str) -> None:
@@ -104,6 +111,8 @@ def close_run(
 ) -> None:
     """Write how a run ended and what it did, and give its lease back."""
     with context.writing() as uow:
+        # First, as a run that takes over does: neither waits for the other.
+        lock.give_back(uow, context.backend_id, context.token)
         uow.execute(
             update(SyncRun)
             .where(SyncRun.id == run_id)
@@ -116,5 +125,4 @@ def close_run(
             )
             .execution_options(synchronize_session=False)
         )
-        lock.give_back(uow, context.backend_id, context.token)
         uow.commit()

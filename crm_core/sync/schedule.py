@@ -1,4 +1,4 @@
-"""When the worker runs which backend, which of its entities, and whether it looks for what is gone.
+"""When the worker runs which backend and which of its entities, and what cursors miss.
 
 All is told by how long ago something was, in either direction: a clock that jumps back leaves
 moments in the future behind, and none of them may stop a schedule.
@@ -43,11 +43,13 @@ class Turn:
         backend: Which.
         left_out: Entities whose turn it is not.
         sweep: Whether to look for records that are gone.
+        full: Whether to read every record.
     """
 
     backend: Backend
     left_out: frozenset[str]
     sweep: bool
+    full: bool
 
 
 def due_turns(uow: UnitOfWork, default: timedelta, *, everything: bool = False) -> list[Turn]:
@@ -85,29 +87,64 @@ def _turn(
     sweep = _Sweep.of(plan, spread, now.astimezone(zone))
     latest, cursors = _latest_run(uow, backend), _cursors(uow, backend)
     wait = min([usual, *each.values()]) * spread
-    may_run = latest is None or latest.state == "stopped" or is_past(latest.started_at, wait, now)
+    may_run = latest is None or latest.is_cut_off or is_past(latest.started_at, wait, now)
     unswept = {row.entity for row in cursors if sweep.is_missing(row.swept_at)}
-    if not (everything or may_run or (unswept and sweep.is_past(latest.started_at))):
+    outdated = _outdated(plan, cursors, spread, sweep)
+    if not (everything or may_run) and not (
+        (unswept and sweep.is_past(latest.started_at))
+        or (outdated and sweep.has_begun_since(latest.started_at))
+    ):
         return None
     # One that no run may read stays half-way for ever: that calls for no run by itself.
     was_cut_short = latest is None or latest.state not in ("done", "partly")
-    late = unswept | {
-        row.entity
-        for row in cursors
-        if everything
-        or (row.is_under_way and was_cut_short)
-        or is_past(row.began_at, each.get(row.entity, usual) * spread, now)
-    }
+    late = (
+        unswept
+        | outdated
+        | {
+            row.entity
+            for row in cursors
+            if everything
+            or (row.is_under_way and was_cut_short)
+            or is_past(row.began_at, each.get(row.entity, usual) * spread, now)
+        }
+    )
     if cursors and not late:
         return None
     left_out = frozenset(row.entity for row in cursors) - late
-    if is_reconciling(backend):  # which ends with a run that leaves nothing out
+    if is_reconciling(backend) and _calls_for_all(
+        backend, cursors, max([usual, *each.values()]) * spread, now
+    ):
         left_out = frozenset()
     is_sweep = sweep.is_on and (
         not (plan.sweep_seconds and cursors)
         or any(sweep.is_past(row.swept_at) for row in cursors if row.entity in late)
     )
-    return Turn(backend, left_out, is_sweep)
+    return Turn(backend, left_out, is_sweep, bool(outdated))
+
+
+def _outdated(plan: SyncSchedule, cursors: Sequence[Any], spread: float, sweep: _Sweep) -> set[str]:
+    """Return the entities that are to be read as a whole; not those of which that has begun."""
+    if plan.full_seconds is None or not sweep.is_on:
+        return set()
+    wait = timedelta(seconds=plan.full_seconds) * spread
+    return {row.entity for row in cursors if row.has_mark and is_past(row.full_at, wait, sweep.now)}
+
+
+def _calls_for_all(
+    backend: Backend, cursors: Sequence[Any], longest: timedelta, now: datetime
+) -> bool:
+    """Return whether a database that is not in step again is to be run with nothing left out.
+
+    At once when it was confirmed; where that did not end it, for want of a right say, as often as
+    the entity with the longest time has its turn.
+    """
+    since = backend.confirmed_at
+    return any(
+        row.began_at is None
+        or (since is not None and row.began_at < since)
+        or is_past(row.began_at, longest, now)
+        for row in cursors
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +170,10 @@ class _Sweep:
         since = begun_at(plan.heavy_hours, now) if plan.heavy_hours else None
         return cls(plan.heavy_hours is None or since is not None, since, wait, now)
 
+    def has_begun_since(self, moment: datetime) -> bool:
+        """Return whether the hours for it began after that moment."""
+        return self.since is not None and not self.since <= moment <= self.now
+
     def is_missing(self, swept_at: datetime | None) -> bool:
         """Return whether an entity has to be looked through although it need not be read."""
         return self.is_on and bool(self.wait or self.since) and self.is_past(swept_at)
@@ -143,12 +184,14 @@ class _Sweep:
             return True
         if self.wait is not None and is_past(moment, self.wait, self.now):
             return True
-        return self.wait is None and self.since is not None and not self.since <= moment <= self.now
+        return self.wait is None and self.has_begun_since(moment)
 
 
 def _latest_run(uow: UnitOfWork, backend: Backend) -> Any:
+    # Stopped with its worker it is gone on with at once; not so one that a person stopped.
+    is_cut_off = (SyncRun.state == "stopped") & SyncRun.stop_asked_by.is_(None)
     return uow.execute(
-        select(SyncRun.started_at, SyncRun.state)
+        select(SyncRun.started_at, SyncRun.state, is_cut_off.label("is_cut_off"))
         .where(SyncRun.backend_id == backend.id)
         .order_by(SyncRun.started_at.desc(), SyncRun.id.desc())
         .limit(1)
@@ -156,10 +199,12 @@ def _latest_run(uow: UnitOfWork, backend: Backend) -> Any:
 
 
 def _cursors(uow: UnitOfWork, backend: Backend) -> Sequence[Any]:
-    columns = (SyncCursor.entity, SyncCursor.began_at, SyncCursor.swept_at)
+    columns = (SyncCursor.entity, SyncCursor.began_at, SyncCursor.swept_at, SyncCursor.full_at)
     # Whether there is one is all that counts: a damaged mark is told by the run.
     under_way = SyncCursor.sweep_mark.is_not(None).label("is_under_way")
-    return uow.execute(select(*columns, under_way).where(SyncCursor.backend_id == backend.id)).all()
+    has_mark = SyncCursor.mark.is_not(None).label("has_mark")
+    statement = select(*columns, under_way, has_mark).where(SyncCursor.backend_id == backend.id)
+    return uow.execute(statement).all()
 
 
 def is_past(moment: datetime | None, interval: timedelta, now: datetime) -> bool:
@@ -216,9 +261,9 @@ def set_schedule(uow: UnitOfWork, name: str, **changes: Any) -> SyncSchedule:
     Args:
         uow: The unit of work.
         name: The backend's.
-        **changes: ``every`` and ``sweep`` as text for :func:`seconds_of`; ``entities``, texts such
-            as ``customer=1m``; ``heavy_hours`` or ``default``; ``is_paused``. What is None or left
-            out stays.
+        **changes: ``every``, ``sweep`` and ``full`` as text for :func:`seconds_of`; ``entities``,
+            texts such as ``customer=1m``; ``heavy_hours`` or ``default``; ``is_paused``. What is
+            None or left out stays.
 
     Raises:
         NotFoundError: There is no such backend.
@@ -234,6 +279,8 @@ def set_schedule(uow: UnitOfWork, name: str, **changes: Any) -> SyncSchedule:
         plan.every_seconds = seconds_of(given["every"])
     if "sweep" in given:
         plan.sweep_seconds = seconds_of(given["sweep"])
+    if "full" in given:
+        plan.full_seconds = seconds_of(given["full"])
     if given.get("entities"):
         plan.entities = _entities(uow, backend, plan.entities, given["entities"])
     if "heavy_hours" in given:
@@ -257,6 +304,7 @@ def schedule_of(uow: UnitOfWork, name: str, default: timedelta) -> dict[str, Any
         "every": told(plan.every_seconds or int(default.total_seconds())),
         "entities": {entity: told(seconds) for entity, seconds in sorted(plan.entities.items())},
         "sweep": told(plan.sweep_seconds) or None,
+        "full": told(plan.full_seconds) or None,
         "heavy_hours": plan.heavy_hours,
     }
 

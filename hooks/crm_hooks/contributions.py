@@ -78,6 +78,7 @@ class SyncField:
         can_wait: For a ``ref``: whether a record that is to be written waits for what it names to
             be there; else it goes without, unless it is required.
         fields: For ``lines``: what each holds; those not named here may be any plain values.
+        title: What people read; empty where the core's word for it, or its name, will do.
     """
 
     name: str
@@ -86,6 +87,7 @@ class SyncField:
     entity: str = ""
     can_wait: bool = True
     fields: tuple[SyncField, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ class SyncableEntity:
             each run. Empty for none.
         answer: ``"module:attribute"`` of ``answer(uow, answers)``: local id to what it would cost
             (``crm_core.sync.protocol.Priced``).
+        meant: ``"module:attribute"`` of ``meant(uow, backend_id, ids) -> Collection[UUID]``: those
+            of local records that this back office gets, or is asked about. Empty where each one
+            that is written to gets all.
     """
 
     name: str
@@ -129,6 +134,7 @@ class SyncableEntity:
     refuse: str = ""
     ask: str = ""
     answer: str = ""
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ PAGES: tuple[str, ...] = (
     "pipelines",
     "quotes",
     "quote_forms",
+    "offer_rules",
 )
 """Modules of ``crm_sales.pages``; each has ``pages``."""
 API: tuple[str, ...] = (
@@ -68,6 +69,7 @@ API: tuple[str, ...] = (
     "deals",
     "pipelines",
     "quotes",
+    "offer_rules",
 )
 """Modules of ``crm_sales.api``; each has ``api``."""
 

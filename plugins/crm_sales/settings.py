@@ -154,6 +154,14 @@ ORDER_CONFIRM = PluginSetting(
     help=t("Only where the back office comes to the same sums; else they stay drafts there."),
     right=CONFIGURE,
 )
+ORDER_BACKEND = PluginSetting(
+    "sales.order_backend",
+    t("Back office that gets orders"),
+    default="",
+    help=t("Its name; needed where more than one is written to: an order goes to one alone."),
+    check="crm_sales.services.order_backends:checked_backend",
+    right=CONFIGURE,
+)
 LEADS = (DAILY_LEADS, LEADS_TO_OWNER)
 DOCUMENTS = (LETTERHEAD, LETTER_FOOT, LOGO, DOCUMENT_FONTS)
 QUOTES = (
@@ -163,6 +171,7 @@ QUOTES = (
     QUOTE_TAX_ROUNDING,
     QUOTE_PRICE_PLACES,
     ORDER_CONFIRM,
+    ORDER_BACKEND,
 )
 CROSS_SELL_SUPPORT = PluginSetting(
     "sales.cross_sell_support",
@@ -194,6 +203,23 @@ CROSS_SELL_OVERDUE = PluginSetting(
 )
 CROSS_SELL = (CROSS_SELL_SUPPORT, CROSS_SELL_CONFIDENCE, CROSS_SELL_OVERDUE)
 SETTINGS = (*LEADS, *SCORES, *QUOTES, *DOCUMENTS, *CROSS_SELL)
+
+
+SITE = "web.base_url"
+"""The web plugin's own setting."""
+
+
+def site_address(uow: UnitOfWork) -> str | None:
+    """Return what addresses of this site begin with, without a slash at the end.
+
+    Empty where nobody has told it; None where the web is off.
+    """
+    from crm_core.services.plugin_settings import values_of
+
+    declared = uow.hooks.settings.get(SITE)
+    if declared is None:
+        return None
+    return str(values_of(uow, [declared])[SITE] or "").rstrip("/")
 
 
 def checked_variables(_uow: UnitOfWork, names: list[str]) -> list[str]:

@@ -53,6 +53,7 @@ def serve(
     it after the requests under way. With --demo it opens the demo company, with passwords that
     everybody knows, and on this machine alone.
     """
+    from crm_web.demo import live_at
     from crm_web.server import Listener, Server
 
     context.log_from(logging.INFO)
@@ -70,6 +71,14 @@ def serve(
         for line in told:
             context.output.note(line)
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.port}"
+        if demo:
+            live_at(context.application, address)
+            context.output.note(
+                t(
+                    "Syncs, imports and mail are done by crm worker: start it in {folder}.",
+                    folder=folder,
+                )
+            )
         context.output.note(t("Open {address} in a browser. Ctrl+C ends it.", address=address))
         listener.serve(stop)
 

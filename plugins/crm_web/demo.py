@@ -9,10 +9,12 @@ from crm_core.bootstrap import Application
 from crm_core.entities.user import User
 from crm_core.messages import say, t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.settings import set_setting
 from crm_core.services.teams import add_team, add_team_member, list_teams
 from crm_core.services.users import enable_user, grant_role, user_named
 from crm_web.models import Credential
 from crm_web.services.passwords import matches, set_password
+from crm_web.settings import BASE_URL
 
 PASSWORD = "look around freely"  # noqa: S105  shown to everybody, on this machine alone
 ADDRESS = "http://127.0.0.1:8000"
@@ -39,6 +41,13 @@ def prepare(application: Application) -> list[str]:
                 add_team_member(uow, TEAM, login)
         uow.commit()
     return ["crm serve", t("Open {address} in a browser.", address=ADDRESS), *logins()]
+
+
+def live_at(application: Application, address: str) -> None:
+    """Have links that leave the demo, such as those of offers, lead to where it is served."""
+    with application.unit_of_work(system_actor("demo"), write=True) as uow:
+        set_setting(uow, BASE_URL.name, address)
+        uow.commit()
 
 
 def logins() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crm_core.messages import Message, p, say, t
+from crm_core.record_words import ENTITIES, FIELDS
 
 LABELS: Mapping[str, Mapping[str, Message]] = {
     "kind": {"person": t("Person"), "company": t("Company")},
@@ -93,17 +94,7 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "partner of": t("partner of"),
         "competitor of": t("competitor of"),
     },
-    "entity": {
-        "customer": t("Customers"),
-        "address": t("Addresses"),
-        "tag": t("Tags"),
-        "user": t("Users"),
-        "currency": t("Currencies"),
-        "product": t("Products"),
-        "order": t("Orders"),
-        "invoice": t("Invoices"),
-        "payment": t("Payments"),
-    },
+    "entity": ENTITIES,
     "address_use": {
         "invoice": t("Address for invoices"),
         "delivery": t("Address for deliveries"),
@@ -134,6 +125,13 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "erase": t("erased"),
         "merge": t("merged"),
         "export": t("exported"),
+        "stop": t("stopped"),
+    },
+    "merge_there": {
+        "waiting": t("is asked to merge them too, by the next run"),
+        "done": t("merged them too"),
+        "refused": t("did not merge them"),
+        "taken_back": t("was not asked any more"),
     },
     "import_state": {
         "waiting": t("Waits for the worker"),
@@ -171,6 +169,7 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "running": t("Under way"),
         "done": t("Done"),
         "failed": p("state of a request", "Failed"),
+        "stopped": p("state of a request", "Stopped"),
         "withdrawn": t("Taken back"),
     },
     "sync_count": {
@@ -232,39 +231,15 @@ LABELS: Mapping[str, Mapping[str, Message]] = {
         "activity": t("Done activities"),
         "document": t("Documents"),
     },
-    "field": {
-        "name": t("Name"),
-        "kind": t("Kind"),
-        "stage": t("Stage"),
-        "reference": t("Reference"),
-        "vat": t("VAT number"),
-        "language": t("Language"),
-        "job_title": t("Job title"),
-        "preferred_channel": t("Preferred channel"),
-        "note": t("Note"),
-        "owner": t("Owner"),
-        "address": t("Main address"),
-        "contact points": t("Contact points"),
-        "tags": t("Tags"),
-        "owner_ref": t("Owner"),
-        "parent_ref": t("Company"),
-        "tag_refs": t("Tags"),
-        "contact_points": t("Contact points"),
-        "archived": t("Archived"),
-        "use": p("of an address", "Use"),
-        "recipient": t("Recipient"),
-        "street": t("Street"),
-        "street2": t("Street, second line"),
-        "postal_code": t("Postal code"),
-        "city": t("City"),
-        "region": t("Region"),
-        "country_code": t("Country"),
-        "email": t("E-mail"),
-        "phone": t("Phone"),
-        "mobile": t("Mobile"),
-        "merged": t("Merged with another"),
-    },
+    "field": FIELDS,
     "token": {"read": p("a token may", "Read"), "write": p("a token may", "Read and write")},
+    "role": {
+        "Administrator": p("role", "Administrator"),
+        "Manager": p("role", "Manager"),
+        "Employee": p("role", "Employee"),
+        "Read only": p("role", "Read only"),
+        "Synchronisation jobs": p("role", "Synchronisation jobs"),
+    },
     "reach": {
         "none": p("reach of a right", "None"),
         "own": p("reach of a right", "Own"),

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from crm_core.access import Actor
 from crm_core.persistence.base import Base, Keyed
 from crm_core.persistence.scope import ByRight
-from crm_core.persistence.types import JsonValue
+from crm_core.persistence.types import JsonValue, Told
 from crm_web.permissions import MANAGE_ACCESS, MANAGE_WEBHOOKS
 
 
@@ -275,5 +275,5 @@ class WebhookPost(Keyed):
     next_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     status: Mapped[int | None]
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Told())
     done_at: Mapped[datetime | None]

@@ -12,7 +12,7 @@ import structlog
 from crm_core.access import Actor, system_actor
 from crm_core.channels import FAILURES, NotDeliveredError, is_public, post_webhook, reason_of
 from crm_core.ids import new_id
-from crm_core.messages import t
+from crm_core.messages import cut, t
 from crm_core.persistence.database import Database
 from crm_core.persistence.retry import claim_due
 from crm_core.persistence.unit_of_work import unit_of_work
@@ -96,7 +96,7 @@ def _sent(database: Database, webhook: Webhook, content: dict[str, Any]) -> Outc
         return Outcome(post_webhook(webhook.url, secret, content, may_reach=allowed), None)
     except FAILURES as error:
         status = error.status if isinstance(error, NotDeliveredError) else None
-        return Outcome(status, reason_of(error)[:200])
+        return Outcome(status, cut(reason_of(error), 200))
 
 
 def _settle(database: Database, post: WebhookPost, outcome: Outcome) -> None:

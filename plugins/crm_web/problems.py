@@ -12,6 +12,7 @@ from crm_core.cli.failures import write_log
 from crm_core.errors import CrmError, InputError, NotFoundError
 from crm_core.messages import say, t
 from crm_core.plugins.discovery import FAILURES
+from crm_core.services.rights import CORE_RIGHTS
 from crm_web.problem_details import is_api, problem_response
 from crm_web.sdk.request import Request
 
@@ -29,10 +30,12 @@ def problem(error: CrmError, status: int | None = None) -> Response:
     if is_api():
         return problem_response(error, status)
     if asked is None or asked.wants_json:
-        told = {"code": error.code, "message": str(error.message), "details": error.details}
+        told = {"code": error.code, "message": say(error.message), "details": error.details}
         return make_response({"error": told}, status)
     try:
-        page = asked.render("web/error.html", error=error, status=status)
+        page = asked.render(
+            "web/error.html", error=error, status=status, right=_right(asked, error)
+        )
     except FAILURES as also:
         _note(also)
         page = _FRAMELESS.format(say(t("That did not work")), say(error.message), error.code)
@@ -70,6 +73,13 @@ def broken(error: Exception) -> Response:
         "administrators. Try again; if it happens again, tell them when it was."
     )
     return problem(CrmError(message, code="web.broken"))
+
+
+def _right(asked: Request, error: CrmError) -> str:
+    """Return what people call the right that is missing, or empty."""
+    code = str(error.details.get("right", ""))
+    of_plugin = asked.application.plugins.rights.get(code)
+    return say(of_plugin.title if of_plugin else CORE_RIGHTS.get(code, ""))
 
 
 def _note(error: BaseException) -> None:

@@ -18,6 +18,7 @@ from crm_core.config import Config
 from crm_core.errors import ConfigurationError
 from crm_core.messages import Message, t
 from crm_core.outbox.inline import relay_recorded
+from crm_core.persistence.bulk import rare_collections
 from crm_core.plugins.activation import activation_number
 from crm_core.plugins.discovery import FAILURES, described
 from crm_web.app import MOST_BYTES, create_app
@@ -168,6 +169,10 @@ class Listener:
 
     def serve(self, stop: threading.Event) -> None:
         """Answer requests until told to stop, and those that are under way still."""
+        with rare_collections():  # a request makes thousands of objects, and next to no cycles
+            self._serve(stop)
+
+    def _serve(self, stop: threading.Event) -> None:
         relay = threading.Thread(target=self._server.relay, args=(stop,), name="relay", daemon=True)
         relay.start()
         threading.Thread(target=self._waitress.run, name="listening", daemon=True).start()

@@ -11,7 +11,8 @@ from flask import Flask, current_app, g, request, url_for
 from markupsafe import Markup, escape
 
 from crm_core.locale_format import Place
-from crm_core.messages import LANGUAGES, RIGHT_TO_LEFT, say, spoken_language, translations
+from crm_core.messages import LANGUAGES, RIGHT_TO_LEFT, say, spoken_language, t, translations
+from crm_core.record_words import field_words
 from crm_web.assets import asset
 from crm_web.dispatch import panels_at
 from crm_web.labels import label
@@ -19,6 +20,25 @@ from crm_web.opening import THEME_COOKIE, THEMES, form_token, take_notices
 from crm_web.sdk.pages import Menu
 
 CORE = "crm_core"
+BROWSERS = {
+    "Edg": "Edge",
+    "OPR/": "Opera",
+    "Firefox/": "Firefox",
+    "FxiOS/": "Firefox",
+    "Chrom": "Chrome",
+    "CriOS/": "Chrome",
+    "Safari/": "Safari",
+}
+SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
+"""By a mark in what a browser says of itself; the first that fits counts, for all claim much."""
 
 
 def install(app: Flask) -> None:
@@ -40,8 +60,15 @@ def install(app: Flask) -> None:
         money=money,
         moment=moment,
         ago=ago,
+        month=lambda value: place().month(value),
+        span=lambda value: place().span(value),
+        country=lambda value: place().country(value) if value else "",
+        tongue=lambda value: place().tongue(value) if value else "",
+        module=module_words,
+        browser=browser,
         value=value,
-        label=label,
+        label=own_label,
+        field_words=own_field_words,
         say=say,
         size=size,
     )
@@ -107,6 +134,15 @@ def value(what: Any) -> Any:
     return "–" if what is None or what == "" else what
 
 
+def browser(agent: str | None) -> str:
+    """Return what people call the browser that names itself so, and what it runs on."""
+    name = next((name for mark, name in BROWSERS.items() if mark in (agent or "")), "")
+    system = next((name for mark, name in SYSTEMS.items() if mark in (agent or "")), "")
+    if name and system:
+        return say(t("{browser} on {system}", browser=name, system=system))
+    return name or (agent or "–")[:60]
+
+
 def icon(name: str, *, turns: bool = False) -> Markup:
     """Return a symbol; one that ``turns`` points the other way in right-to-left languages."""
     return _drawn(f"{asset('web', 'icons.svg')}#{name}", "icon turns" if turns else "icon")
@@ -127,12 +163,21 @@ def counted(one: str, many: str, num: int, /, **variables: Any) -> Markup:
 
 def menu(section: str) -> list[tuple[str, Menu, bool]]:
     """Return a section's entries that the viewer may open: address, entry, whether it is open."""
-    asked, found = g.request, []
-    for endpoint, right, entry in current_app.extensions["crm"].menus.get(section, ()):
-        if asked.may(right):
-            here = (request.endpoint or "").partition(".")[0] == endpoint.partition(".")[0]
-            found.append((url_for(endpoint), entry, here))
-    return found
+    menus = current_app.extensions["crm"].menus
+    if "menu_place" not in g:  # the entry whose address is the most of this page's
+        known = [url_for(entry[0]) for entries in menus.values() for entry in entries]
+        within = [
+            each
+            for each in known
+            if each != "/" and f"{request.path}/".startswith(f"{each.rstrip('/')}/")
+        ]
+        g.menu_place = max(within, key=len, default=request.path)
+    may = [
+        (url_for(endpoint), entry)
+        for endpoint, right, entry in menus.get(section, ())
+        if g.request.may(right)
+    ]
+    return [(address, entry, address == g.menu_place) for address, entry in may]
 
 
 def plugin_sections() -> list[tuple[str, str]]:
@@ -140,6 +185,26 @@ def plugin_sections() -> list[tuple[str, str]]:
     web = current_app.extensions["crm"]
     loaded = web.application.plugins.plugins
     return [(name, say(loaded[name].manifest.title)) for name in web.menus if name in loaded]
+
+
+def module_words(module: str) -> str:
+    """Return what people call where an entry of a timeline comes from: a plugin, by its title."""
+    plugin = current_app.extensions["crm"].application.plugins.plugins.get(module.partition(".")[0])
+    return say(plugin.manifest.title) if plugin else label(module, "module")
+
+
+def own_label(word: str | None, topic: str) -> str:
+    """Return what people read for a word kept; records of a plugin it names itself."""
+    declared = current_app.extensions["crm"].application.plugins.entities
+    if topic == "entity" and word in declared:
+        return say(declared[word].title)
+    return label(word, topic)
+
+
+def own_field_words(path: str, entity: str) -> str:
+    """Return what people read for a field of records, which may be a plugin's."""
+    declared = current_app.extensions["crm"].application.plugins.entities
+    return say(field_words(path, entity, declared))
 
 
 def theme() -> str:

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from hatchling.builders.wheel import WheelBuilder
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 import browser as chromium
 from crm_web.demo import PASSWORD
@@ -26,6 +33,9 @@ DESK, PHONE = 1280, 360
 CUSTOMERS = "200"
 EXPECTED = re.compile(r"the server responded with a status of (401|403|404|409|412|422|428)")
 """What a browser notes of a refusal that a journey asks for; no error of a page."""
+PATIENCE = 60_000
+"""Milliseconds: whoever sees what they wait for waits no longer, however busy the machine is."""
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -102,7 +112,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
                 continue
     yield Site(address, folder / "demo", environment)
     process.send_signal(signal.SIGTERM)
-    process.wait(40)
+    process.wait(120)
     log.close()
     told = (folder / "serve.log").read_text(encoding="utf-8")
     assert "Traceback" not in told, told[-5_000:]
@@ -204,7 +214,7 @@ def visit(browser: Browser, site: Site, _states: dict) -> Iterator[Callable[...,
             storage_state=_states.get(login) if login else None,
             accept_downloads=True,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         visitor = Visitor(site, context, context.new_page())
         visitor.watched(visitor.page)
         visitors.append(visitor)

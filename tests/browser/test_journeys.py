@@ -105,8 +105,8 @@ def test_a_list_is_filtered_kept_changed_and_taken_along(visit, tmp_path):
     page.locator(".filters .dropdown > button").click()
     page.locator(".filters .dropdown-menu a[href*='add=stage']").first.click()
     page.locator("#filter input[name=value]").first.check()
-    page.locator("#filter button.btn-primary").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator("#filter button.btn-primary").click()
     expect(page.locator(".chip.filter")).to_have_count(1)
     filtered = page.url
 
@@ -151,7 +151,7 @@ def test_everything_is_reached_with_the_keyboard_alone(visit, person):
     expect(link).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open]")).to_be_visible()
-    assert page.locator("dialog[open] :focus").count() == 1
+    expect(page.locator("dialog[open] :focus")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
     expect(link).to_be_focused()

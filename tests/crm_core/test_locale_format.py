@@ -52,6 +52,26 @@ def test_persian_has_its_digits_and_its_calendar():
     assert place.ago(AT - timedelta(hours=2), AT) == "۲ ساعت پیش"
 
 
+def test_a_currency_that_is_told_by_letters_stands_apart_from_the_figures():
+    assert plain(Place.of("en").money(Decimal("1234.5"), "PLN")) == "PLN 1,234.50"
+    assert Place.of("en").money(Decimal("1234.5"), "EUR") == "€1,234.50"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(1, "1 minute"), (60, "1 hour"), (90, "90 minutes"), (1_440, "1 day"), (10_080, "7 days")],
+)
+def test_a_length_of_time_is_told_in_its_largest_whole_unit(minutes, told):
+    assert Place.of("en").span(minutes) == told
+
+
+def test_months_countries_and_languages_are_called_by_their_names():
+    place = Place.of("fa")
+    assert place.month(date(2026, 11, 5)) == "نوامبر ۲۰۲۶"
+    assert (place.country("ir"), place.tongue("fa-IR")) == ("ایران", "فارسی")
+    assert (place.country("??"), place.tongue("tlh-x")) == ("??", Place.of("fa").tongue("tlh"))
+
+
 def test_what_is_not_there_is_not_shown():
     place = Place.of("en")
     assert place.moment(None) is None
@@ -135,3 +155,8 @@ def test_a_persian_reader_can_type_every_day_they_see(day):
     typed = place.typed_moment(f"{there.year}/{there.month:02}/{there.day:02}", AT)
     assert typed.date() == day
     assert str(there.year) in plain(place.day(day))
+
+
+@given(language=languages, day=st.dates())
+def test_every_day_can_be_shown_however_great_a_slip_it_is(language: str, day: date) -> None:
+    assert Place.of(language, "Europe/Ljubljana").day(day)

@@ -26,8 +26,10 @@ WRITER = """
 import sys
 from pathlib import Path
 from crm_core.sync.protocol import Draft, Edit
+from crm_files import lock
 from crm_files.backend import FilesBackend
 
+lock.WAIT_SECONDS = 240  # how long others need says how busy the machine is
 backend, mark = FilesBackend(Path(sys.argv[1])), sys.argv[2]
 print("ready", flush=True)
 for turn in range(int(sys.argv[3])):
@@ -77,7 +79,7 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(folder, writer, rows, draft):
 @pytest.mark.slow
 def test_two_writers_lose_nothing_of_each_other(folder, writer, rows):
     processes = [writer(mark, 60) for mark in ("a", "b", "c")]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
     found = sorted(row["name"] for row in rows(folder / "customers.csv"))
     assert found == sorted(f"{mark} {turn}" for mark in "abc" for turn in range(60))
 
@@ -124,11 +126,11 @@ def test_a_lock_of_somebody_alive_is_waited_for(folder, draft, monkeypatch):
     def hold():
         with FolderLock(folder).held():
             held.set()
-            leave.wait(10)
+            leave.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert held.wait(10)
+    assert held.wait(60)
     try:
         with pytest.raises(RetryableSyncError, match="being written by somebody else") as caught:
             FilesBackend(folder).create("customer", [draft(1)])
@@ -152,6 +154,18 @@ def test_a_lock_of_nobody_gives_way(folder, draft, kind):
         os.utime(path, (1, 1))
     (answer,) = FilesBackend(folder).create("customer", [draft(1)])
     assert answer.remote_id
+    assert {each.name for each in folder.iterdir()} == {"customers.csv", "manifest.json"}
+
+
+def test_who_was_killed_before_it_wrote_its_name_is_not_waited_for_long(folder, draft):
+    (folder / ".crm-lock").touch()
+    assert FilesBackend(folder).create("customer", [draft(1)])[0].remote_id
+    assert {each.name for each in folder.iterdir()} == {"customers.csv", "manifest.json"}
+
+
+def test_who_was_killed_while_taking_away_a_lock_leaves_nothing_for_good(folder, draft):
+    (folder / ".crm-lock.0123abcd").write_text("another's", encoding="utf-8")
+    assert FilesBackend(folder).create("customer", [draft(1)])[0].remote_id
     assert {each.name for each in folder.iterdir()} == {"customers.csv", "manifest.json"}
 
 

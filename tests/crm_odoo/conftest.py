@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from crm_odoo.transport import ConnectionSettings
+from crm_odoo.transport import ConnectionSettings, circuit
 from crm_odoo.transport.odoorpc_transport import OdooRpcTransport
 
 SECRET = "hunter2-π-secret"
@@ -55,6 +54,7 @@ class FakeOdoo:
         self.asked: list[tuple[str, str]] = []
         self.connections = 0
         self.bound = 0
+        self.is_over = threading.Event()
         fake = self
 
         class Handler(_Handler):
@@ -63,7 +63,8 @@ class FakeOdoo:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve = self.server.serve_forever
+        threading.Thread(target=serve, args=(0.01,), daemon=True).start()  # ends at once
 
     @property
     def port(self) -> int:
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self, answer: Any) -> None:
         if answer is HANG:
-            time.sleep(1.5)
+            self.odoo.is_over.wait(60)
             self.close_connection = True
         elif answer is DROP:
             self.close_connection = True
@@ -143,17 +144,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def fake_odoo() -> Iterator[FakeOdoo]:
+def fake_odoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOdoo]:
     """A server on loopback that misbehaves on demand."""
+    monkeypatch.setattr(circuit, "_circuits", {})  # a port may be another test's again
     fake = FakeOdoo()
     yield fake
+    fake.is_over.set()
     fake.server.shutdown()
     fake.server.server_close()
 
 
 @pytest.fixture
 def connect(fake_odoo: FakeOdoo) -> Iterator[Callable[..., OdooRpcTransport]]:
-    """Open transports to it, with short time-outs and pauses; they are closed afterwards."""
+    """Open transports to it, with short pauses; they are closed afterwards."""
     opened: list[OdooRpcTransport] = []
 
     def open_transport(**changes: Any) -> OdooRpcTransport:
@@ -162,8 +165,8 @@ def connect(fake_odoo: FakeOdoo) -> Iterator[Callable[..., OdooRpcTransport]]:
             "database": "shop",
             "login": "bot",
             "secret": SECRET,
-            "read_seconds": 0.5,
-            "connect_seconds": 1.0,
+            "read_seconds": 10.0,
+            "connect_seconds": 10.0,
             "attempts": 3,
             "longest_pause_seconds": 0.01,
         }

@@ -163,12 +163,16 @@ def test_what_moved_is_asked_for_by_every_cursor_at_once(remote):
     assert ["|", *asked] == searches[-1][1:4]
 
 
-def test_a_page_costs_two_calls(remote):
+def test_a_page_costs_one_call_and_ten_of_them_a_second_one(remote):
     backend = OdooBackend(remote)
     pages(backend)
     before = remote.calls
     pages(backend)
-    assert remote.calls - before == 1 + 3 * 2
+    assert remote.calls - before == 1 + 1 + 3
+    before = remote.calls
+    found = [page.last_id for page in backend.pages("customer", since=None, after=None, size=1)]
+    assert found == list(map(str, range(1, 26)))
+    assert remote.calls - before == 1 + 3 + 25
 
 
 def test_a_record_that_breaks_the_call_is_found_and_the_rest_goes_on(remote):
@@ -260,6 +264,56 @@ def test_fates(remote):
         "2": "deleted",
         "30": "unreadable",
     }
+
+
+def test_fates_where_odoo_may_not_be_asked_what_exists():
+    """Odoo 19 keeps ``exists`` to itself; a read refuses what is hidden and skips what is gone."""
+
+    class Closed(Remote):
+        hidden = frozenset({30, 31})
+
+        def _exists(self, model, rows, ids, *, context):
+            raise FatalSyncError("private", code=RIGHT_MISSING, details={"model": model})
+
+        def _read(self, model, rows, ids, fields, *, load, context):
+            if self.hidden & set(ids):
+                raise FatalSyncError("no", code=RIGHT_MISSING, details={"model": model})
+            return super()._read(model, rows, ids, fields, load=load, context=context)
+
+    closed = Closed(res_partner=[{**partner(1), "write_date": False}], **COMPANY)
+    backend = OdooBackend(closed)
+    for _ in range(2):
+        assert backend.fates("customer", ["1", "2", "3", "30", "31"]) == {
+            "1": "outside",
+            "2": "deleted",
+            "3": "deleted",
+            "30": "unreadable",
+            "31": "unreadable",
+        }
+    assert [method for _, method, _ in closed.asked].count("exists") == 1
+
+
+def test_names_where_their_table_is_closed():
+    """Odoo tells plain users one external id of a record they know."""
+
+    class Closed(Remote):
+        def _get_external_id(self, model, rows, ids, *, context):
+            names = ("crm_us.customer_a", "base.another", "")
+            return dict(zip(map(str, ids), names, strict=True))
+
+    closed = Closed(res_partner=[partner(number) for number in (1, 2, 3)], **COMPANY)
+    closed.closed = {"ir.model.data"}
+    told = OdooBackend(closed).names("customer", ["1", "2", "3"], "crm_us.")
+    assert told == {"1": "crm_us.customer_a"}
+
+
+def test_nothing_is_asked_in_a_language_that_odoo_lacks(remote):
+    """Odoo 18 and later refuse such a call, whatever it asks."""
+    remote.models["res.lang"] = []
+    results = OdooBackend(remote, language="tlh_QO").check()
+    assert [result.name for result in results] == ["version", "clock", "language"]
+    assert not results[-1].ok
+    assert {model for model, _, _ in remote.asked} <= {"mail.message", "res.lang"}
 
 
 def test_the_clock_is_asked_once_and_counted_on(remote):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crm_odoo.writing import shares as subject
 from crm_odoo.writing.shares import TRIAL_LOAD, TRIAL_WRITES, Shares
 
 
-def worked_off(families, lanes, write, seconds=None):
+def worked_off(families, lanes, write, seconds=None, failed=lambda: None):
     shares = Shares(families, lanes, {} if seconds is None else seconds)
     with ThreadPoolExecutor(lanes) as pool:
         under_way = [pool.submit(shares.work_off, write) for _ in range(lanes)]
+        for each in as_completed(under_way):
+            if each.exception() is not None:
+                failed()
     for each in under_way:
         each.result()
 
@@ -36,12 +40,13 @@ def test_each_is_written_once_and_a_family_by_one_connection(sizes, lanes):
 
 
 @pytest.mark.parametrize("faster", ["write", "load"])
-def test_what_proves_faster_goes_on_and_is_remembered(faster):
-    taken, seconds = [], {}
+def test_what_proves_faster_goes_on_and_is_remembered(faster, monkeypatch):
+    taken, seconds, clock = [], {}, SimpleNamespace(now=0.0)
+    monkeypatch.setattr(subject, "time", SimpleNamespace(monotonic=lambda: clock.now))
 
     def write(way, ids):
         taken.append((way, len(ids)))
-        time.sleep(len(ids) * (0.0001 if way == faster else 0.001))
+        clock.now += len(ids) * (0.0001 if way == faster else 0.001)
 
     worked_off([[n] for n in range(200)], 1, write, seconds)
     rest = 200 - TRIAL_WRITES - TRIAL_LOAD
@@ -59,17 +64,17 @@ def test_a_few_are_written_one_by_one():
 
 def test_an_error_ends_all_of_them_and_what_was_not_tried_is_tried_again():
     seconds, done = {}, []
-    both = threading.Barrier(2, timeout=10)
+    both, has_failed = threading.Barrier(2, timeout=60), threading.Event()
 
     def write(way, ids):
         both.wait()  # each connection has taken something
         if way == "write":
             raise ConnectionError("away")
-        time.sleep(0.2)
+        assert has_failed.wait(60)
         done.extend(ids)
 
     with pytest.raises(ConnectionError):
-        worked_off([[n] for n in range(500)], 2, write, seconds)
+        worked_off([[n] for n in range(500)], 2, write, seconds, has_failed.set)
     assert len(done) == TRIAL_LOAD
     assert "write" not in seconds
     ways = []

@@ -13,10 +13,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from web_desk import crm, kind, office, offices, web
+from web_desk import crm, kind, office, offices, quick_hashing, web
 
 sqlite_office, postgres_office = offices("web", "sales")
-__all__ = ["crm", "kind", "office", "postgres_office", "sqlite_office", "web"]
+__all__ = [
+    "crm",
+    "kind",
+    "office",
+    "postgres_office",
+    "quick_hashing",
+    "sqlite_office",
+    "web",
+]
 
 
 @pytest.fixture

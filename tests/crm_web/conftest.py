@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from web_desk import crm, kind, office, offices, web
+from web_desk import crm, kind, office, offices, quick_hashing, web
 
 sqlite_office, postgres_office = offices("web")
-__all__ = ["crm", "kind", "office", "postgres_office", "sqlite_office", "web"]
+__all__ = [
+    "crm",
+    "kind",
+    "office",
+    "postgres_office",
+    "quick_hashing",
+    "sqlite_office",
+    "web",
+]

@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from access_walk import *  # noqa: F403
 from access_walk import foreign_in, taken
+from crm_core.access import Reach
+from crm_core.entities.conflict import Conflict
+from crm_core.entities.sync import DeadLetter, PushItem, SyncRun
+from crm_core.services.backends import add_backend
 from crm_core.services.interactions import log_interaction
 from crm_core.services.ownership import assign_owner
+from crm_core.services.roles import set_rights
 from crm_core.testing.factories import make_customer, make_invoice
+from web_office import MARKS
 from web_walk import steps
+
+
+@pytest.fixture
+def office(office):
+    """With a conflict over each customer and its address; outsiders see to their own team's."""
+
+    def fall_out(uow):
+        rights = dict.fromkeys(("core.sync.view", "core.sync.resolve"), Reach.TEAM)
+        set_rights(uow, "outsider", rights)
+        backend = add_backend(uow, name="erp", type_name="files", config={}, secret_ref=None)
+        told = {"backend_id": backend.id, "remote_id": "5", "state": "open", "opened_at": uow.now}
+        found = {}
+        for owner, mark in MARKS.items():
+            known = office.known
+            both = {"label": mark, "field": "city", "ours": f"{mark} here", "theirs": mark}
+            places = {
+                "customer": known.customers[owner],
+                "address": known.records[owner]["address_id"],
+            }
+            for entity, local_id in places.items():
+                conflict = Conflict(**told, **both, entity=entity, local_id=local_id)
+                found[owner] = uow.add(conflict)
+                late = {"queued_at": uow.now, "is_set_aside": True, "reason": mark}
+                item = {"backend_id": backend.id, "entity": entity, "local_id": local_id}
+                uow.add(PushItem(**item, **late, label=mark))
+            moments = {"first_at": uow.now, "last_at": uow.now}
+            unread = {"backend_id": backend.id, "entity": "customer", "remote_id": mark}
+            uow.add(DeadLetter(**unread, **moments, label=mark, code="x", reason=mark))
+        pushed = {"customer": {"created": 4, "examples": {"created": list(MARKS.values())}}}
+        counts = {"entities": {}, "pushed": pushed, "warnings": list(MARKS.values())}
+        run = {"state": "done", "started_at": uow.now, "finished_at": uow.now}
+        uow.add(SyncRun(backend_id=backend.id, **run, counts=counts))
+        uow.flush()
+        return {owner: conflict.id for owner, conflict in found.items()}
+
+    found = office.write(fall_out)
+    records = {
+        owner: {**each, "conflict_id": found[owner]} for owner, each in office.known.records.items()
+    }
+    return replace(office, known=replace(office.known, records=records))
 
 
 @pytest.fixture

@@ -19,6 +19,35 @@ def size(page) -> int:
     return len(page.response.data)
 
 
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/", "My day"),
+        ("/customers/columns", "Customers"),
+        ("/admin/users/teams", "Users"),
+        ("/sync/conflicts", "Sync"),
+    ],
+)
+def test_the_menu_marks_the_entry_whose_address_is_the_most_of_the_page(web, path, entry):
+    page = web("admin").get(path)
+    assert page.texts("nav//a[@aria-current='page']")[:1] == [entry]
+
+
+def test_who_lacks_a_right_reads_what_it_is_for(web):
+    page = web("employee").get("/admin/users")
+    assert page.status == 403
+    assert "“Add and disable users, grant roles, keep teams”" in page.words
+    assert "core.user.manage" not in page.words
+
+
+def test_a_record_that_is_not_there_is_told_of_without_its_key(web):
+    missing = "01a20465-aabc-76f8-8b42-c1fbdfd8badc"
+    page = web("employee").get(f"/customers/{missing}")
+    assert page.status == 404
+    assert "removed or merged" in page.words
+    assert missing not in page.words
+
+
 def test_the_first_load_is_at_most_200_kb(web):
     """The page, and every style sheet, script and symbol that it names, as they travel."""
     compressed = {"Accept-Encoding": "gzip"}

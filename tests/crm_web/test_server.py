@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ from crm_core.errors import ConfigurationError
 from crm_core.plugins.activation import disable_plugin
 from crm_web.app import create_app
 from crm_web.server import Listener, Server
+from crm_web.services.api_tokens import add_token
+from serving import served
 from web_office import PASSWORD
 
 CRM = Path(sys.executable).parent / "crm"
@@ -46,22 +50,8 @@ class Slow:
         stop.wait()
 
 
-@contextmanager
-def served(server, **options):
-    listener = Listener(server, "127.0.0.1", 0, threads=options.pop("threads", 2))
-    stop = threading.Event()
-    thread = threading.Thread(target=listener.serve, args=(stop,))
-    thread.start()
-    try:
-        yield listener.port, stop
-    finally:
-        stop.set()
-        thread.join(40)
-        assert not thread.is_alive()
-
-
 def asked(port: int, path: str = "/", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path, headers={"Connection": "close", **headers})
     answer = connection.getresponse()
     body = answer.read()
@@ -73,7 +63,7 @@ def test_requests_under_way_are_answered_before_it_ends(kind):
     slow = Slow(1.0, b"x" * 3_000_000)
     with served(slow) as (port, stop), ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(asked, port)
-        assert slow.began.wait(5)
+        assert slow.began.wait(60)
         stop.set()
         assert under_way.result() == (200, slow.body)
         with pytest.raises(ConnectionError):
@@ -117,7 +107,7 @@ def test_a_port_that_is_taken_or_no_address_of_ours_is_told_in_plain_words(kind)
 def test_what_a_proxy_says_is_believed_where_it_is_declared(office, proxies, believed):
     server = Server(office.application.config, trusted_proxies=proxies)
     with served(server) as (port, _):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/account/sign-in", headers={"X-Forwarded-Proto": "https"})
         answer = connection.getresponse()
         answer.read()
@@ -132,11 +122,38 @@ def test_a_plugin_that_goes_is_gone_without_a_restart(office):
         assert asked(port, "/customers", Cookie=cookie)[0] == 200
         installed = office.application.installed_plugins
         office.write(lambda uow: disable_plugin(uow, installed, "web"))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (status := asked(port, "/customers", Cookie=cookie)[0]) == 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert status in (404, 500, 503)
+
+
+def test_a_program_sees_when_a_plugin_that_it_had_enabled_is_served(office):
+    rights = ["core.plugin.manage"]
+    token = office.write(lambda uow: add_token(uow, "Program", scope=rights)[0], "admin")
+
+    def call(method, path):
+        headers = {"Authorization": f"Bearer {token}", "Content-Length": "0"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request(method, f"/api/v1/plugins/{path}", headers=headers)
+        answer = connection.getresponse()
+        told = answer.status, json.loads(answer.read())
+        connection.close()
+        return told
+
+    with served(Server(office.application.config)) as (port, _):
+        assert call("GET", "nothing")[0] == 404
+        for act, state in (("disable", "disabled"), ("enable", "enabled")):
+            is_on = act == "enable"
+            status, told = call("POST", f"files/{act}")
+            assert (status, told["state"], told["is_served"]) == (202, state, not is_on)
+            deadline = time.monotonic() + 60
+            while told["is_served"] is not is_on:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+                status, told = call("GET", "files")
+                assert (status, told["state"], told["pages_left_out"]) == (200, state, None)
 
 
 @pytest.fixture
@@ -190,7 +207,7 @@ def test_what_was_replaced_is_closed_after_its_last_request(changing, office, mo
 
     def slow():
         began.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         before.application.database.has_recorded = True
         return "done"
 
@@ -200,7 +217,7 @@ def test_what_was_replaced_is_closed_after_its_last_request(changing, office, mo
     before.app.add_url_rule("/slow", "slow", slow)
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(opened, server, "/slow")
-        assert began.wait(10)
+        assert began.wait(60)
         change()
         assert opened(server) == 200
         assert server._served is not before
@@ -231,7 +248,7 @@ def typed(folder: Path, *words: str, **options) -> subprocess.Popen[str]:
 def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
     """Served from a folder where there is no database."""
     made = typed(tmp_path, "demo", "--path", "d", "--customers", "60")
-    assert made.wait(120) == 0
+    assert made.wait(300) == 0
     process = typed(tmp_path, "serve", "--demo", "--path", "d", "--port", "0")
     lines = []
     for line in process.stdout:
@@ -247,13 +264,16 @@ def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
         for login in logins:
             assert signed_in(port, login, password), login
         assert not signed_in(port, "demo", PASSWORD)
+        with closing(sqlite3.connect(tmp_path / "d" / "crm.sqlite")) as kept:
+            found = kept.execute("SELECT value FROM core_setting WHERE key = 'web.base_url'")
+            assert f"http://127.0.0.1:{port}" in str(found.fetchone())
     finally:
         process.send_signal(signal.SIGTERM)
-        rest, _ = process.communicate(timeout=40)
+        rest, _ = process.communicate(timeout=120)
     assert process.returncode in (0, 143, -signal.SIGTERM), rest
     assert "Traceback" not in told + rest
     refused = typed(tmp_path, "serve", "--demo", "--path", "d", "--host", "0.0.0.0")
-    said, _ = refused.communicate(timeout=60)
+    said, _ = refused.communicate(timeout=120)
     assert refused.returncode == 1
     assert "on this machine alone" in said
 
@@ -261,7 +281,7 @@ def test_the_demo_opens_for_four_roles_and_ends_on_sigterm(kind, tmp_path):
 def signed_in(port: int, login: str, password: str) -> bool:
     from urllib.parse import urlencode
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/account/sign-in")
     answer = connection.getresponse()
     cookie = answer.headers["Set-Cookie"].partition(";")[0]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -130,14 +131,33 @@ def set_up(desk: Desk) -> Desk:
 @pytest.fixture(scope="session")
 def set_up_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The SQLite file that ``crm init`` leaves, for desks to copy."""
-    folder = tmp_path_factory.mktemp("set-up")
+    with _elsewhere(tmp_path_factory.mktemp("set-up")) as desk:
+        set_up(desk)
+    return desk.folder / "crm.sqlite"
+
+
+@pytest.fixture(scope="session")
+def file_with_ann(set_up_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That file with Ann, reference A, Acme, reference C, and attributes of four types."""
+    with _elsewhere(tmp_path_factory.mktemp("ann")) as desk:
+        shutil.copyfile(set_up_file, desk.folder / "crm.sqlite")
+        desk("customer", "add", "Ann", "--kind", "person", "--reference", "A")
+        desk("customer", "add", "Acme", "--kind", "company", "--reference", "C")
+        for kind in ("money", "date", "number", "boolean"):
+            desk("customer", "define", kind, "--type", kind)
+    return desk.folder / "crm.sqlite"
+
+
+@contextmanager
+def _elsewhere(folder: Path) -> Iterator[Desk]:
+    """A desk for what outlives a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("CRM_CONFIG_HOME", str(folder))
+        patch.setenv("CRM_LOG_FILE", str(folder / "crm.log"))
         patch.setenv("CRM_DATABASE_URL", "")
         patch.delenv("CRM_USER", raising=False)
-        set_up(Desk(folder, f"sqlite:///{folder / 'crm.sqlite'}"))
-    return folder / "crm.sqlite"
+        yield Desk(folder, f"sqlite:///{folder / 'crm.sqlite'}")
 
 
 @pytest.fixture
@@ -145,6 +165,13 @@ def desk(surroundings: Path, set_up_file: Path) -> Desk:
     """A desk on an SQLite database that was set up."""
     shutil.copyfile(set_up_file, surroundings / "crm.sqlite")
     return Desk(surroundings, f"sqlite:///{surroundings / 'crm.sqlite'}")
+
+
+@pytest.fixture
+def ann(desk: Desk, file_with_ann: Path) -> Desk:
+    """A desk that knows Ann, reference A, and how to fill her profile."""
+    shutil.copyfile(file_with_ann, desk.folder / "crm.sqlite")
+    return desk
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -137,16 +137,6 @@ def test_a_circle_of_contacts_is_set_aside(desk):
     desk.refused("customer", "relate", "A", "contact_of", "B", code=1, says=("already",))
 
 
-@pytest.fixture
-def ann(desk):
-    """A desk that knows Ann, reference A, and how to fill her profile."""
-    desk("customer", "add", "Ann", "--kind", "person", "--reference", "A")
-    desk("customer", "add", "Acme", "--kind", "company", "--reference", "C")
-    for kind in ("money", "date", "number", "boolean"):
-        desk("customer", "define", kind, "--type", kind)
-    return desk
-
-
 LONG = "x" * 10_000
 WRONG_WORDS = [
     (("customer", "add", LONG), ("name", "250")),

@@ -53,8 +53,9 @@ def test_every_partner_is_here_whole(office: PullingOffice, bot: Any) -> None:
     fields = ["name", "is_company", "parent_id", "type", "ref", "vat", "lang", "function", "email"]
     fields += ["phone", "mobile", "website", "street", "street2", "zip", "city", "country_id"]
     fields += ["user_id", "category_id", "active", "commercial_partner_id"]
+    fields = [name for name in fields if bot.has("res.partner", name)]
     partners = {
-        row["id"]: row
+        row["id"]: {"mobile": False, **row}
         for row in bot.rows("res.partner", [], fields, context=EVERYTHING)
         if row["id"] not in inner and row["commercial_partner_id"][0] not in companies
     }
@@ -145,14 +146,22 @@ def test_every_product_and_document_is_here_whole(office: PullingOffice, bot: An
     ]
     assert overdue >= 20
     sums = office.all(
-        select(Transaction.id, Transaction.untaxed_amount, func.sum(TransactionLine.untaxed_amount))
+        select(
+            Transaction.id,
+            Transaction.currency_code,
+            Transaction.untaxed_amount,
+            func.sum(TransactionLine.untaxed_amount),
+        )
         .join(TransactionLine, TransactionLine.transaction_id == Transaction.id)
         .where(Transaction.kind.in_(["order", "invoice"]))
-        .group_by(Transaction.id, Transaction.untaxed_amount)
+        .group_by(Transaction.id, Transaction.currency_code, Transaction.untaxed_amount)
     )
     assert len(sums) > 100
-    for _, amount, of_lines in sums:
-        assert abs(amount - Decimal(of_lines)) < CENT
+    # Newer versions round what is in a price with its tax over the document, not line by line.
+    is_over_all = bot.has("account.tax", "price_include_override")
+    for _, code, amount, of_lines in sums:
+        unit = (1 if code == "JPY" else CENT) if is_over_all else 0
+        assert abs(amount - Decimal(of_lines)) < CENT + unit
 
 
 def _assert_documents(

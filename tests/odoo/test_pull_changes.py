@@ -21,6 +21,7 @@ from crm_core.entities import (
 )
 from crm_core.entities.sync import Binding, DeadLetter
 from crm_core.persistence.database import Database
+from odoo_seed.ways import receivable
 from pulling import PullingOffice
 
 CENT = Decimal("0.01")
@@ -130,11 +131,8 @@ def register_a_payment(office: PullingOffice, admin: Any) -> Callable[[], None]:
 def undo_a_reconciliation(office: PullingOffice, admin: Any) -> Callable[[], None]:
     partial = [("move_type", "=", "out_invoice"), ("payment_state", "=", "partial")]
     invoice = admin.rows("account.move", partial, ["line_ids"])[-1]
-    receivable = [
-        ("id", "in", invoice["line_ids"]),
-        ("account_internal_type", "=", "receivable"),
-    ]
-    lines = admin.rows("account.move.line", receivable, ["id"])
+    owed = [("id", "in", invoice["line_ids"]), receivable(admin)]
+    lines = admin.rows("account.move.line", owed, ["id"])
     admin.execute("account.move.line", "remove_move_reconcile", [line["id"] for line in lines])
 
     def check() -> None:

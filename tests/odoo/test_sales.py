@@ -25,6 +25,8 @@ from crm_sales.models import (
 from crm_sales.services.order_stories import order_story
 from crm_sales.services.quote_orders import retry_order
 from crm_sales.services.quote_tax import ask_tax, tax_question
+from odoo_plain import text_of
+from odoo_seed.ways import groups_field
 from selling import Selling
 from selling_odoo import (
     admin,
@@ -80,7 +82,7 @@ def test_an_offer_goes_all_the_way(
     selling.accept(quote_id)
     selling.run()
     [order] = orders(selling, admin, quote_id)
-    assert (order["origin"], order["note"]) == (f"CRM {quote.number}", "Net, please")
+    assert (order["origin"], text_of(order["note"])) == (f"CRM {quote.number}", "Net, please")
     assert Decimal(str(order["amount_total"])) == quote.total_amount
     fields = ["name", "price_unit", "discount", "product_uom_qty", "display_type"]
     told = admin.rows("sale.order.line", [("order_id", "=", order["id"])], fields)
@@ -167,6 +169,8 @@ def test_a_refusal_is_told_in_plain_words_and_goes_again(
     elif what == "archived":
         admin.write("product.product", [product], {"active": False})
         expected, mend = "is archived in Odoo", ("product.product", product, {"active": True})
+    elif what == "blocked" and not admin.has("res.partner", "sale_warn"):
+        pytest.skip("this Odoo has no way to block sales to a customer: it only warns people")
     elif what == "blocked":
         values = {"sale_warn": "block", "sale_warn_msg": "Pays never"}
         admin.write("res.partner", [partner], values)
@@ -174,8 +178,8 @@ def test_a_refusal_is_told_in_plain_words_and_goes_again(
     else:
         held = ("manager", "salesman_all_leads", "salesman")
         groups = [admin.ref(f"sales_team.group_sale_{name}") for name in held]
-        admin.write("res.users", [user], {"groups_id": [(3, each) for each in groups]})
-        again = {"groups_id": [(4, each) for each in groups]}
+        admin.write("res.users", [user], {groups_field(admin): [(3, each) for each in groups]})
+        again = {groups_field(admin): [(4, each) for each in groups]}
         expected, mend = "may not create and change sale.order", ("res.users", user, again)
     # Accepted before a sync could notice it.
     selling.accept(quote_id)

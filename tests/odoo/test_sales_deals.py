@@ -50,9 +50,11 @@ def test_deals_go_both_ways(selling: Selling, admin: Any, customer_id: UUID) -> 
     selling.run()
     remote = selling.remote_id("sales_opportunity", deal_id)
 
+    lost_reason = admin.field("crm.lead", "lost_reason", "lost_reason_id")
+
     def there() -> dict[str, Any]:
         fields = ["name", "stage_id", "active", "probability", "automated_probability"]
-        fields += ["lost_reason", "expected_revenue", "tag_ids", "type"]
+        fields += [lost_reason, "expected_revenue", "tag_ids", "type"]
         [row] = admin.rows(
             "crm.lead", [("id", "=", remote)], fields, context={"active_test": False}
         )
@@ -80,7 +82,7 @@ def test_deals_go_both_ways(selling: Selling, admin: Any, customer_id: UUID) -> 
 
     # Lost there: with a reason that is not known here yet.
     [reason] = admin.create("crm.lost.reason", [{"name": "Πολύ ακριβό"}])
-    admin.execute("crm.lead", "action_set_lost", [remote], lost_reason=reason)
+    admin.execute("crm.lead", "action_set_lost", [remote], **{lost_reason: reason})
     selling.run()
     deal = selling.deal(deal_id)
     assert (deal.state, deal.closed_at is not None) == (DealState.LOST, True)
@@ -90,7 +92,7 @@ def test_deals_go_both_ways(selling: Selling, admin: Any, customer_id: UUID) -> 
     row = there()
     assert row["active"]
     assert row["probability"] == row["automated_probability"] != 0
-    assert not row["lost_reason"]
+    assert not row[lost_reason]
     # Lost here.
     selling.write(lambda uow: lose_opportunity(uow, deal_id, reason_code="price"))
     selling.run()

@@ -20,6 +20,16 @@ NAMES = (
 NOTE = 'Δελτίο №1: σήμερα\n\n- don\'t call; <no tags> & "quotes" \\n\n' + "سلام دنیا 🎉 " * 25
 
 
+def has_mobile(backend):
+    """Whether partners have a mobile number: newer versions keep the phone alone."""
+    return bool(backend._records.fields("res.partner", ["mobile"]))
+
+
+def held(backend, entity, values):
+    """Values without those that this Odoo has no field for."""
+    return {name: value for name, value in values.items() if name in backend.writable(entity)}
+
+
 def told(backend, entity, values):
     (shaped,) = backend.shaped(entity, [values])
     return shaped
@@ -43,7 +53,7 @@ def full_customer(backend, key, name, **values):
         "contact_points": [
             {"kind": "email", "value": "o'neill@example.com"},
             {"kind": "phone", "value": "+30 210 1234567"},
-            {"kind": "mobile", "value": "call after 17:00"},
+            *([{"kind": "mobile", "value": "call after 17:00"}] if has_mobile(backend) else ()),
             {"kind": "website", "value": "https://example.com/a?b=c#d"},
         ],
         "address": {**PLACE, "region": "California", "country_code": "US", "street2": "2ος"},
@@ -55,7 +65,8 @@ def test_it_is_what_the_engine_asks_for(backend):
     assert isinstance(backend, WritableBackend)
     assert backend.writable("tag") == {"name"}
     assert backend.writable("customer") >= {"name", "contact_points", "address", "tag_refs"}
-    assert backend.writable("address") >= {"use", "region", "country_code", "mobile"}
+    assert backend.writable("address") >= {"use", "region", "country_code", "phone"}
+    assert ("mobile" in backend.writable("address")) is has_mobile(backend)
     assert backend.writable("order") == backend.writable("user") == frozenset()
 
 
@@ -87,7 +98,7 @@ def test_the_writer_is_told_that_it_may(backend):
 
 @pytest.mark.parametrize("entity", ["tag", "customer", "address"])
 def test_what_was_read_would_be_told_the_same(shop, backend, entity):
-    seen = 0
+    seen, writable = 0, backend.writable(entity)
     for page in backend.pages(entity, since=None, after=None, size=500):
         records = [record.values for record in page.records]
         for values, shaped in zip(records, backend.shaped(entity, records), strict=True):
@@ -95,7 +106,7 @@ def test_what_was_read_would_be_told_the_same(shop, backend, entity):
                 entity == "customer" and values["kind"] == "person" and values["parent_ref"]
             )
             expected = {name: value for name, value in values.items()
-                        if not (name == "vat" and is_contact)}  # fmt: skip
+                        if name in writable and not (name == "vat" and is_contact)}  # fmt: skip
             assert shaped == expected
             seen += 1
     assert seen >= {"tag": 6, "customer": 250, "address": 60}[entity]
@@ -145,14 +156,14 @@ def test_addresses_come_back_as_they_were_written(backend, number):
         country_code="US",
         email="dock@example.com",
         phone="210",
-        mobile="69",
+        mobile="69" if has_mobile(backend) else None,
         note=NOTE.strip(),
     )
     bare = address(f"bare{number}", company, **{**NOWHERE, "street": "only"})
     for written in (draft, bare):
         (remote_id,) = made(backend, "address", written)
         assert read_one(backend, "address", remote_id) == written.values
-        assert told(backend, "address", written.values) == written.values
+        assert told(backend, "address", written.values) == held(backend, "address", written.values)
 
 
 def test_every_field_can_be_changed_and_cleared(backend):
@@ -179,7 +190,7 @@ def test_every_field_of_an_address_can_be_changed_and_cleared(backend):
         recipient="Ω",
         email="a@b.c",
         phone="1",
-        mobile="2",
+        mobile="2" if has_mobile(backend) else None,
         note="n",
         **{**PLACE, "street2": "2", "country_code": "US", "region": "Texas"},
     ).values

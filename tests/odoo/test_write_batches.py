@@ -9,6 +9,7 @@ import pytest
 from crm_core.errors import RetryableSyncError
 from crm_core.testing.faulty_proxy import lost_reply
 from odoo_drafts import MODULE, address, customer, edit, external_id, made, opened, read_one
+from odoo_seed.ways import groups_field
 
 NO_SUCH_USER = "999999"
 
@@ -89,7 +90,7 @@ def test_a_constraint_of_odoo_is_told_in_its_words(shop, backend, admin_rpc):
     (free,) = made(backend, "customer", customer("free", "Without"))
     admin.create("res.users", [{
         "login": "somebody", "name": "With a login", "partner_id": int(portal),
-        "groups_id": [(6, 0, [admin.ref("base.group_portal")])],
+        groups_field(admin): [(6, 0, [admin.ref("base.group_portal")])],
     }])  # fmt: skip
     answers = backend.update("customer", [edit(portal, archived=True), edit(free, archived=True)])
     assert [answer.remote_id for answer in answers] == [None, free]
@@ -170,7 +171,9 @@ def test_differing_values_are_tried_both_ways_and_all_arrive(backend, asked):
     edits = [edit(one, name=f"Name {one}", contact_points=points, note=None, tag_refs=[])
              for one in ids]  # fmt: skip
     assert [answer.remote_id for answer in backend.update("customer", edits)] == ids
-    assert methods(asked)[:7] == ["write"] * 5 + ["exists", "load"]
+    # Where Odoo may not be asked what exists, it is searched.
+    steps = [method for method in methods(asked) if method != "search"]
+    assert steps[:7] == ["write"] * 5 + ["exists", "load"]
     for record in backend.read("customer", ids).records:
         assert record.values["name"] == f"Name {record.remote_id}"
         assert record.values["contact_points"] == points

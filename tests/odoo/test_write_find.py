@@ -46,7 +46,8 @@ def test_the_first_way_that_matches_counts(backend):
         "email": {**everything, "vat": "PL1", "reference": "REF"},
         "nothing": {"contact_points": mail("findxme%@example.com"), "kind": "company"},
     }
-    probes = [probe(key, **values) for key, values in ways.items()]
+    closed = not backend._records.readable("ir.model.data")
+    probes = [probe(key, may_be_there=closed, **values) for key, values in ways.items()]
     by_name = dict(zip(names, ids, strict=True))
     assert found(backend, *probes) == {
         "known": [("external_id", by_name["known"])],
@@ -88,11 +89,13 @@ def test_internal_users_are_never_found(shop, backend, admin_rpc):
 
 def test_tags_match_by_their_whole_path(backend):
     top, low = made(backend, "tag", tag("sector", "Sector"), tag("food", "Sector / Food"))
+    # Where their table is closed, external ids are asked for one by one, if they may be there.
+    closed = not backend._records.readable("ir.model.data")
     probes = [
         probe("t1", "tag", name="sector / FOOD"),
         probe("t2", "tag", name="Food"),
         probe("t3", "tag", name="Sector"),
-        probe("food", "tag", name="Renamed here"),
+        probe("food", "tag", may_be_there=closed, name="Renamed here"),
     ]
     assert found(backend, *probes, entity="tag") == {
         "t1": [("name", low)],

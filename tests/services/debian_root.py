@@ -1,4 +1,4 @@
-"""A small Debian of an older suite in a folder: the one that still packages Odoo."""
+"""A small Debian in a folder, of the suite that packages the wanted Odoo."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from odoo_series import series, series_folder
 from service_cache import (
     ServiceError,
     SuiteGoneError,
-    cache_folder,
     end_processes,
     install_packages,
     is_alive,
@@ -23,8 +23,6 @@ from service_cache import (
     write_whole,
 )
 
-SUITE = "bullseye"
-PACKAGES = ("odoo-14", "postgresql")
 CLEAN_ENV = (
     "/usr/bin/env",
     "-i",
@@ -32,16 +30,18 @@ CLEAN_ENV = (
     "LANG=C.UTF-8",
     "LC_ALL=C.UTF-8",
     "DEBIAN_FRONTEND=noninteractive",
+    # Where pytz looks for zones that Debian dropped: elsewhere Odoo 19 breaks its search.
+    "PYTZ_TZDATADIR=/usr/share/zoneinfo",
 )
 _GONE = (404, 410)
 
 
 def root_folder() -> Path:
-    return cache_folder() / "root"
+    return series_folder() / "root"
 
 
 def build_log() -> Path:
-    return cache_folder() / "logs" / "build.log"
+    return series_folder() / "logs" / "build.log"
 
 
 def inside(command: Sequence[str], user: str | None = None) -> list[str]:
@@ -88,9 +88,9 @@ def processes(word: str = "") -> list[int]:
 
 def ensure_root() -> None:
     """Bootstrap the suite and install the packages; each step is done once."""
-    marks = cache_folder() / "marks"
-    _step(marks / f"root-{SUITE}", f"debootstrap {SUITE}", _bootstrap)
-    _step(marks / f"packages-{'+'.join(PACKAGES)}", "install packages", _install)
+    marks, suite = series_folder() / "marks", series().suite
+    _step(marks / f"root-{suite}", f"debootstrap {suite}", _bootstrap)
+    _step(marks / f"packages-{series().package}+postgresql", "install packages", _install)
 
 
 def _step(mark: Path, title: str, build: Callable[[], None]) -> None:
@@ -107,7 +107,8 @@ def _bootstrap() -> None:
     if os.geteuid() != 0:
         raise ServiceError("must run as root: debootstrap and chroot need it")
     mirror = debian_mirror()
-    _require_suite(mirror)
+    for suite in (series().suite, series().package_suite):
+        _require_suite(mirror, suite)
     if shutil.which("debootstrap") is None:
         install_packages(["debootstrap"], build_log())
     root = root_folder()
@@ -115,7 +116,14 @@ def _bootstrap() -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     run_logged(
-        ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(root), mirror],
+        [
+            "debootstrap",
+            "--variant=minbase",
+            "--include=ca-certificates",
+            series().suite,
+            str(root),
+            mirror,
+        ],
         build_log(),
     )
 
@@ -124,27 +132,39 @@ def _install() -> None:
     root = root_folder()
     write_whole(root / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755)
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+    if series().package_suite != series().suite:
+        _add_suite(root / "etc/apt", series().package_suite)
+    # A mirror that lags weeks behind is good enough here; signatures are checked all the same.
+    update = "apt-get update -o Acquire::Check-Valid-Until=false"
     script = (
         "set -e; rm -f /var/lib/dpkg/lock* /var/lib/apt/lists/lock /etc/*.lock; "
         "dpkg --configure -a; "
-        "apt-get update; apt-get -y -f install; "
-        f"apt-get install -y --no-install-recommends {' '.join(PACKAGES)}; apt-get clean"
+        f"{update}; apt-get -y -f install; "
+        f"apt-get install -y --no-install-recommends {series().package} postgresql; apt-get clean"
     )
     run_logged(inside(["sh", "-c", script]), build_log())
 
 
-def _require_suite(mirror: str) -> None:
+def _add_suite(apt: Path, suite: str) -> None:
+    """Let packages come from another suite where the root's own does not have them."""
+    source = f"deb {debian_mirror()} {suite} main\n"
+    write_whole(apt / "sources.list.d" / f"{suite}.list", source)
+    pin = f"Package: *\nPin: release n={suite}\nPin-Priority: 100\n"
+    write_whole(apt / "preferences.d" / suite, pin)
+
+
+def _require_suite(mirror: str, suite: str) -> None:
     """Old suites move away from the mirrors one day: tell that apart from a broken network."""
-    url = f"{mirror.rstrip('/')}/dists/{SUITE}/Release"
+    url = f"{mirror.rstrip('/')}/dists/{suite}/Release"
     try:
         urllib.request.urlopen(url, timeout=60).close()
     except urllib.error.HTTPError as error:
         if error.code in _GONE:
             raise SuiteGoneError(
-                f"the Debian mirror of this machine no longer serves {SUITE}: "
+                f"the Debian mirror of this machine no longer serves {suite}: "
                 "there is no Odoo to test against (set CRM_TEST_ODOO_URL to use your own)"
             ) from error
-        raise ServiceError(f"the Debian mirror answers {error.code} for {SUITE}") from error
+        raise ServiceError(f"the Debian mirror answers {error.code} for {suite}") from error
     except OSError as error:
         raise ServiceError(f"the Debian mirror does not answer: {error}") from error
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A real Odoo 14 for the tests, built from Debian packages and kept for the next run.
+"""A real Odoo for the tests, built from Debian packages and kept for the next run.
 
     python tests/services/odoo.py up            build what is missing, start what is not running
     python tests/services/odoo.py status        what runs, as JSON
@@ -9,6 +9,7 @@
     python tests/services/odoo.py start-odoo
     python tests/services/odoo.py down          stop everything; what was built stays
 
+CRM_TEST_ODOO=19 chooses Odoo 19 instead of 14; both can stand side by side.
 Exit code 75 means that this machine's Debian mirror no longer serves the suite that has
 Odoo; every other failure is 1, with the end of the log.
 """
@@ -24,7 +25,8 @@ from typing import Any
 
 import odoo_cluster
 import odoo_template
-from debian_root import SUITE, ensure_root, processes, root_folder
+from debian_root import ensure_root, processes, root_folder
+from odoo_series import series
 from service_cache import (
     ServiceError,
     SuiteGoneError,
@@ -42,15 +44,18 @@ def up() -> None:
         try:
             ensure_root()
         except SuiteGoneError:
-            write_state("odoo", {**read_state("odoo"), "suite_missing": SUITE})
+            write_state(
+                odoo_cluster.STATE,
+                {**read_state(odoo_cluster.STATE), "suite_missing": series().suite},
+            )
             raise
         odoo_cluster.start_postgres()
         odoo_template.ensure_secrets()
         odoo_template.ensure_template()
         odoo_template.drop_leftovers()
-    state = {**read_state("odoo"), **odoo_template.connection(odoo_template.TEMPLATE)}
+    state = {**read_state(odoo_cluster.STATE), **odoo_template.connection(odoo_template.TEMPLATE)}
     state.pop("suite_missing", None)
-    write_state("odoo", {**state, "ready": True})
+    write_state(odoo_cluster.STATE, {**state, "ready": True})
     show(status())
 
 
@@ -60,7 +65,7 @@ def down() -> None:
 
 
 def status() -> dict[str, Any]:
-    state = read_state("odoo")
+    state = read_state(odoo_cluster.STATE)
     postgres_up = bool(processes("postgres")) and odoo_cluster.is_postgres_up()
     return {
         **state,
@@ -100,9 +105,9 @@ def act(chosen: argparse.Namespace) -> None:
         return
     if os.geteuid() != 0:
         raise ServiceError("must run as root: chroot needs it (or set CRM_TEST_ODOO_URL)")
-    if chosen.action not in ("up", "down") and not read_state("odoo").get("ready"):
+    if chosen.action not in ("up", "down") and not read_state(odoo_cluster.STATE).get("ready"):
         raise ServiceError("nothing is built yet: run up first")
-    with locked("odoo"):
+    with locked(odoo_cluster.STATE):
         match chosen.action:
             case "up":
                 up()

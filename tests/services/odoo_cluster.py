@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from debian_root import inside, processes, root_folder
+from odoo_series import series
 from service_cache import (
     ServiceError,
     end_processes,
@@ -29,7 +30,7 @@ from service_cache import (
     write_whole,
 )
 
-STATE = "odoo"
+STATE = series().state
 HOME = "/srv/crm"
 _PG_SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -188,8 +189,8 @@ def write_odoo_configuration() -> None:
     """Choose ports and write them down; a server that runs keeps what it has."""
     state = read_state(STATE)
     http = usable_port(state.get("http_port"))
-    poll = usable_port(state.get("longpolling_port"))
-    _remember(http_port=http, longpolling_port=poll, url=f"http://127.0.0.1:{http}")
+    poll = usable_port(state.get("poll_port"))
+    _remember(http_port=http, poll_port=poll, url=f"http://127.0.0.1:{http}")
     lines = {
         "db_host": "127.0.0.1",
         "db_port": _port("pg_port"),
@@ -200,7 +201,7 @@ def write_odoo_configuration() -> None:
         "list_db": True,
         "http_interface": "127.0.0.1",
         "http_port": http,
-        "longpolling_port": poll,
+        series().poll_key: poll,
         "workers": 2,
         "max_cron_threads": 0,
         "limit_time_cpu": 3000,

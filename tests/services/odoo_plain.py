@@ -5,7 +5,9 @@ It shares no code with the connector: a fault there must not hide in the tests.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from html import unescape
 
 EVERYTHING = {"active_test": False, "lang": "en_US", "tz": "UTC"}
 
@@ -15,7 +17,17 @@ def rows(bot, model, fields, domain=()):
     found = bot.rows(
         model, list(domain), [name for name in fields if name in there], context=EVERYTHING
     )
+    for name in (name for name, told in there.items() if told["type"] == "html"):
+        for row in found:
+            row[name] = text_of(row[name])
     return {row["id"]: {**dict.fromkeys(fields, False), **row} for row in found}
+
+
+def text_of(html):
+    """What stands in a note of a version that keeps them as HTML."""
+    lines = re.sub(r"(?i)<br\s*/?>|</(p|div|li|h\d)>", "\n", re.sub(r"\s+", " ", html or ""))
+    plain = unescape(re.sub(r"<[^>]*>", "", lines))
+    return "\n".join(line.strip() for line in plain.split("\n")).strip()
 
 
 def clean(value):

@@ -40,6 +40,7 @@ class OdooAdmin:
         self._opener = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
         )
+        self._fields: dict[str, set[str]] = {}
         self._bind()
         self.uid = self._login()
 
@@ -80,6 +81,16 @@ class OdooAdmin:
         module, _, name = xmlid.partition(".")
         found = self.execute("ir.model.data", "check_object_reference", module, name)
         return int(found[1])
+
+    def has(self, model: str, field: str) -> bool:
+        """Whether this Odoo has a field: what differs between versions is asked for."""
+        if model not in self._fields:
+            self._fields[model] = set(self.execute(model, "fields_get", [], ["type"]))
+        return field in self._fields[model]
+
+    def field(self, model: str, *names: str) -> str:
+        """The first of these names that this Odoo knows a field by."""
+        return next(name for name in names if self.has(model, name))
 
     def _bind(self) -> None:
         # Odoo 14 with several databases answers errors as HTTP 500 to a session without one.

@@ -68,21 +68,21 @@ class OdooServer:
         """A fresh copy of the template, in about a second."""
         # The process number lets `odoo.py up` tell what a killed test run left behind.
         name = f"test_{os.getpid()}_{uuid.uuid4().hex[:12]}"
-        with locked("odoo"):
+        with locked(odoo_cluster.STATE):
             odoo_template.copy_database(name)
         return template_copy(name)
 
     def drop(self, database: OdooDatabase) -> None:
-        with locked("odoo"):
+        with locked(odoo_cluster.STATE):
             odoo_template.drop_database(database.name)
 
     def stop(self) -> None:
         """Stop answering, for tests of a server that is down."""
-        with locked("odoo"):
+        with locked(odoo_cluster.STATE):
             odoo_cluster.stop_odoo()
 
     def start(self) -> None:
-        with locked("odoo"):
+        with locked(odoo_cluster.STATE):
             odoo_cluster.start_odoo()
 
 

@@ -28,6 +28,7 @@ from odoo_cluster import (
     write_odoo_configuration,
 )
 from odoo_rpc import OdooAdmin
+from odoo_series import series
 from service_cache import (
     ServiceError,
     cache_folder,
@@ -49,7 +50,7 @@ MODULES = (
     "stock",
     "sale_stock",
     "repair",
-    "l10n_generic_coa",
+    *series().chart,
 )
 LANGUAGES = ("en_US", "el_GR", "pl_PL", "ru_RU", "sl_SI", "fa_IR")
 BASE = "crm_base"
@@ -143,7 +144,7 @@ def _build_base() -> None:
             [
                 "/usr/bin/odoo", "-c", f"{HOME}/odoo.conf", "-d", building,
                 "-i", ",".join(MODULES), f"--load-language={','.join(LANGUAGES)}",
-                "--stop-after-init", "--no-http", "--workers=0",
+                "--stop-after-init", "--no-http", "--workers=0", *series().with_demo,
             ],
             "odoo",
         ),

@@ -109,7 +109,9 @@ class OidcProvider:
         app = Flask(__name__)
         self._server = make_server("127.0.0.1", 0, self._built(app), threaded=True)
         self.issuer = self.told_issuer = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,)
+        )  # ends at once
         self._thread.start()
 
     def stop(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from crm_core.entities import Binding
 from crm_core.entities.customer import ContactPoint
 from crm_core.entities.relationship import Relationship
 from crm_core.services.contact_details import (
@@ -230,7 +229,7 @@ class People(TwoSides):
     def _end(self, token: str) -> None:
         """Note that somebody ended a record there; one that we never heard of may yet be ours."""
         customer = self.here(token)
-        if customer is None or self.front.count(Binding, Binding.local_id == customer.id):
+        if customer is None or not self.is_unlinked(token):
             self.ended.add(token)
             return
         for field in FIELDS:
@@ -256,13 +255,13 @@ class People(TwoSides):
 
     def hide_there(self, token: str) -> None:
         remote_id = self.there(token)
-        if remote_id is not None:
+        if remote_id is not None and not self.is_unlinked(token):
             hidden = self.office.rows["customer"][int(remote_id)].is_hidden
             self.office.hide("customer", remote_id, hidden=not hidden)
 
     def put_outside(self, token: str) -> None:
         remote_id = self.there(token)
-        if remote_id is not None:
+        if remote_id is not None and not self.is_unlinked(token):
             outside = self.office.rows["customer"][int(remote_id)].is_outside
             self.office.put_outside("customer", remote_id, outside=not outside)
 

@@ -17,6 +17,8 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 from service_cache import (
@@ -27,6 +29,7 @@ from service_cache import (
     is_alive,
     is_listening,
     locked,
+    memory_folder,
     read_state,
     report_failure,
     run_logged,
@@ -42,6 +45,9 @@ DATABASE = "crm_test"
 LOCALE = "C.UTF-8"
 """Not plain C: there pg_trgm finds no letters in Greek or Persian, and lower() does nothing."""
 _PROGRAMS = Path("/usr/lib/postgresql")
+_ENOUGH_MEMORY = 2 * 2**30
+"""A database takes 10 MB: there are a few at a time, and those that killed runs left."""
+_LEFT_AFTER = 24 * 3600.0
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -64,8 +70,9 @@ def up() -> str:
                 _start()
             except ServiceError:
                 # With fsync off a power cut can spoil the cluster; nothing in it is precious.
-                shutil.rmtree(_data(), ignore_errors=True)
+                _forget_cluster()
                 _start()
+    _ensure_memory()
     _ensure_database()
     return str(read_state(STATE)["url"])
 
@@ -171,9 +178,10 @@ def _start() -> None:
 def _make_cluster() -> None:
     """A new cluster, if there is none made by the same version of PostgreSQL."""
     ready = _data() / "crm_ready"
-    if ready.exists() and ready.read_text(encoding="utf-8") == _program(""):
+    is_current = ready.exists() and ready.read_text(encoding="utf-8") == _program("")
+    if is_current and all(folder.is_dir() for folder in _memory_folders()):
         return
-    shutil.rmtree(_data(), ignore_errors=True)
+    _forget_cluster()
     _home().mkdir(parents=True, exist_ok=True)
     user = _account()
     _data().mkdir(mode=0o700)
@@ -188,6 +196,39 @@ def _make_cluster() -> None:
     with (_data() / "postgresql.conf").open("a", encoding="utf-8") as conf:
         conf.write(_SETTINGS)
     ready.write_text(_program(""), encoding="utf-8")
+
+
+def _forget_cluster() -> None:
+    for folder in (*_memory_folders(), _data()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory_folders() -> list[Path]:
+    """Where databases lie in memory; a machine that was started again has none there."""
+    tablespaces = _data() / "pg_tblspc"
+    return [link.readlink() for link in tablespaces.iterdir()] if tablespaces.is_dir() else []
+
+
+def _ensure_memory() -> None:
+    """New databases lie in memory, if there is enough: each test makes and drops 700 files."""
+    port = read_state(STATE)["port"]
+    if _memory_folders():
+        _drop_left(port)
+    elif (memory := memory_folder(_ENOUGH_MEMORY)) is not None:
+        folder = Path(tempfile.mkdtemp(prefix="crm-test-postgres-", dir=memory))
+        os.chown(folder, _account().pw_uid, -1)
+        _psql(port, f"CREATE TABLESPACE memory LOCATION '{folder}'")
+        _psql(port, "ALTER DATABASE template1 SET TABLESPACE memory")
+
+
+def _drop_left(port: int) -> None:
+    """Drop the databases of runs that were killed: nothing was made in them for a day."""
+    for folder in _memory_folders():
+        for database in folder.glob("PG_*/*[0-9]"):
+            if time.time() - database.stat().st_mtime > _LEFT_AFTER:
+                known = f"oid = {database.name} AND datname ~ '^crm_[a-z]+_[0-9a-f]{{12}}$'"
+                for name in _psql(port, f"SELECT datname FROM pg_database WHERE {known}").split():
+                    _psql(port, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 def _psql(port: int, statement: str, database: str = "postgres") -> str:

@@ -24,6 +24,8 @@ from crm_core.services.users import actor_for_login
 from crm_sales.models import (
     HandedItem,
     Handover,
+    PriceFloor,
+    PriceList,
     Quote,
     QuoteAnswer,
     QuoteApproval,
@@ -73,8 +75,13 @@ def sold(application: Application, known: Known) -> None:
         )
         import_rules(uow, {"rule": [{"name": "None of them", "is_active": False}]})
         rule = rule_named(uow, "None of them")
+        floor_id = uow.scalar(select(PriceFloor.id))
+        usual = uow.add(PriceList(name="Usual", currency_code="EUR", is_default=True))
+        rules_of_offers = {"part": "floors", "item_id": floor_id, "price_list_id": usual.id}
+        rules_of_offers["currency_code"] = "EUR"
         for owner, mark in MARKS.items():
             known.records[owner] |= {"rule_id": rule.id, "code": "sales", "stage": "new"}
+            known.records[owner] |= rules_of_offers
             known.records[owner] |= sold_to(uow, known, owner, mark)
         uow.commit()
     for login in ROLES:
@@ -294,6 +301,9 @@ def _forms() -> None:
     takes("sales_sending.accept", "sales_sending.decline", signed_by="Changed", reason="Changed")
     takes("sales_quote_forms.send_edit", terms="Changed", version="1")
     takes("sales_quote_forms.set_limits", "sales_quote_forms.set_document", document="=")
+    takes("sales_offer_rules.send_new", "sales_offer_rules.send", name="", parts="TABLE")
+    takes("sales_offer_rules.remove", "sales_offer_rules.send_open", "sales_offer_rules.take")
+    _by("sales_offer_rules.give", "customer", "customer_id", price_list_id=web_walk.NOBODYS_ID)
     takes("sales_calendar.add", title="")
     takes("sales_calendar.revoke")
     takes("sales_forecast.import_file", "sales_forecast.remove")
@@ -331,6 +341,12 @@ def _bodies() -> None:
         "user_id": str(known.users["outsider"])
     }
     sends("sales_leads.merge", drop_id=web_walk.NOBODYS_ID)
+    sends("sales_offer_rules.add_floor", "sales_offer_rules.change_floor", percent_of_list="60")
+    sends("sales_offer_rules.add_band", "sales_offer_rules.change_band", name="Kin", percent="1")
+    parts = {"name": "Set", "percent": "1", "parts": [["TABLE", "1"]]}
+    sends("sales_offer_rules.add_bundle", "sales_offer_rules.change_bundle", **parts)
+    sends("sales_offer_rules.open_list", is_open=True)
+    sends("sales_offer_rules.give_list", price_list_id=web_walk.NOBODYS_ID)
     sends("sales_offers.send", channel="link")
     sends("sales_offers.add_link")
     sends("sales_offers.accept", signed_by="Changed")

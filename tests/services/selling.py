@@ -34,14 +34,14 @@ class Selling:
     def __init__(self, application: Application, type_name: str, **config: str) -> None:
         self.application = application
         self.usual: dict[str, Any] = {}
-        secret = config.pop("secret_ref", None)
+        secret, name = config.pop("secret_ref", None), config.pop("name", ERP)
         self.backend: Backend = self.write(
             lambda uow: add_backend(
-                uow, name=ERP, type_name=type_name, config=config, secret_ref=secret
+                uow, name=name, type_name=type_name, config=config, secret_ref=secret
             )
         )
-        self.write(lambda uow: plan_was_shown(uow, ERP))
-        self.write(lambda uow: accept_plan(uow, ERP))
+        self.write(lambda uow: plan_was_shown(uow, name))
+        self.write(lambda uow: accept_plan(uow, name))
         self.backend = self.read(lambda uow: uow.get(Backend, self.backend.id))
 
     def write(self, act: Any) -> Any:

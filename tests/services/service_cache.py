@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,12 @@ def cache_folder() -> Path:
         return Path(chosen).resolve()
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return (Path(home).expanduser() / "crm-test-odoo").resolve()
+
+
+def memory_folder(least: int) -> Path | None:
+    """Where files lie in memory, if so many bytes are free there."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and shutil.disk_usage(folder).free >= least else None
 
 
 def say(text: str) -> None:

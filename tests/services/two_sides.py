@@ -18,11 +18,13 @@ from sqlalchemy import select
 
 from crm_core.entities import AuditEntry, Binding, BindingState, Conflict, Customer
 from crm_core.entities.customer import Address, ContactPoint, CustomerTag, Tag
+from crm_core.entities.sync import PushItem
 from crm_core.errors import FatalSyncError
 from crm_core.persistence.database import Database
 from crm_core.sync import failpoints
 from crm_core.sync.cursors import CURSOR
 from crm_core.sync.permit import confirm_backend
+from crm_core.sync.push_reasons import AMBIGUOUS
 from crm_core.testing.front_office import BACKEND, FrontOffice
 
 PLAIN = ("name", "note", "job_title")
@@ -122,6 +124,13 @@ class TwoSides:
         )
         return {row[0] for row in rows}
 
+    def is_unlinked(self, token: str) -> bool:
+        """Return whether it is unbound here: out of sight there, nobody could tell the match."""
+        customer = self.here(token)
+        return customer is not None and not self.front.count(
+            Binding, Binding.local_id == customer.id
+        )
+
     # The link.
 
     def run(self, **options: Any) -> Any:
@@ -186,6 +195,8 @@ class TwoSides:
             self.told[token, field] |= values - reached  # the copy's own loss, by the restore
         for token in self.tokens:
             remote_id, customer = self.there(token), self.here(token)
+            if remote_id and self.is_unlinked(token):
+                self._show(remote_id)
             kept = self.tags_there(remote_id) if remote_id else set()
             self.tags[token] &= kept | (self.tags_here(customer.id) if customer else set())
             points = self.of(remote_id)["contact_points"] if remote_id else ()
@@ -196,16 +207,23 @@ class TwoSides:
         assert self.office.writes == before, "a copy wrote before it was confirmed"
         self.front.change(lambda uow: confirm_backend(uow, BACKEND))
 
+    def _show(self, remote_id: str) -> None:
+        """Bring a record back into sight and into the domain."""
+        row = self.office.rows["customer"][int(remote_id)]
+        if row.is_hidden:
+            self.office.hide("customer", remote_id, hidden=False)
+        if row.is_outside:
+            self.office.put_outside("customer", remote_id, outside=False)
+
     # At rest.
 
     def come_to_rest(self) -> None:
         """End all trouble, run until nothing moves, and check all that must hold then."""
         self.office.on_call = None
-        for key, row in self.office.rows["customer"].items():
-            if row.is_hidden:
-                self.office.hide("customer", str(key), hidden=False)
-            if row.is_outside:
-                self.office.put_outside("customer", str(key), outside=False)
+        for key in self.office.rows["customer"]:
+            self._show(str(key))
+        # The first ends a sweep that broke off; what changed behind that is for the next one.
+        self.run(retry=True)
         for _ in range(RUNS_TO_REST):
             if self._is_quiet(self.run(retry=True)):
                 break
@@ -246,7 +264,8 @@ class TwoSides:
                 continue
             if remote_id is None:
                 assert customer is not None
-                assert customer.archived_at is not None, f"{token} never arrived there"
+                is_left = customer.archived_at is not None or self._is_ambiguous(customer.id)
+                assert is_left, f"{token} never arrived there"
                 continue
             assert customer is not None, f"{token} never arrived here"
             self._check_pair(token, customer, remote_id)
@@ -283,6 +302,12 @@ class TwoSides:
         in_use = [row.remote_id for row in rows if row.state in KEPT]
         stale = [each for each in in_use if int(each) not in there]
         assert not stale, f"bound to records that are gone: {stale}"
+
+    def _is_ambiguous(self, customer_id: UUID) -> bool:
+        """Return whether a person was told that it may be another, into which its twin went."""
+        return bool(
+            self.front.count(PushItem, PushItem.local_id == customer_id, PushItem.code == AMBIGUOUS)
+        )
 
     def _is_undecided(self, customer_id: UUID, field: str) -> bool:
         return bool(

@@ -3,7 +3,7 @@
 Set up once a session and copied for each test; signed in through the real form. A ``conftest.py``
 says with which plugins, and takes the fixtures::
 
-    from web_desk import crm, kind, office, offices, web
+    from web_desk import crm, kind, office, offices, quick_hashing, web
     sqlite_office, postgres_office = offices("web")
 """
 
@@ -12,29 +12,32 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
-from sqlalchemy import URL, create_engine, event, make_url, text, update
+from sqlalchemy import URL, event, make_url, text, update
 
 from crm_core.access import Actor, Reach, system_actor
 from crm_core.bootstrap import Application
 from crm_core.config import load_config
 from crm_core.plugins.activation import enable_plugin
 from crm_core.services.users import actor_for_login
-from crm_core.testing.fixtures import ENABLING_SECONDS
+from crm_core.testing.fixtures import ENABLING_SECONDS, postgres_copy
 from crm_web.app import create_app
 from crm_web.models import WebSession
 from crm_web.opening import COOKIE
+from crm_web.services import passwords
 from web_office import OUTSIDERS, PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
 
 More = Callable[[Application, Known], None]
+USUAL_HASHING = passwords._hasher  # before a session of tests changes it, once or twice
 ABOUT_TRANSACTIONS = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
 
@@ -257,22 +260,20 @@ def offices(*plugins: str, more: More | None = None) -> tuple[Any, Any]:
         crm_postgres_server: URL, crm_postgres_template: str, tmp_path_factory
     ) -> Iterator[tuple[str, Known]]:
         """Name of a PostgreSQL database that is set up already, and what is in it."""
-        name = f"crm_office_{uuid4().hex[:12]}"
-        _on(crm_postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{crm_postgres_template}"')
-        url = crm_postgres_server.set(database=name)
-        yield name, built(url, tmp_path_factory.mktemp("office"), plugins, more)
-        _on(crm_postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+        with postgres_copy(crm_postgres_server, crm_postgres_template, kind="office") as url:
+            known = built(url, tmp_path_factory.mktemp("office"), plugins, more)
+            yield str(url.database), known
 
     return sqlite_office, postgres_office
 
 
-def _on(server: URL, statement: str) -> None:
-    engine = create_engine(
-        server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashing() -> Iterator[PasswordHasher]:
+    """Hash passwords with little effort, for it is half of what such tests take; give the usual."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "_hasher", quick)
+        yield USUAL_HASHING
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -284,24 +285,21 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def office(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     """The web on a database of its own, with people of every role and customers of each."""
-    if kind == "sqlite":
-        template, known = request.getfixturevalue("sqlite_office")
-        path = tmp_path / "crm.sqlite"
-        shutil.copyfile(template, path)
-        url = make_url(f"sqlite:///{path}")
-    else:
-        server = request.getfixturevalue("crm_postgres_server")
-        template, known = request.getfixturevalue("postgres_office")
-        name = f"crm_test_{uuid4().hex[:12]}"
-        _on(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        url = server.set(database=name)
-    application = opened(url, tmp_path)
-    if known.folder.is_dir():
-        shutil.copytree(known.folder, application.config.files_folder, dirs_exist_ok=True)
-    yield Office(application, known)
-    application.close()
-    if kind == "postgresql":
-        _on(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            template, known = request.getfixturevalue("sqlite_office")
+            path = tmp_path / "crm.sqlite"
+            shutil.copyfile(template, path)
+            url = make_url(f"sqlite:///{path}")
+        else:
+            server = request.getfixturevalue("crm_postgres_server")
+            template, known = request.getfixturevalue("postgres_office")
+            url = stack.enter_context(postgres_copy(server, template))
+        application = opened(url, tmp_path)
+        if known.folder.is_dir():
+            shutil.copytree(known.folder, application.config.files_folder, dirs_exist_ok=True)
+        yield Office(application, known)
+        application.close()
 
 
 @pytest.fixture

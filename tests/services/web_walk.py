@@ -25,7 +25,7 @@ FOR_EVERY_USER = {"openapi": ""}
 """Endpoints that are neither a declared page nor an operation; every user may open these."""
 OF_CUSTOMER = set(
     "customer_id activity_id interaction_id attachment_id point_id contact_point_id address_id "
-    "tie_id relationship_id other_id merge_id".split()
+    "tie_id relationship_id other_id merge_id conflict_id".split()
 )
 """Arguments that lead to something of one customer."""
 PERSONAL = {"view_id", "token_id", "session_id"}
@@ -35,7 +35,6 @@ REVOCABLE = {"session_id", "token_id"}
 OF_NOBODY: Mapping[str, Any] = {
     "run_id": NOBODYS_ID,
     "request_id": NOBODYS_ID,
-    "conflict_id": NOBODYS_ID,
     "post_id": NOBODYS_ID,
     "mail_id": NOBODYS_ID,
     "job_id": NOBODYS_ID,
@@ -248,10 +247,18 @@ UPLOADS = frozenset({"api-history.attach", "api-imports.send"})
 BODIES["api-history.attach"] = FORMS["customers.attach"]
 
 # The sync desk, by whoever may see it.
-takes("sync.ask_for", "sync.make_plan", "sync.retry", "sync.take_back")
+takes(
+    "sync.ask_for", "sync.make_plan", "sync.retry", "sync.stop", "sync.stop_asked", "sync.take_back"
+)
 sends("sync.ask", kind="pull")
 sends("lists.export", format="csv")
-sends("sync.retry")
+sends("sync.retry", "sync.stop", "sync.stop_request")
+takes("sync.decide", "sync.decide_many", take="erp")
+BODIES["api-sync.resolve"] = lambda known, owner: {
+    "ids": [_id(known, owner, "conflict_id")],
+    "take": "erp",
+}
+IN_BODY["api-sync.resolve"] = ""
 
 # Imports: of files and jobs that are not there.
 takes("imports.go", "imports.start", "imports.stop", "imports.undo", "imports.upload")

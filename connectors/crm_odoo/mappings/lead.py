@@ -117,5 +117,5 @@ OPPORTUNITY = EntityMapping(
     ),
     # Bringing one back also lets Odoo reckon its probability again.
     grants_writing=_SALES,
-    deeds=(Deed("state", OPEN, (("active", "=", False),), "toggle_active"),),
+    deeds=(Deed("state", OPEN, (("active", "=", False),), "action_unarchive"),),
 )

@@ -138,9 +138,23 @@ class Finder:
             ["res_id", "in", [int(key) for key in remote_ids]],
         ]
         found: dict[str, str] = {}
-        for row in self._records.rows("ir.model.data", domain, ["name", "res_id"]):
+        try:
+            rows = self._records.rows("ir.model.data", domain, ["name", "res_id"])
+        except FatalSyncError as error:
+            if error.code != RIGHT_MISSING:
+                raise
+            return self._first_names(remote_ids, f"{prefix}{entity}_")
+        for row in rows:
             found.setdefault(str(row["res_id"]), f"{prefix}{row['name']}")
         return found
+
+    def _first_names(self, remote_ids: Sequence[str], head: str) -> dict[str, str]:
+        """The same where the table of external ids is closed to us: Odoo tells the oldest."""
+        ids = [int(key) for key in remote_ids]
+        told = self._records.transport.execute(
+            self._model, "get_external_id", ids, context=self._records.context
+        )
+        return {str(key): name for key, name in told.items() if name.startswith(head)}
 
     def _named(self, probes: Sequence[Probe]) -> dict[str, int]:
         """Return the record that bears each probe's external id, by probe key."""

@@ -169,7 +169,7 @@ class Loader:
 
 def words(error: SyncError) -> str:
     """Return what Odoo said, without our words around it."""
-    return str(error.details.get("words") or error.message)
+    return str(error.details.get("words") or "") or error.message
 
 
 def may_be_one_record(error: SyncError) -> bool:

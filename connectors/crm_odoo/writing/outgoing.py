@@ -23,6 +23,10 @@ Value = str | bool | int | list[int] | None
 class NotHeldError(Exception):
     """A record cannot be written as it is; says why."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
 
 @dataclass(frozen=True, slots=True)
 class _Placed:

@@ -59,7 +59,7 @@ class Writer:
             try:
                 values = outgoing.written(draft.values, draft.values, is_new=True)
             except NotHeldError as error:
-                answers[draft.key] = Refusal(str(error))
+                answers[draft.key] = Refusal(error.reason)
             else:
                 sheets[tuple(sorted(values))][draft.key] = values
         for fields, keyed in sheets.items():
@@ -104,7 +104,7 @@ class Writer:
                     edit.values, {**known.get(edit.remote_id, {}), **edit.values}
                 )
             except NotHeldError as error:
-                answers[record_id] = Refusal(str(error))
+                answers[record_id] = Refusal(error.reason)
                 continue
             if values:
                 alike[json.dumps(values, sort_keys=True)][record_id] = values

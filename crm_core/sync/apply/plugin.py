@@ -10,10 +10,11 @@ from uuid import UUID
 
 from crm_core.entities.sync import BindingState
 from crm_core.errors import ConfigurationError, FatalSyncError, InputError
-from crm_core.messages import t
+from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.plugins.discovery import resolve
 from crm_core.plugins.limits import PluginTimeoutError, time_limit
+from crm_core.record_words import field_words
 from crm_core.sync.bindings import customer_targets, local_ids
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
 from crm_core.sync.protocol import Priced
@@ -44,10 +45,18 @@ class PluginApplier:
         """Refuse a record that lacks a required field."""
         change.sets = self.words
         values = change.record.values
-        missing = [f.name for f in self.entity.fields if f.required and values.get(f.name) is None]
+        declared = {self.entity.name: self.entity}
+        missing = [
+            field_words(field.name, self.entity.name, declared)
+            for field in self.entity.fields
+            if field.required and values.get(field.name) is None
+        ]
         if missing:
             raise InputError(
-                t("{missing} is empty: fill it in in the back office.", missing=", ".join(missing)),
+                t(
+                    "{missing} is empty: fill it in in the back office.",
+                    missing=joined(missing, ", "),
+                ),
                 code="core.sync.field_missing",
             )
 
@@ -88,7 +97,11 @@ class PluginApplier:
     ) -> dict[UUID, Told]:
         """Return the plugin's records as neutral ones; see ``crm_core.sync.tell``."""
         with self._isolated():
-            found: Mapping[UUID, Mapping[str, Any]] = self._call(self.entity.read)(uow, list(ids))
+            meant = list(ids)
+            if self.entity.meant:
+                chosen = set(self._call(self.entity.meant)(uow, backend_id, meant))
+                meant = [each for each in meant if each in chosen]
+            found: Mapping[UUID, Mapping[str, Any]] = self._call(self.entity.read)(uow, meant)
         there = {
             name: {key: ref for key, (ref, _) in bound_locals(uow, backend_id, name, ids_).items()}
             for name, ids_ in self._named(found.values()).items()

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from crm_core.errors import ConfigurationError, InputError
-from crm_core.messages import n, t
+from crm_core.messages import n, say, t
 from crm_core.normalize import shortened
 from crm_core.services.table_files import SPREADSHEETS, read_table
 from crm_core.sync.planning.plan import (
@@ -143,7 +143,7 @@ def _cells(head: PlanHead, row: PlanRow) -> dict[str, str | None]:
         _inert(row.local_name),
         _inert(row.remote_name),
         row.score,
-        _inert(row.reason),
+        _inert(say(row.reason)),
         row.entity,
         row.local_id,
         row.remote_id,

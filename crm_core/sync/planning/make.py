@@ -10,8 +10,8 @@ from uuid import UUID
 
 from crm_core.entities.hold import HoldReason, HoldSide
 from crm_core.entities.sync import Backend
-from crm_core.matching import LeftOut, Matching, Pair, match, verdict
-from crm_core.messages import t
+from crm_core.matching import VERDICTS, LeftOut, Matching, Pair, match, verdict
+from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
 from crm_core.services.settings import load_settings
@@ -125,7 +125,11 @@ class _Rows:
             remote_id,
             self.names[remote_id],
             pair.score,
-            f"{verdict(pair.score)}: {', '.join(pair.reasons)}",
+            t(
+                "{verdict}: {reasons}",
+                verdict=VERDICTS[verdict(pair.score)],
+                reasons=joined(pair.reasons, ", "),
+            ),
             self.ours.states[local_id],
             self.theirs.states[remote_id],
         )

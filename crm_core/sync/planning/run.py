@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,13 +40,15 @@ def plan_sync(
     remote: RemoteBackend,
     *,
     on_progress: Progress | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Plan:
     """Return what a first sync would link and make on both sides; write nothing.
 
     Raises:
-        SyncError: The remote cannot be reached, or refused us.
+        SyncError: The remote cannot be reached, or refused us, or it was asked to stop.
     """
-    with _opened(database, backend, remote, dry_run=True, on_progress=on_progress) as context:
+    options: dict[str, Any] = {"on_progress": on_progress, "is_stopped": is_stopped}
+    with _opened(database, backend, remote, dry_run=True, **options) as context:
         return make_plan(context, backend)
 
 
@@ -59,10 +61,13 @@ def apply_plan_file(
     dry_run: bool = False,
     masters: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> PlanReport:
     """Do exactly what a plan says, in a file or kept here, but for what moved since.
 
-    Without one a plan is made now, and done as it proposes; see ``apply_plan``.
+    Without one a plan is made now, and done as it proposes; see ``apply_plan``. ``is_stopped`` is
+    asked after each page and batch whether to end there: applied again, the plan goes on with the
+    rest.
 
     Callers check the rights ``core.sync.run`` and ``core.backend.manage``.
 
@@ -70,14 +75,19 @@ def apply_plan_file(
         InputError: The file is broken, or a plan of another backend or database.
         RuleViolationError: This database is a copy of the one that was accepted.
         LockedError: A run of this backend is under way.
-        SyncError: The remote cannot be reached, or refused us.
+        SyncError: The remote cannot be reached, or refused us, or it was asked to stop.
     """
     if isinstance(path, Plan):
         told: tuple[PlanHead, list[PlanRow], dict[int, int]] | None = (path.head, path.rows, {})
     else:
         told = read_plan(path) if path else None
     settled = settle(told[1], told[2]) if told else None
-    options: dict[str, Any] = {"dry_run": dry_run, "masters": masters, "on_progress": on_progress}
+    options: dict[str, Any] = {
+        "dry_run": dry_run,
+        "masters": masters,
+        "on_progress": on_progress,
+        "is_stopped": is_stopped,
+    }
     with _opened(database, backend, remote, **options) as context:
         if told is not None:
             check_head(context, backend, told[0])
@@ -143,6 +153,7 @@ def _opened(
     dry_run: bool,
     masters: Mapping[str, str] | None = None,
     on_progress: Progress | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[SyncContext]:
     """Give a run of this backend; one that writes holds its lease."""
     actor = system_actor(f"sync:{backend.name}")
@@ -160,6 +171,7 @@ def _opened(
             masters={**backend.masters, **(masters or {})},
             dry_run=dry_run,
             on_progress=on_progress,
+            is_stopped=is_stopped,
         )
         with context.reading() as uow:
             settings = load_settings(uow)

@@ -183,7 +183,12 @@ class LineResult(Result):
     unit = fields.String()
     quantity = fields.Decimal(as_string=True)
     list_price = fields.Decimal(as_string=True)
+    unpriced = fields.String(metadata={"description": "Why there is none: cost, price or rate."})
     rule_price = fields.Decimal(as_string=True)
+    base_price = fields.Decimal(
+        as_string=True,
+        metadata={"description": "From which discount is counted, where another list is used."},
+    )
     unit_price = fields.Decimal(as_string=True)
     discount_percent = fields.Decimal(as_string=True)
     floor_price = fields.Decimal(as_string=True)
@@ -216,6 +221,12 @@ class QuoteResult(ListedQuoteResult):
     note = fields.String()
     tax_amount = fields.Decimal(required=True, as_string=True)
     band_reason = Said(metadata={"description": "Why the customer pays less, if they do."})
+    list_reason = Said(
+        metadata={"description": "What another price list than the customer's takes off."}
+    )
+    instead_number = fields.String(
+        metadata={"description": "The offer of the deal that was accepted instead."}
+    )
     approved_at = Moment()
     answer_note = fields.String(validate=validate.Length(max=LINE * 100))
     lines = fields.List(fields.Nested(LineResult), required=True)

@@ -105,6 +105,10 @@ class CalibrationResult(Result):
     brier = fields.Float()
     base_brier = fields.Float()
     skill = fields.Float()
+    skill_least = fields.Float(
+        metadata={"description": "It lies from here to skill_most, 95 of 100 times."}
+    )
+    skill_most = fields.Float()
     refusal = Said()
     bins = fields.List(fields.Nested(BinResult), required=True)
 

@@ -70,12 +70,18 @@ def _draw(context: Context, story: dict[str, Any]) -> None:
 
 @click.command(cls=CrmCommand)
 @click.argument("quote")
+@click.option(
+    "--beside", metavar="REASON", help="Why it is ordered though another offer of the deal was."
+)
 @pass_context
-def reorder(context: Context, /, *, quote: str) -> None:
+def reorder(context: Context, /, *, quote: str, beside: str | None) -> None:
     """Send the order of a QUOTE once more, after what it was refused for is mended."""
     from crm_sales.services.quote_orders import retry_order
 
-    _done(context, "reorder", quote, retry_order)
+    def act(uow: UnitOfWork, quote_id: UUID) -> Any:
+        return retry_order(uow, quote_id, beside=beside)
+
+    _done(context, "reorder", quote, act)
 
 
 @click.command(cls=CrmCommand)

@@ -70,3 +70,33 @@ def import_(context: Context, file: Path, dry_run: bool) -> None:
         else t("Set: {parts}", parts=joined(parts, ", "))
     )
     out.data("sales.quote.settings.import/1", {"parts": parts}, lambda: out.line(text))
+
+
+@settings.command(name="price-list")
+@click.argument("customer")
+@click.argument("price_list", metavar="LIST")
+@click.option("--take-back", is_flag=True, help="The default list holds for them again.")
+@pass_context
+def price_list_(context: Context, customer: str, price_list: str, take_back: bool) -> None:
+    """Give a CUSTOMER a price LIST of their own, from which discounts are counted."""
+    from crm_core.services.lookup import resolve_unmerged_id
+    from crm_sales.models import PriceList
+    from crm_sales.services.pricing.customer_lists import give_price_list, take_price_list
+    from crm_sales.services.quotes.reading import resolve_named
+
+    with context.unit_of_work(write=True) as uow:
+        customer_id = resolve_unmerged_id(uow, customer)
+        chosen: PriceList = uow.get(PriceList, resolve_named(uow, PriceList, price_list))
+        if take_back:
+            take_price_list(uow, customer_id, chosen.currency_code)
+        else:
+            give_price_list(uow, customer_id, chosen.id)
+        uow.commit()
+        told = {
+            "customer_id": customer_id,
+            "price_list": None if take_back else chosen.name,
+            "currency": chosen.currency_code,
+        }
+    out = context.output
+    text = t("Taken back.") if take_back else t("{name} holds for them.", name=told["price_list"])
+    out.data("sales.quote.settings.price_list/1", told, lambda: out.line(text))

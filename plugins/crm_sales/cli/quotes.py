@@ -304,6 +304,7 @@ def _draw(context: Context, view: dict[str, Any], place: Place) -> None:
             (t("Valid until"), place.day(view["valid_until_on"])),
             (t("Price list"), view["price_list_name"]),
             (t("Personal price"), view["band_reason"]),
+            (t("Other price list"), view["list_reason"]),
             (t("Payment"), view["payment_term_name"]),
             (t("Without tax"), place.money(view["untaxed_amount"], code)),
             (t("Tax"), f"{place.money(view['tax_amount'], code)} ({estimate})"),

@@ -160,6 +160,7 @@ def _draw_report(context: Context, told: Mapping[str, Any]) -> None:
             (t("Brier score"), _rounded(told["brier"])),
             (t("Of the share of won deals"), _rounded(told["base_brier"])),
             (t("Better by"), _share(told["skill"])),
+            (t("Surely between"), _between(told["skill_least"], told["skill_most"])),
         ]
     )
     if told["refusal"]:
@@ -178,12 +179,18 @@ def _draw_report(context: Context, told: Mapping[str, Any]) -> None:
                 each["count"],
                 _share(each["predicted"]),
                 _share(each["observed"]),
-                t("{low} and {high}", low=_share(each["least"]), high=_share(each["most"])),
+                _between(each["least"], each["most"]),
             )
             for each in told["bins"]
             if each["count"]
         ],
     )
+
+
+def _between(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "–"
+    return t("{low} and {high}", low=_share(low), high=_share(high))
 
 
 def _rounded(value: float | None) -> float | None:

@@ -138,11 +138,14 @@ def upgrade() -> None:
     op.create_table(
         "sales_bundle",
         sa.Column("id", types.Key(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("percent", types.Quantity(), nullable=True),
         sa.Column("price", types.Money(), nullable=True),
         sa.Column("currency_code", sa.Text(), nullable=True),
         sa.Column("archived_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["currency_code"], ["core_currency.code"], name=op.f("fk_sales_bundle_currency_code")
         ),
@@ -259,6 +262,7 @@ def upgrade() -> None:
     op.create_table(
         "sales_price_band",
         sa.Column("id", types.Key(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("percent", types.Quantity(), nullable=False),
         sa.Column("months", sa.Integer(), nullable=False),
@@ -267,6 +271,8 @@ def upgrade() -> None:
         sa.Column("least_revenue", types.Money(), nullable=True),
         sa.Column("currency_code", sa.Text(), nullable=True),
         sa.Column("archived_at", types.UtcDateTime(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["currency_code"],
             ["core_currency.code"],
@@ -281,6 +287,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("currency_code", sa.Text(), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("archived_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -407,6 +414,38 @@ def upgrade() -> None:
             ["product_id"], ["core_product.id"], name=op.f("fk_sales_bundle_part_product_id")
         ),
         sa.PrimaryKeyConstraint("bundle_id", "product_id", name=op.f("pk_sales_bundle_part")),
+    )
+    op.create_table(
+        "sales_customer_price_list",
+        sa.Column("customer_id", types.Key(), nullable=False),
+        sa.Column("currency_code", sa.Text(), nullable=False),
+        sa.Column("price_list_id", types.Key(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["currency_code"],
+            ["core_currency.code"],
+            name=op.f("fk_sales_customer_price_list_currency_code"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["core_customer.id"],
+            name=op.f("fk_sales_customer_price_list_customer_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["price_list_id"],
+            ["sales_price_list.id"],
+            name=op.f("fk_sales_customer_price_list_price_list_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "customer_id", "currency_code", name=op.f("pk_sales_customer_price_list")
+        ),
+    )
+    op.create_index(
+        op.f("ix_sales_customer_price_list_price_list_id"),
+        "sales_customer_price_list",
+        ["price_list_id"],
+        unique=False,
     )
     op.create_table(
         "sales_handed_item",
@@ -536,11 +575,14 @@ def upgrade() -> None:
     op.create_table(
         "sales_price_floor",
         sa.Column("id", types.Key(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("product_id", types.Key(), nullable=True),
         sa.Column("category", sa.Text(), nullable=True),
         sa.Column("price", types.Money(), nullable=True),
         sa.Column("currency_code", sa.Text(), nullable=True),
         sa.Column("percent_of_list", types.Quantity(), nullable=True),
+        sa.Column("created_at", types.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["currency_code"],
             ["core_currency.code"],
@@ -1014,6 +1056,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("band_id", types.Key(), nullable=True),
         sa.Column("band_facts", types.JsonValue, nullable=False),
+        sa.Column("list_facts", types.JsonValue, nullable=False),
         sa.Column("untaxed_amount", types.Money(), nullable=False),
         sa.Column("tax_amount", types.Money(), nullable=False),
         sa.Column("total_amount", types.Money(), nullable=False),
@@ -1023,6 +1066,7 @@ def upgrade() -> None:
         sa.Column("sent_at", types.UtcDateTime(), nullable=True),
         sa.Column("answered_at", types.UtcDateTime(), nullable=True),
         sa.Column("answer_note", sa.Text(), nullable=True),
+        sa.Column("instead_id", types.Key(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -1050,6 +1094,12 @@ def upgrade() -> None:
             ["delivery_address_id"],
             ["core_address.id"],
             name=op.f("fk_sales_quote_delivery_address_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["instead_id"],
+            ["sales_quote.id"],
+            name=op.f("fk_sales_quote_instead_id"),
             ondelete="SET NULL",
         ),
         sa.ForeignKeyConstraint(
@@ -1088,6 +1138,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_sales_quote_customer_id_id"), "sales_quote", ["customer_id", "id"], unique=False
     )
+    op.create_index(op.f("ix_sales_quote_instead_id"), "sales_quote", ["instead_id"], unique=False)
     op.create_index(
         op.f("ix_sales_quote_opportunity_id_id"),
         "sales_quote",
@@ -1207,6 +1258,7 @@ def upgrade() -> None:
         sa.Column("asked_by_id", types.Key(), nullable=True),
         sa.Column("asked_at", types.UtcDateTime(), nullable=False),
         sa.Column("percent", types.Quantity(), nullable=False),
+        sa.Column("list_facts", types.JsonValue, nullable=False),
         sa.Column("decision", sa.Text(), nullable=False),
         sa.Column("decided_by_id", types.Key(), nullable=True),
         sa.Column("decided_at", types.UtcDateTime(), nullable=True),
@@ -1268,7 +1320,9 @@ def upgrade() -> None:
         sa.Column("quantity", types.Quantity(), nullable=True),
         sa.Column("unit", sa.Text(), nullable=True),
         sa.Column("list_price", types.Quantity(), nullable=True),
+        sa.Column("unpriced", sa.Text(), nullable=True),
         sa.Column("rule_price", types.Quantity(), nullable=True),
+        sa.Column("base_price", types.Quantity(), nullable=True),
         sa.Column("unit_price", types.Quantity(), nullable=True),
         sa.Column("discount_percent", types.Quantity(), nullable=True),
         sa.Column("floor_price", types.Quantity(), nullable=True),
@@ -1344,6 +1398,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
+        sa.Column("backend_id", types.Key(), nullable=True),
+        sa.Column("beside_reason", sa.Text(), nullable=True),
+        sa.Column("beside_by_id", types.Key(), nullable=True),
         sa.Column("number", sa.Text(), nullable=True),
         sa.Column("transaction_id", types.Key(), nullable=True),
         sa.Column("is_confirm_wanted", sa.Boolean(), nullable=False),
@@ -1354,7 +1411,7 @@ def upgrade() -> None:
         sa.Column("accepted_amount", types.Money(), nullable=True),
         sa.Column("accepted_by_id", types.Key(), nullable=True),
         sa.Column("problem_code", sa.Text(), nullable=True),
-        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("problem", types.Told(), nullable=True),
         sa.Column("activity_id", types.Key(), nullable=True),
         sa.ForeignKeyConstraint(
             ["accepted_by_id"], ["core_user.id"], name=op.f("fk_sales_quote_order_accepted_by_id")
@@ -1364,6 +1421,15 @@ def upgrade() -> None:
             ["core_activity.id"],
             name=op.f("fk_sales_quote_order_activity_id"),
             ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["backend_id"],
+            ["core_backend.id"],
+            name=op.f("fk_sales_quote_order_backend_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["beside_by_id"], ["core_user.id"], name=op.f("fk_sales_quote_order_beside_by_id")
         ),
         sa.ForeignKeyConstraint(
             ["quote_id"],
@@ -1381,6 +1447,9 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_sales_quote_order_activity_id"), "sales_quote_order", ["activity_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_sales_quote_order_backend_id"), "sales_quote_order", ["backend_id"], unique=False
     )
     op.create_index(
         op.f("ix_sales_quote_order_state_quote_id"),
@@ -1431,7 +1500,7 @@ def upgrade() -> None:
         sa.Column("quote_version", sa.Integer(), nullable=False),
         sa.Column("asked_at", types.UtcDateTime(), nullable=False),
         sa.Column("is_open", sa.Boolean(), nullable=False),
-        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("problem", types.Told(), nullable=True),
         sa.ForeignKeyConstraint(
             ["quote_id"],
             ["sales_quote.id"],
@@ -1487,6 +1556,7 @@ def downgrade() -> None:
     op.drop_table("sales_quote_question")
     op.drop_index(op.f("ix_sales_quote_order_transaction_id"), table_name="sales_quote_order")
     op.drop_index(op.f("ix_sales_quote_order_state_quote_id"), table_name="sales_quote_order")
+    op.drop_index(op.f("ix_sales_quote_order_backend_id"), table_name="sales_quote_order")
     op.drop_index(op.f("ix_sales_quote_order_activity_id"), table_name="sales_quote_order")
     op.drop_table("sales_quote_order")
     op.drop_index(op.f("ix_sales_quote_link_quote_id"), table_name="sales_quote_link")
@@ -1510,6 +1580,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_sales_quote_state_valid_until_on_id"), table_name="sales_quote")
     op.drop_index(op.f("ix_sales_quote_owner_id_state_id"), table_name="sales_quote")
     op.drop_index(op.f("ix_sales_quote_opportunity_id_id"), table_name="sales_quote")
+    op.drop_index(op.f("ix_sales_quote_instead_id"), table_name="sales_quote")
     op.drop_index(op.f("ix_sales_quote_customer_id_id"), table_name="sales_quote")
     op.drop_index(op.f("ix_sales_quote_contact_id"), table_name="sales_quote")
     op.drop_table("sales_quote")
@@ -1580,6 +1651,10 @@ def downgrade() -> None:
         op.f("ix_sales_handed_item_customer_id_handover_id"), table_name="sales_handed_item"
     )
     op.drop_table("sales_handed_item")
+    op.drop_index(
+        op.f("ix_sales_customer_price_list_price_list_id"), table_name="sales_customer_price_list"
+    )
+    op.drop_table("sales_customer_price_list")
     op.drop_table("sales_bundle_part")
     op.drop_table("sales_assignment_turn")
     op.drop_index(op.f("ix_sales_assignment_target_rule_id"), table_name="sales_assignment_target")

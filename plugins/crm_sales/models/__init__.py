@@ -29,6 +29,7 @@ from crm_sales.models.opportunities import (
 )
 from crm_sales.models.pipelines import Competitor, LossReason, Pipeline, Stage, StageMove
 from crm_sales.models.prices import (
+    CustomerPriceList,
     PaymentTerm,
     PriceBase,
     PriceFloor,
@@ -36,6 +37,7 @@ from crm_sales.models.prices import (
     PriceListRule,
     PriceMethod,
     RuleTarget,
+    Unpriced,
 )
 from crm_sales.models.pricing_rules import (
     Bundle,
@@ -74,6 +76,7 @@ __all__ = [
     "BundlePart",
     "CalendarFeed",
     "Competitor",
+    "CustomerPriceList",
     "DealExpectation",
     "DealState",
     "DiscountLimit",
@@ -127,5 +130,6 @@ __all__ = [
     "StageMove",
     "TaxQuestion",
     "TaxSource",
+    "Unpriced",
     "Way",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from crm_core.persistence.base import Keyed
+from crm_core.persistence.base import Base, Keyed, Versioned
 from crm_core.persistence.scope import Public
 from crm_core.persistence.types import Money, Quantity
 
@@ -27,8 +27,31 @@ class PriceList(Keyed):
     currency_code: Mapped[str] = mapped_column(ForeignKey("core_currency.code"))
     is_default: Mapped[bool] = mapped_column(default=False)
     """Offers in its currency that name no list take it."""
+    is_open: Mapped[bool] = mapped_column(default=False)
+    """Whoever sells may use it for any customer: going by it is no discount."""
     position: Mapped[int] = mapped_column(default=0)
     archived_at: Mapped[datetime | None]
+
+
+class CustomerPriceList(Base):
+    """The price list that a customer was given, one for each currency.
+
+    It bears no name, and whoever makes an offer has to come to the same price: all may read it.
+    """
+
+    __tablename__ = "sales_customer_price_list"
+    __entity__ = "sales_customer_price_list"
+    __scope__ = Public()
+    __personal__ = ()
+    __table_args__ = (Index(None, "price_list_id"),)
+
+    customer_id: Mapped[UUID] = mapped_column(
+        ForeignKey("core_customer.id", ondelete="CASCADE"), primary_key=True
+    )
+    currency_code: Mapped[str] = mapped_column(ForeignKey("core_currency.code"), primary_key=True)
+    price_list_id: Mapped[UUID] = mapped_column(
+        ForeignKey("sales_price_list.id", ondelete="CASCADE")
+    )
 
 
 class RuleTarget(StrEnum):
@@ -55,6 +78,17 @@ class PriceBase(StrEnum):
     LIST = "list"
     COST = "cost"
     PRICE_LIST = "price_list"
+
+
+class Unpriced(StrEnum):
+    """Why a price list asks no price that can be told here."""
+
+    COST = "cost"
+    """A rule starts from the cost, which only the ERP knows."""
+    PRICE = "price"
+    """The product has no price of its own."""
+    RATE = "rate"
+    """No dated rate leads to the currency."""
 
 
 class PriceListRule(Keyed):
@@ -120,7 +154,7 @@ class PaymentTerm(Keyed):
     archived_at: Mapped[datetime | None]
 
 
-class PriceFloor(Keyed):
+class PriceFloor(Versioned):
     """Below what nobody sells: the narrowest that fits holds, a product's before a category's."""
 
     __tablename__ = "sales_price_floor"

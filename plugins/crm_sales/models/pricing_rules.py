@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from crm_core.persistence.base import Base, Keyed
+from crm_core.persistence.base import Base, Keyed, Versioned
 from crm_core.persistence.scope import Public
 from crm_core.persistence.types import Money, Quantity
 
@@ -28,7 +28,7 @@ class DiscountLimit(Base):
     percent: Mapped[Decimal] = mapped_column(Quantity())
 
 
-class PriceBand(Keyed):
+class PriceBand(Versioned):
     """A personal price for customers that meet all its conditions; the best one counts."""
 
     __tablename__ = "sales_price_band"
@@ -76,7 +76,7 @@ class ProductRule(Keyed):
     archived_at: Mapped[datetime | None]
 
 
-class Bundle(Keyed):
+class Bundle(Versioned):
     """Products that are sold together at a price of their own."""
 
     __tablename__ = "sales_bundle"

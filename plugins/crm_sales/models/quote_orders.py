@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm_core.persistence.base import Base
 from crm_core.persistence.scope import Through
-from crm_core.persistence.types import Money
+from crm_core.persistence.types import Money, Told
 
 
 class OrderState(StrEnum):
@@ -47,6 +47,13 @@ class QuoteOrder(Base):
     state: Mapped[str] = mapped_column(default=OrderState.WAITING)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    backend_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("core_backend.id", ondelete="SET NULL"), index=True
+    )
+    """The one back office that gets it; None while there was none."""
+    beside_reason: Mapped[str | None]
+    """Why it is ordered though another offer of the deal was, as a person decided."""
+    beside_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("core_user.id"))
     number: Mapped[str | None]
     """As the back office numbered it; None before it was made there."""
     transaction_id: Mapped[UUID | None] = mapped_column(
@@ -63,7 +70,7 @@ class QuoteOrder(Base):
     """The total over there that a person accepted, though it is another than ours."""
     accepted_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("core_user.id"))
     problem_code: Mapped[str | None]
-    problem: Mapped[str | None]
+    problem: Mapped[str | None] = mapped_column(Told())
     """Why the back office would not take it, for people."""
     activity_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("core_activity.id", ondelete="SET NULL"), index=True
@@ -88,5 +95,5 @@ class TaxQuestion(Base):
     """The offer's version that it is about: an answer to an older one is dropped."""
     asked_at: Mapped[datetime]
     is_open: Mapped[bool] = mapped_column(default=True)
-    problem: Mapped[str | None]
+    problem: Mapped[str | None] = mapped_column(Told())
     """Why there was no answer, for people."""

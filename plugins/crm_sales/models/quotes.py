@@ -109,6 +109,8 @@ class Quote(Versioned):
     """The customer's personal price band when its lines were priced."""
     band_facts: Mapped[Any] = mapped_column(JsonValue, default=dict)
     """What it rested on, so that the reason can be told later."""
+    list_facts: Mapped[Any] = mapped_column(JsonValue, default=dict)
+    """Where it goes by another price list than the customer's: both, and what that takes off."""
     untaxed_amount: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0))
     tax_amount: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0))
     total_amount: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0))
@@ -120,6 +122,10 @@ class Quote(Versioned):
     answered_at: Mapped[datetime | None]
     answer_note: Mapped[str | None]
     """Why it was refused, or what was said when it was accepted."""
+    instead_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("sales_quote.id", ondelete="SET NULL"), index=True
+    )
+    """The offer of the same deal that was accepted, and so closed this one."""
 
 
 class QuoteLine(Keyed):
@@ -156,8 +162,13 @@ class QuoteLine(Keyed):
     unit: Mapped[str | None]
     list_price: Mapped[Decimal | None] = mapped_column(Quantity())
     """What the price list asks of everybody, for this quantity."""
+    unpriced: Mapped[str | None]
+    """An ``Unpriced``: why the price list asks nothing; None where it does."""
     rule_price: Mapped[Decimal | None] = mapped_column(Quantity())
     """What our own rules ask of this customer: the band's or the bundle's price."""
+    base_price: Mapped[Decimal | None] = mapped_column(Quantity())
+    """What they ask by the customer's own price list, where the offer goes by another one that is
+    not free to use: what a person takes off is counted from here."""
     unit_price: Mapped[Decimal | None] = mapped_column(Quantity())
     """What is asked before the discount."""
     discount_percent: Mapped[Decimal | None] = mapped_column(Quantity())
@@ -181,6 +192,8 @@ class QuoteApproval(Keyed):
     asked_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("core_user.id"))
     asked_at: Mapped[datetime]
     percent: Mapped[Decimal] = mapped_column(Quantity())
+    list_facts: Mapped[Any] = mapped_column(JsonValue, default=dict)
+    """The offer's when it was asked: what another price list takes off."""
     decision: Mapped[str] = mapped_column(default="waiting")
     """``waiting``, ``approved``, ``refused``, or ``withdrawn`` when it was changed meanwhile."""
     decided_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("core_user.id"))

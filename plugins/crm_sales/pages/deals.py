@@ -39,7 +39,7 @@ SHOWN = 5
 CARD = "sales_deals.deal"
 
 
-@pages.get("/", right=OPPORTUNITY_VIEW, menu=Menu(t("Deals"), "list", "sales", 20))
+@pages.get("/", right=OPPORTUNITY_VIEW, menu=Menu(t("Deals"), "money", "sales", 20))
 def deals(request: Request) -> str:
     """List deals, those that close soonest first."""
     args = request.args

@@ -19,7 +19,7 @@ from crm_sales.pages.forecast_drawing import bars, days, funnel, outcome_bars
 from crm_sales.permissions import CONFIGURE, FORECAST_VIEW
 from crm_sales.services.forecast.asking import forecast_question
 from crm_sales.services.forecast.figures import FIGURES, STAGE_FIGURES, figure_of
-from crm_sales.services.forecast.periods import Period, period_of
+from crm_sales.services.forecast.periods import Period, period_from, period_of
 from crm_sales.services.forecast.rates import base_rates
 from crm_sales.services.forecast.rows import added_up
 from crm_sales.services.forecast.show import show_forecast, stage_flow
@@ -236,8 +236,11 @@ def _targets(request: Request, error: CrmError | None = None) -> dict[str, Any]:
         values = request.form if error else {"period": request.args.get("period", "")}
         choices = {"holder": [(each["key"], each["name"]) for each in holders]}
         form = Form(TargetSchema(), values, choices=choices, error=error)
+    page = list_targets(request.uow, cursor=request.args.get("cursor") or None)
+    today = request.uow.now.date()
     return {
-        "page": list_targets(request.uow, cursor=request.args.get("cursor") or None),
+        "page": page,
+        "periods": {each["period"]: period_from(each["period"], today) for each in page.items},
         "form": form,
         "file_error": "",
     }

@@ -45,12 +45,13 @@ class HandoverSchema(Schema):
     """Whose work goes to whom."""
 
     leaver = fields.String(required=True, metadata={"title": t("Whose work")})
-    to = fields.String(
-        allow_none=True,
-        validate=validate.Length(max=2_000),
+    to = fields.List(
+        fields.String(),
+        load_default=list,
         metadata={
             "title": t("To whom"),
-            "help": t("Logins with commas between; several take turns with the customers."),
+            "kind": "checkboxes",
+            "help": t("Several take turns with the customers."),
         },
     )
     team = fields.String(
@@ -73,7 +74,7 @@ class HandoverSchema(Schema):
     )
 
 
-@pages.get("/", right=HANDOVER, menu=Menu(t("Handovers"), "people", "sales", 90))
+@pages.get("/", right=HANDOVER, menu=Menu(t("Handovers"), "person", "admin", 15))
 def handovers(request: Request) -> str:
     """Show handovers, the latest first."""
     page = list_handovers(request.uow, cursor=request.args.get("cursor") or None)
@@ -91,9 +92,9 @@ def new(request: Request) -> str:
 def send_new(request: Request) -> Any:
     """Say what would go to whom; hand over once that was seen."""
     try:
-        given = request.read(HandoverSchema())
+        given = request.read(HandoverSchema(), lists=("to",))
         by: dict[str, Any] = {
-            "to": [each.strip() for each in (given.get("to") or "").split(",") if each.strip()],
+            "to": given["to"],
             "team": given.get("team"),
             "rules": (given.get("rules") or "").splitlines(),
         }
@@ -174,8 +175,13 @@ def _form(request: Request, values: Any, error: CrmError | None = None) -> Form:
     choices = {
         "leaver": [
             ("", t("Choose somebody")),
-            *((user["login"], f"{user['name']} ({user['login']})") for user in users),
+            *((user["login"], _called(user)) for user in users),
         ],
+        "to": [(user["login"], _called(user)) for user in users if user["is_enabled"]],
         "team": [(team["name"], team["name"]) for team in teams],
     }
     return Form(HandoverSchema(), values, choices=choices, error=error)
+
+
+def _called(user: Mapping[str, Any]) -> str:
+    return f"{user['name']} ({user['login']})"

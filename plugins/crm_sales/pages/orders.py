@@ -48,8 +48,8 @@ def of_deal(request: Request, opportunity_id: UUID) -> str:
 
 @pages.post(OFFER + "/retry", right=QUOTE_EDIT)
 def retry(request: Request, quote_id: UUID) -> Any:
-    """Send an order that was refused once more."""
-    retry_order(request.uow, quote_id)
+    """Send an order that was refused once more, or beside another one of the deal."""
+    retry_order(request.uow, quote_id, beside=request.form.get("beside", "").strip() or None)
     return _done(request, quote_id, t("It is sent with the next exchange."))
 
 

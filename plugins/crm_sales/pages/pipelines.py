@@ -83,7 +83,7 @@ class FrameForm(Schema):
     )
 
 
-@pages.get("/", right=CONFIGURE, menu=Menu(t("Pipelines"), "cog", "sales", 90))
+@pages.get("/", right=CONFIGURE, menu=Menu(t("Pipelines"), "columns", "admin", 52))
 def pipelines(request: Request) -> str:
     """List pipelines, and how deals end."""
     return _list(request)

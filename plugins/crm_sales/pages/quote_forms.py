@@ -89,7 +89,7 @@ def _context(
     return {"quote": quote, "form": Form(HeaderSchema(), values, choices, error)}
 
 
-@pages.get("/settings", right=CONFIGURE, menu=Menu(t("Offer settings"), "cog", "sales", 95))
+@pages.get("/settings", right=CONFIGURE, menu=Menu(t("Offer settings"), "file", "admin", 54))
 def settings(request: Request) -> str:
     """Show limits, floors, bands, rules and bundles."""
     return _settings(request)

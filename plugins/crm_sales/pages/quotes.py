@@ -13,7 +13,12 @@ from crm_sales.models import QuoteState
 from crm_sales.pages.quote_words import DECISIONS, FILTERS, ROLES, STATES, TONES
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.pricing.limits import own_limit
-from crm_sales.services.quotes.approval import approve_quote, refuse_approval, submit_quote
+from crm_sales.services.quotes.approval import (
+    approve_quote,
+    refuse_approval,
+    submit_quote,
+    unpriced_told,
+)
 from crm_sales.services.quotes.checks import CHANGEABLE
 from crm_sales.services.quotes.editing import add_quote, refresh_prices
 from crm_sales.services.quotes.lines import (
@@ -253,6 +258,7 @@ def _drawn(request: Request, quote_id: UUID, error: CrmError | None = None) -> s
         typed=request.form if error else {},
         error=error,
         text_of=text_of,
+        unpriced_told=unpriced_told,
         is_open=is_open,
         may_edit=may_edit,
         may_decide=asked is not None

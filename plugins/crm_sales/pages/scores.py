@@ -37,7 +37,7 @@ BAR, FOURFOLD = 100, log(4)
 @pages.get(
     "/",
     right=FORECAST_VIEW,
-    menu=Menu(t("Scores"), icon="chart", section="sales", position=80),
+    menu=Menu(t("Scores"), icon="gauge", section="sales", position=80),
 )
 def calibration(request: Request) -> Any:
     """Show how right scores were, and what they are learnt from."""

@@ -78,13 +78,13 @@ def send(request: Request, quote_id: UUID) -> Any:
         return _refused(request, error)
     if sent.address:
         return _back(request, t("It is on its way to {address}.", address=sent.address))
-    return _back(request, _link_told(sent.link) if sent.link else t("It counts as sent."))
+    return _back(request, _link_told(request, sent.link) if sent.link else t("It counts as sent."))
 
 
 @pages.post(OFFER + "/link", right=QUOTE_EDIT, own_work=True)
 def link(request: Request, quote_id: UUID) -> Any:
     """Make another link to pass on."""
-    return _done(request, lambda uow: _link_told(make_link(uow, quote_id)[1]))
+    return _done(request, lambda uow: _link_told(request, make_link(uow, quote_id)[1]))
 
 
 @pages.post(OFFER + "/revoke", right=QUOTE_EDIT, own_work=True)
@@ -149,5 +149,6 @@ def _back(request: Request, told: str | None = None) -> Any:
     return request.back(told, otherwise="home.home")
 
 
-def _link_told(address: str) -> str:
-    return t("This link opens the offer; it is shown only now: {link}", link=address)
+def _link_told(request: Request, address: str) -> str:
+    request.give_to_copy(address)
+    return t("This link opens the offer. Copy it now: it is shown only this once.")

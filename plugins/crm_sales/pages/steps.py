@@ -9,7 +9,8 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from crm_core.errors import CrmError
-from crm_core.messages import p, t
+from crm_core.locale_format import JALALI
+from crm_core.messages import p, spoken_language, t
 from crm_core.services.places import place_of
 from crm_sales.models import NextStep
 from crm_sales.permissions import OPPORTUNITY_EDIT, OPPORTUNITY_VIEW
@@ -59,10 +60,16 @@ class StepSchema(Schema):
     note = fields.String(allow_none=True, metadata={"title": t("Note"), "rows": 4})
 
 
+class PickedStepSchema(StepSchema):
+    """What comes next, its moment picked instead of typed."""
+
+    due_at = fields.String(required=True, metadata={"title": t("When"), "kind": "datetime-local"})
+
+
 @pages.get(
     "/",
     right=OPPORTUNITY_VIEW,
-    menu=Menu(t("Next steps"), icon="check", section="sales", position=20),
+    menu=Menu(t("Next steps"), icon="clock", section="sales", position=20),
 )
 def steps(request: Request) -> str:
     """Show what is due by when, or the deals for which nothing is planned."""
@@ -92,7 +99,7 @@ def steps(request: Request) -> str:
 def plan(request: Request, opportunity_id: UUID) -> str:
     """Show the form to plan what comes next for a deal."""
     deal = permitted_opportunity(request.uow, opportunity_id, OPPORTUNITY_EDIT)
-    form = _form({"type": "call", "due_at": "+2d"})
+    form = _form(request, {"type": "call"})
     return request.render("sales/steps/plan.html", deal=deal, form=form)
 
 
@@ -108,7 +115,7 @@ def send_plan(request: Request, opportunity_id: UUID) -> Any:
     except CrmError as error:
         if error.http_status not in (409, 422):
             raise
-        form = _form(request.form, error)
+        form = _form(request, request.form, error)
         return request.refuse("sales/steps/plan.html", error.http_status, deal=deal, form=form)
     return request.back(t("Planned."), otherwise="sales_deals.deal", opportunity_id=opportunity_id)
 
@@ -160,5 +167,17 @@ def on_deal(request: Request, opportunity_id: UUID) -> str:
     )
 
 
-def _form(values: Any, error: CrmError | None = None) -> Form:
-    return Form(StepSchema(), values, choices={"type": TYPES}, error=error)
+def _form(request: Request, values: Any, error: CrmError | None = None) -> Form:
+    """Return the form; browsers pick no Jalali days, so whoever counts in these types them."""
+    zone = place_of(request.uow, request.settings).zone
+    due_at = request.uow.now.astimezone(zone).replace(hour=10, minute=0) + timedelta(days=2)
+    types = spoken_language() in JALALI
+    if error is None:
+        values = {**values, "due_at": "+2d" if types else due_at}
+    return Form(
+        StepSchema() if types else PickedStepSchema(),
+        values,
+        choices={"type": TYPES},
+        error=error,
+        time_zone=zone.key,
+    )

@@ -92,6 +92,7 @@ class PriceListSchema(Schema):
     name = _text(required=True)
     currency = _text(required=True)
     is_default = fields.Boolean(load_default=False)
+    is_open = fields.Boolean()
 
 
 class PriceRuleSchema(Schema):

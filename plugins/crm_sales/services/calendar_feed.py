@@ -18,11 +18,11 @@ from crm_core.messages import say, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled
 from crm_core.services.places import place_of
-from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
 from crm_core.services.users import actor_of
 from crm_sales.models import CalendarFeed, NextStep, Opportunity
 from crm_sales.permissions import CALENDAR
+from crm_sales.settings import site_address
 
 if TYPE_CHECKING:
     from icalendar import Event
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 BYTES = 32
 PATH = "/sales/calendar/feed/{token}.ics"
 """Of a feed's page; the rest of its address is what the web plugin's setting says."""
-SITE = "web.base_url"
 MOST_EVENTS = 2_000
 BACK, AHEAD = timedelta(days=90), timedelta(days=3_660)
 LASTS = timedelta(minutes=30)
@@ -78,9 +77,7 @@ def add_feed(uow: UnitOfWork, title: str) -> tuple[str, CalendarFeed]:
 def feed_address(uow: UnitOfWork, token: str) -> str:
     """Return the address of a feed; without its host where nobody told this site's."""
     uow.actor.require(CALENDAR)
-    declared = uow.hooks.settings.get(SITE)
-    base = values_of(uow, [declared])[SITE] if declared else None
-    return (base or "").rstrip("/") + PATH.format(token=token)
+    return (site_address(uow) or "") + PATH.format(token=token)
 
 
 def list_feeds(uow: UnitOfWork) -> list[dict[str, Any]]:

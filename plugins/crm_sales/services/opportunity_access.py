@@ -7,11 +7,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from crm_core.entities import TeamMember
-from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services import audit
-from crm_core.services.lookup import key_condition
+from crm_core.services.lookup import key_condition, only_one
 from crm_sales.models import DealState, Opportunity
 from crm_sales.permissions import OPPORTUNITY_VIEW
 
@@ -46,23 +45,17 @@ def resolve_opportunity_id(uow: UnitOfWork, text: str) -> UUID:
     if len(found) > 1:
         is_open = Opportunity.state == DealState.OPEN
         found = list(uow.scalars(select(Opportunity.id).where(fits, is_open).limit(2))) or found
-    if len(found) > 1:
-        raise InputError(
-            t("{text!r} fits several deals; give more of the id.", text=text),
-            code="sales.opportunity.ambiguous",
-        )
-    if not found:
-        raise NotFoundError(
-            t(
-                "There is no deal {text!r} that {login} may see. See crm sales deal list.",
-                text=text,
-                login=uow.actor.login,
-            ),
-            code="sales.opportunity.not_found",
-            details={"id": text},
-        )
-    opportunity_id: UUID = found[0]
-    return opportunity_id
+    return only_one(
+        found,
+        text,
+        code="sales.opportunity",
+        several=t("{text!r} fits several deals; give more of the id.", text=text),
+        missing=t(
+            "There is no deal {text!r} that {login} may see. See crm sales deal list.",
+            text=text,
+            login=uow.actor.login,
+        ),
+    )
 
 
 def expect_unchanged(uow: UnitOfWork, deal: Opportunity, expected_version: int | None) -> None:

@@ -11,15 +11,17 @@ from crm_core.entities import Transaction, TransactionLink
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import Quote, QuoteOrder
 from crm_sales.permissions import QUOTE_VIEW
-from crm_sales.services.quote_orders import differences
+from crm_sales.services.quote_orders import SECOND, differences
 
 
 def order_story(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any] | None:
     """Return what became of an accepted offer; None where nothing was ordered of it.
 
     ``order`` with ``state, number, problem, differences`` (of ``field, ours, theirs``),
-    ``activity_id``; ``document``, its mirror, with ``delivery_state`` and ``total_amount``;
-    ``invoices`` with ``number, state, payment_state, total_amount, open_amount``; ``is_paid``.
+    ``activity_id, is_second`` (held back, for another offer of the deal was ordered),
+    ``beside_reason`` (why both are); ``document``, its mirror, with ``delivery_state`` and
+    ``total_amount``; ``invoices`` with ``number, state, payment_state, total_amount,
+    open_amount``; ``is_paid``.
     """
     uow.actor.require(QUOTE_VIEW)
     statement = select(Quote, QuoteOrder).join(QuoteOrder, QuoteOrder.quote_id == Quote.id)
@@ -47,6 +49,8 @@ def order_story(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any] | None:
             "problem": order.problem,
             "problem_code": order.problem_code,
             "activity_id": order.activity_id,
+            "is_second": order.problem_code == SECOND,
+            "beside_reason": order.beside_reason,
             "differences": differences(quote, order),
         },
         "document": document,

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from crm_core.errors import ConfigurationError, NotFoundError
-from crm_core.messages import t
+from crm_core.messages import p, t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.settings import said_for
 from crm_sales.models import (
     Competitor,
     DealState,
@@ -29,14 +30,17 @@ DEFAULT_STAGES = (
     ("negotiation", "Negotiation", 75, 30),
     ("won", "Won", 100, None),
 )
+# Stages are English: deals and their stages are matched by name with a back office, which has its
+# own English ones as well. Reasons that it does not know go without.
 DEFAULT_REASONS = (
-    ("price", "Price", False),
-    ("competitor", "Competitor", True),
-    ("timing", "No time or budget now", False),
-    ("no_fit", "Does not fit the need", False),
-    ("no_answer", "No answer any more", False),
-    ("other", "Other", False),
+    ("price", t("Price"), False),
+    ("competitor", t("Competitor"), True),
+    ("timing", t("No time or budget now"), False),
+    ("no_fit", t("Does not fit the need"), False),
+    ("no_answer", t("No answer any more"), False),
+    ("other", p("why a deal was lost", "Other"), False),
 )
+"""What a company may rename: written once, in its own language."""
 
 
 def seed_defaults(uow: UnitOfWork) -> None:
@@ -46,7 +50,11 @@ def seed_defaults(uow: UnitOfWork) -> None:
         now = uow.now
         pipeline = uow.add(
             Pipeline(
-                code=DEFAULT_CODE, name="Sales", is_default=True, created_at=now, updated_at=now
+                code=DEFAULT_CODE,
+                name=said_for(uow, t("Sales")),
+                is_default=True,
+                created_at=now,
+                updated_at=now,
             )
         )
         uow.flush()
@@ -66,7 +74,9 @@ def seed_defaults(uow: UnitOfWork) -> None:
             )
     if uow.scalar(select(func.count(LossReason.id))) == 0:
         for code, name, needs_competitor in DEFAULT_REASONS:
-            uow.add(LossReason(code=code, name=name, needs_competitor=needs_competitor))
+            uow.add(
+                LossReason(code=code, name=said_for(uow, name), needs_competitor=needs_competitor)
+            )
     uow.flush()
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from crm_core.entities import Customer, User
 from crm_core.errors import RuleViolationError
 from crm_core.events import RecordsChanged
 from crm_core.messages import t
@@ -38,6 +37,11 @@ from crm_sales.services.quote_links import answerable_until
 from crm_sales.services.quotes.amounts import reckon
 from crm_sales.services.quotes.checks import company_day, permitted_quote, reckoning_for
 from crm_sales.services.quotes.pricing import keep_totals, lines_of
+from crm_sales.services.quotes.siblings import (
+    close_siblings,
+    held_with_siblings,
+    salesperson_of,
+)
 
 MOST_TEXT, MOST_QUESTIONS = 2_000, 20
 A_ROUND = 500
@@ -56,6 +60,8 @@ def accept_quote(
 ) -> Quote:
     """Have a customer accept an offer: what they chose stands from now on.
 
+    Other open offers of the deal are withdrawn with it.
+
     Args:
         uow: A writing unit of work.
         quote_id: Which.
@@ -71,7 +77,7 @@ def accept_quote(
         InputError, RuleViolationError: What is chosen will not do.
         ChoiceChangedError: It comes to another total than the one seen.
     """
-    quote = _open_quote(uow, quote_id)
+    quote, others = _open_quote(uow, quote_id)
     name = filled(signed_by, "signed_by", most=LINE)
     lines = lines_of(uow, quote.id)
     if chosen is not None and set(chosen) != chosen_of(lines):
@@ -86,7 +92,8 @@ def accept_quote(
     answer = _answer(quote, name, optional(note, "note", most=MOST_TEXT), link)
     answer.is_accepted, answer.total_amount = True, quote.total_amount
     answer.chosen = sorted(map(str, chosen_of(lines)))
-    _keep(uow, quote, answer, QuoteState.ACCEPTED)
+    closed = close_siblings(uow, quote, others)
+    _keep(uow, quote, answer, QuoteState.ACCEPTED, closed)
     _log(uow, quote, answer, t("Offer {number} accepted by {name}", number=quote.number, name=name))
     uow.record(QuoteAccepted(quote.id, quote.opportunity_id, quote.customer_id))
     return quote
@@ -109,7 +116,7 @@ def refuse_quote(
         OfferAnsweredError: Somebody was quicker; the message says who and when.
         InputError: There is no reason or no name.
     """
-    quote = _open_quote(uow, quote_id)
+    quote, _ = _open_quote(uow, quote_id)
     name = filled(signed_by, "signed_by", most=LINE)
     why = filled(reason, "reason", most=MOST_TEXT)
     answer = _answer(quote, name, why, link)
@@ -123,13 +130,16 @@ def refuse_quote(
 
 
 def ask_about_quote(uow: UnitOfWork, quote_id: UUID, *, name: str, text: str) -> QuoteQuestion:
-    """Have a customer ask something about an offer; answering is something for its owner to do.
+    """Have a customer ask something about an open offer; answering is for its owner to do.
 
     Raises:
+        OfferClosedError: It is over; the message says whom to write to instead.
         InputError: Name or question is missing or too long.
         RuleViolationError: So many were asked that one had better talk.
     """
     quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
+    if quote.state != QuoteState.SENT or uow.now >= answerable_until(uow, quote):
+        raise _asked_too_late(uow, quote)
     counted = select(func.count(QuoteQuestion.id)).where(QuoteQuestion.quote_id == quote.id)
     if uow.scalar(counted) >= MOST_QUESTIONS:
         raise RuleViolationError(
@@ -174,14 +184,14 @@ def expire_quotes(uow: UnitOfWork) -> int:
     return len(quotes)
 
 
-def _open_quote(uow: UnitOfWork, quote_id: UUID) -> Quote:
-    """Return an offer that takes an answer now, held so that nobody else answers meanwhile."""
-    quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
+def _open_quote(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, list[Quote]]:
+    """Return an offer that takes an answer now and the others of its deal, all of them held."""
+    quote, others = held_with_siblings(uow, quote_id)
     if quote.state in ANSWERED:
         raise _answered(uow, quote)
     is_over = uow.now >= answerable_until(uow, quote)
     if quote.state == QuoteState.SENT and not is_over:
-        return quote
+        return quote, others
     place = place_of(uow, load_settings(uow))
     if quote.state == QuoteState.EXPIRED or (quote.state == QuoteState.SENT and is_over):
         raise OfferClosedError(
@@ -193,6 +203,16 @@ def _open_quote(uow: UnitOfWork, quote_id: UUID) -> Quote:
             code="sales.quote.expired",
             details={"id": str(quote.id), "valid_until_on": quote.valid_until_on.isoformat()},
         )
+    if quote.instead_id is not None:
+        raise OfferClosedError(
+            t(
+                "The offer {number} takes no answer any more: another offer for the same was "
+                "accepted.",
+                number=quote.number,
+            ),
+            code="sales.quote.instead",
+            details={"id": str(quote.id), "accepted_id": str(quote.instead_id)},
+        )
     raise OfferClosedError(
         t(
             "The offer {number} takes no answer: it was not sent, or was withdrawn.",
@@ -200,6 +220,31 @@ def _open_quote(uow: UnitOfWork, quote_id: UUID) -> Quote:
         ),
         details={"id": str(quote.id), "state": quote.state},
     )
+
+
+def _asked_too_late(uow: UnitOfWork, quote: Quote) -> OfferClosedError:
+    person = salesperson_of(uow, quote)
+    told: dict[str, Any] = {"number": quote.number, "name": person.name if person else ""}
+    if person is None:
+        said = t(
+            "The offer {number} is over, so nobody reads questions about it here. Answer the mail "
+            "that it came with, or call us: we like to help.",
+            **told,
+        )
+    elif not person.email:
+        said = t(
+            "The offer {number} is over, so nobody reads questions about it here. Call us and ask "
+            "for {name}, who likes to help.",
+            **told,
+        )
+    else:
+        said = t(
+            "The offer {number} is over, so nobody reads questions about it here. Write to {name}, "
+            "{email}, who likes to help.",
+            **told,
+            email=person.email,
+        )
+    return OfferClosedError(said, details={"id": str(quote.id), "state": quote.state})
 
 
 def _answered(uow: UnitOfWork, quote: Quote) -> OfferAnsweredError:
@@ -220,14 +265,20 @@ def _answer(quote: Quote, name: str, note: str | None, link: QuoteLink | None) -
     return QuoteAnswer(quote_id=quote.id, name=name, note=note, link_id=link.id if link else None)
 
 
-def _keep(uow: UnitOfWork, quote: Quote, answer: QuoteAnswer, state: QuoteState) -> None:
+def _keep(
+    uow: UnitOfWork,
+    quote: Quote,
+    answer: QuoteAnswer,
+    state: QuoteState,
+    closed: Collection[UUID] = (),
+) -> None:
     now = uow.now
     answer.at, answer.user_id = now, uow.actor.user_id
     quote.state, quote.answered_at, quote.updated_at = state, now, now
     quote.answer_note = answer.note
     uow.add(answer)
     uow.flush()
-    uow.record(RecordsChanged(Quote.__entity__, (quote.id,)))
+    uow.record(RecordsChanged(Quote.__entity__, (quote.id, *closed)))
 
 
 def _log(uow: UnitOfWork, quote: Quote, answer: QuoteAnswer, told: str) -> None:
@@ -244,7 +295,8 @@ def _log(uow: UnitOfWork, quote: Quote, answer: QuoteAnswer, told: str) -> None:
 
 def _have_done(uow: UnitOfWork, quote: Quote, what: str, note: str) -> UUID:
     """Plan something for whoever works on an offer, and return its id."""
-    owner_id = _somebody(uow, quote)
+    person = salesperson_of(uow, quote)
+    owner_id = person.id if person else None
     planned: dict[str, Any] = {"type": "task", "due_at": uow.now, "summary": what, "note": note}
     deal = uow.get(Opportunity, quote.opportunity_id)
     if deal.state == DealState.OPEN and owner_id is not None:
@@ -252,18 +304,3 @@ def _have_done(uow: UnitOfWork, quote: Quote, what: str, note: str) -> UUID:
     activity = add_activity(uow, quote.customer_id, owner_id=owner_id, **planned)
     uow.flush()
     return activity.id
-
-
-def _somebody(uow: UnitOfWork, quote: Quote) -> UUID | None:
-    """Return who works on an offer and is still there: its owner, the deal's, the customer's."""
-    statement = (
-        select(Quote.owner_id, Opportunity.owner_id, Customer.owner_id)
-        .join(Opportunity, Opportunity.id == Quote.opportunity_id)
-        .join(Customer, Customer.id == Quote.customer_id)
-        .where(Quote.id == quote.id)
-    )
-    row = uow.execute(statement).one_or_none() or (quote.owner_id,)
-    named = [user_id for user_id in row if user_id is not None]
-    enabled = select(User.id).where(User.id.in_(named), User.is_enabled.is_(True))
-    there = set(uow.scalars(enabled))
-    return next((user_id for user_id in named if user_id in there), None)

@@ -14,18 +14,17 @@ from sqlalchemy import select, update
 from crm_core.errors import RuleViolationError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
 from crm_sales.errors import OfferClosedError, OfferLinkGoneError
 from crm_sales.models import Quote, QuoteLink, QuoteState
 from crm_sales.permissions import QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.quotes.checks import permitted_quote
+from crm_sales.settings import site_address
 
 BYTES = 32
 LONGEST_TOKEN = 100
 PATH = "/sales/offer/{token}"
 """Of the page that a link opens; the rest of its address is the web's own setting."""
-SITE = "web.base_url"
 TELLS = timedelta(days=90)
 """For how long after an offer has expired its link still says so."""
 
@@ -113,20 +112,19 @@ def answerable_until(uow: UnitOfWork, quote: Any) -> datetime:
 
 
 def _site(uow: UnitOfWork) -> str:
-    """Return what the addresses of this site begin with, as the web's setting has it."""
-    declared = uow.hooks.settings.get(SITE)
-    if declared is None:
+    """Return what the addresses of this site begin with; raises RuleViolationError."""
+    address = site_address(uow)
+    if address is None:
         raise RuleViolationError(
             t("Links to offers open in the web, which is off: crm plugins enable web."),
             code="sales.quote_link.no_web",
         )
-    found = values_of(uow, [declared])[declared.name]
-    if not found:
+    if not address:
         raise RuleViolationError(
             t("The address of this site is not known: set web.base_url first."),
             code="sales.quote_link.no_site",
         )
-    return str(found)
+    return address
 
 
 def _hashed(token: str) -> bytes:

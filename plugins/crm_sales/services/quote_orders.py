@@ -8,17 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from crm_core.entities import (
-    Activity,
-    Customer,
-    Product,
-    User,
-)
+from crm_core.entities import Activity, Product
 from crm_core.errors import RuleViolationError
 from crm_core.events import RecordsChanged
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.activities import add_activity, complete_activity
+from crm_core.services.checks import filled
 from crm_core.services.places import place_of
 from crm_core.services.plugin_settings import values_of
 from crm_core.services.settings import load_settings
@@ -34,13 +30,20 @@ from crm_sales.models import (
 )
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.moves import place_opportunity
+from crm_sales.services.order_backends import order_backend
 from crm_sales.services.quotes.amounts import counts
 from crm_sales.services.quotes.checks import permitted_quote
+from crm_sales.services.quotes.siblings import (
+    held_with_siblings,
+    ordered_sibling,
+    salesperson_of,
+)
 from crm_sales.settings import ORDER_CONFIRM
 
 ENTITY = QuoteOrder.__entity__
 PRODUCT_ARCHIVED = "sales.order.product_archived"
 GONE = "sales.order.gone"
+SECOND = "sales.order.second"
 _SUMS = ("untaxed_amount", "tax_amount", "total_amount")
 _THERE = (OrderState.DRAFT, OrderState.DIFFERENT, OrderState.CONFIRMING)
 
@@ -53,7 +56,7 @@ def order_quote(uow: UnitOfWork, quote_id: UUID) -> QuoteOrder:
     Raises:
         RuleViolationError: The offer was not accepted.
     """
-    quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
+    quote, others = held_with_siblings(uow, quote_id)
     known: QuoteOrder | None = uow.find(QuoteOrder, quote.id)
     if known is not None:
         return known
@@ -65,17 +68,24 @@ def order_quote(uow: UnitOfWork, quote_id: UUID) -> QuoteOrder:
     order = uow.add(QuoteOrder(quote_id=quote.id, created_at=uow.now, updated_at=uow.now))
     uow.flush()
     _win_deal(uow, quote)
-    _send(uow, quote, order)
+    _send(uow, quote, order, others)
     return order
 
 
-def retry_order(uow: UnitOfWork, quote_id: UUID) -> QuoteOrder:
-    """Send an order that was refused once more.
+def retry_order(uow: UnitOfWork, quote_id: UUID, *, beside: str | None = None) -> QuoteOrder:
+    """Send an order that was refused, or held back, once more.
+
+    Args:
+        uow: A writing unit of work.
+        quote_id: Of the offer.
+        beside: Why it is ordered though another offer of the deal was.
 
     Raises:
-        RuleViolationError: It was not refused; an order is never made twice.
+        RuleViolationError: It was not refused, for an order is never made twice; or another offer
+            of the deal was ordered, and nobody says why this one is, too.
     """
-    quote, order = _held(uow, quote_id, QUOTE_EDIT)
+    quote, others = held_with_siblings(uow, quote_id)
+    order: QuoteOrder = uow.get(QuoteOrder, quote.id)
     if order.state != OrderState.REFUSED:
         raise RuleViolationError(
             t(
@@ -85,8 +95,11 @@ def retry_order(uow: UnitOfWork, quote_id: UUID) -> QuoteOrder:
             code="sales.order.not_refused",
             details={"state": order.state},
         )
+    if beside:
+        order.beside_reason = filled(beside, "beside", most=2_000)
+        order.beside_by_id = uow.actor.user_id
     _solve(uow, order)
-    _send(uow, quote, order)
+    _send(uow, quote, order, others)
     return order
 
 
@@ -203,20 +216,46 @@ def _held(uow: UnitOfWork, quote_id: UUID, right: str) -> tuple[Quote, QuoteOrde
     return quote, uow.get(QuoteOrder, quote.id)
 
 
-def _send(uow: UnitOfWork, quote: Quote, order: QuoteOrder) -> None:
-    archived = _archived_product(uow, quote.id)
-    if archived is not None:
-        told = t(
-            "{product} is not sold any more. Make a new version of the offer with another "
-            "product, or have it brought back into use in the back office.",
-            product=archived,
-        )
+def _send(uow: UnitOfWork, quote: Quote, order: QuoteOrder, others: list[Quote]) -> None:
+    try:
+        _check_products(uow, quote)
+        _check_others(quote, order, ordered_sibling(uow, others))
+        order.backend_id = order_backend(uow, quote, order)
+    except RuleViolationError as error:
         if uow.actor.user_id is not None:
-            raise RuleViolationError(told, code=PRODUCT_ARCHIVED)
-        note_problem(uow, quote.id, PRODUCT_ARCHIVED, told)
+            raise
+        note_problem(uow, quote.id, error.code, error.message)
         return
     order.state, order.updated_at = OrderState.WAITING, uow.now
     uow.record(RecordsChanged(ENTITY, (quote.id,)))
+
+
+def _check_others(quote: Quote, order: QuoteOrder, other: Quote | None) -> None:
+    if other is None or order.beside_reason is not None:
+        return
+    raise RuleViolationError(
+        t(
+            "The offer {other} of the same deal was ordered already, so the order of {number} was "
+            "held back. If the customer wants both, send it and say why; if not, withdraw from one "
+            "of them with the customer.",
+            other=other.number,
+            number=quote.number,
+        ),
+        code=SECOND,
+    )
+
+
+def _check_products(uow: UnitOfWork, quote: Quote) -> None:
+    archived = _archived_product(uow, quote.id)
+    if archived is not None:
+        raise RuleViolationError(
+            t(
+                "{product} is not sold any more. Make a new version of the offer with another "
+                "product, or have it brought back into use in the back office.",
+                product=archived,
+            ),
+            code=PRODUCT_ARCHIVED,
+        )
 
 
 def _archived_product(uow: UnitOfWork, quote_id: UUID) -> str | None:
@@ -296,7 +335,7 @@ def _ask_for_help(
     """Plan one thing to do; what was planned about an earlier problem is done with."""
     if order.activity_id is not None and _is_open(uow, order):
         complete_activity(uow, order.activity_id)
-    owner_id = _somebody(uow, quote)
+    person = salesperson_of(uow, quote)
     activity = add_activity(
         uow,
         quote.customer_id,
@@ -304,24 +343,10 @@ def _ask_for_help(
         due_at=uow.now,
         summary=summary,
         note=note,
-        owner_id=owner_id,
+        owner_id=person.id if person else None,
     )
     uow.flush()
     order.activity_id = activity.id
-
-
-def _somebody(uow: UnitOfWork, quote: Quote) -> UUID | None:
-    """Return who works on an offer and is still there: its owner, the deal's, the customer's."""
-    asked = (
-        select(Opportunity.owner_id, Customer.owner_id)
-        .join(Customer, Customer.id == Opportunity.customer_id)
-        .where(Opportunity.id == quote.opportunity_id)
-    )
-    row = uow.execute(asked).one_or_none() or ()
-    named = [each for each in (quote.owner_id, *row) if each is not None]
-    enabled = select(User.id).where(User.id.in_(named), User.is_enabled.is_(True))
-    there = set(uow.scalars(enabled))
-    return next((each for each in named if each in there), None)
 
 
 def _advice(order: QuoteOrder) -> str:

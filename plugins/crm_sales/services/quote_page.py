@@ -16,6 +16,7 @@ from crm_sales.services.quote_documents.content import offer_content
 from crm_sales.services.quote_documents.offer import Document, document_of
 from crm_sales.services.quote_links import answerable_until, offer_of_link
 from crm_sales.services.quotes.checks import permitted_quote
+from crm_sales.services.quotes.siblings import salesperson_of
 
 OPEN, ACCEPTED, REFUSED, EXPIRED, OVER = "open", "accepted", "refused", "expired", "over"
 SHOWN = (OPEN, ACCEPTED)
@@ -34,8 +35,9 @@ def offer_page(
     """Return what the page of a link shows.
 
     It holds ``standing`` (``open``, ``accepted``, ``refused``, ``expired`` or ``over``),
-    ``language``, ``number``, ``valid_until_on``, ``answer`` (``name`` and ``at``, or None) and, of
-    an open or accepted one, ``offer``: all that it says.
+    ``language``, ``number``, ``valid_until_on``, ``answer`` (``name`` and ``at``, or None), of one
+    that is over ``seller`` (``name`` and ``email``, or None) and ``is_replaced`` (another of its
+    deal was accepted), and, of an open or accepted one, ``offer``: all that it says.
 
     Args:
         uow: Any unit of work; the page changes nothing by being looked at.
@@ -60,6 +62,8 @@ def offer_page(
         "valid_until_on": quote.valid_until_on,
         "answer": {"name": answer.name, "at": answer.at} if answer else None,
         "offer": offer,
+        "seller": None if standing in SHOWN else salesperson_of(uow, quote),
+        "is_replaced": quote.instead_id is not None,
     }
 
 

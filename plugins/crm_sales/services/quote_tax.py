@@ -16,6 +16,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.events import TaxAsked
 from crm_sales.models import LineKind, Quote, QuoteState, TaxQuestion, TaxSource
 from crm_sales.permissions import QUOTE_EDIT, QUOTE_VIEW
+from crm_sales.services.order_backends import order_backend
 from crm_sales.services.quote_lines_sold import sold_lines
 from crm_sales.services.quotes.checks import permitted_quote
 
@@ -30,7 +31,8 @@ def ask_tax(uow: UnitOfWork, quote_id: UUID) -> TaxQuestion:
     """Have the back office say what tax an offer bears; it answers at its next run.
 
     Raises:
-        RuleViolationError: The offer was sent, so its sums stand, or it has no products.
+        RuleViolationError: The offer was sent, so its sums stand, it has no products, or nobody has
+            said which of several back offices gets orders.
     """
     quote = permitted_quote(uow, quote_id, QUOTE_EDIT, lock=True)
     if quote.state not in ASKABLE:
@@ -47,6 +49,7 @@ def ask_tax(uow: UnitOfWork, quote_id: UUID) -> TaxQuestion:
             t("The offer {number} has no products yet.", number=quote.number),
             code="sales.tax.nothing",
         )
+    order_backend(uow, quote)
     question: TaxQuestion | None = uow.find(TaxQuestion, quote.id)
     if question is None:
         question = uow.add(TaxQuestion(quote_id=quote.id))

@@ -15,7 +15,7 @@ from crm_core.errors import NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.activities import add_activity, assign_activities, cancel_activities
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import load_settings, said_for
 from crm_sales.models import (
     DealState,
     FollowUpSequence,
@@ -32,8 +32,13 @@ from crm_sales.services.pipelines import default_pipeline, pipeline_named, stage
 MORNING = time(9)
 """When planned steps are due, in the time zone of whoever does them."""
 DEFAULTS = (
-    ("proposition", "proposition", "After the offer", ((3, "call", "Ask about our offer"),)),
-    ("negotiation", "negotiation", "Towards a decision", ((7, "call", "Ask for the decision"),)),
+    ("proposition", "proposition", t("After the offer"), ((3, "call", t("Ask about our offer")),)),
+    (
+        "negotiation",
+        "negotiation",
+        t("Towards a decision"),
+        ((7, "call", t("Ask for the decision")),),
+    ),
 )
 
 
@@ -132,9 +137,12 @@ def seed_sequences(uow: UnitOfWork) -> None:
     sequences = [
         {
             "code": code,
-            "name": name,
+            "name": said_for(uow, name),
             "stage": stage,
-            "steps": [{"days_after": d, "type": kind, "summary": s} for d, kind, s in steps],
+            "steps": [
+                {"days_after": days, "type": kind, "summary": said_for(uow, summary)}
+                for days, kind, summary in steps
+            ],
         }
         for code, stage, name, steps in DEFAULTS
         if stage in stages

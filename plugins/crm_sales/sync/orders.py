@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from crm_core.sync.protocol import Priced
 from crm_hooks.contributions import IncomingRecord
 from crm_sales.events import OrderTold
 from crm_sales.models import OrderState, Quote, QuoteOrder
+from crm_sales.services.order_backends import meant_for
 from crm_sales.services.quote_lines_sold import neutral_lines
 from crm_sales.services.quote_orders import note_gone, note_problem, stands
 from crm_sales.services.quote_tax import answer_tax, open_questions
@@ -122,6 +123,20 @@ def refuse(uow: UnitOfWork, refusals: Mapping[UUID, tuple[str, str]]) -> None:
     ordered = select(QuoteOrder.quote_id).where(QuoteOrder.quote_id.in_(list(refusals)))
     for quote_id in uow.scalars(ordered).all():
         note_problem(uow, quote_id, *refusals[quote_id])
+
+
+def meant(uow: UnitOfWork, backend_id: UUID, ids: Sequence[UUID]) -> Collection[UUID]:
+    """Return the offers whose order this back office gets, or whose tax it is to tell."""
+    return meant_for(uow, backend_id, ids)
+
+
+def waiting(uow: UnitOfWork) -> Sequence[UUID]:
+    """Return the offers whose order has waited for a back office that is written to."""
+    state = QuoteOrder.state == OrderState.WAITING
+    found: Sequence[UUID] = uow.scalars(
+        select(QuoteOrder.quote_id).where(state, QuoteOrder.backend_id.is_(None))
+    ).all()
+    return found
 
 
 def ask(uow: UnitOfWork) -> Sequence[UUID]:

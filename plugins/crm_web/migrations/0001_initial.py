@@ -211,7 +211,7 @@ def upgrade() -> None:
         sa.Column("next_at", types.UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.Column("done_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["webhook_id"],

@@ -203,9 +203,12 @@ def teams(request: Request) -> str:
 
 def _teams(request: Request, error: str = "") -> str:
     people = list_users(request.uow, limit=1_000).items
+    names = {each["login"]: each["name"] for each in people}
     logins = [each["login"] for each in people if each["is_enabled"]]
     found = list_teams(request.uow)
-    return request.render("web/admin/teams.html", teams=found, logins=logins, error=error)
+    return request.render(
+        "web/admin/teams.html", teams=found, names=names, logins=logins, error=error
+    )
 
 
 @pages.post("/teams", right=MANAGE)

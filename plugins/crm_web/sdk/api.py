@@ -32,6 +32,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from crm_core.errors import InputError
+from crm_core.kept_messages import said_within
 from crm_core.messages import say, t
 from crm_core.persistence.paging import DEFAULT_LIMIT, MAXIMUM_LIMIT
 
@@ -123,6 +124,13 @@ class Said(fields.String):
 
     def _serialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str | None:
         return None if value is None else say(value)
+
+
+class SaidData(fields.Raw):
+    """Plain data, given back with all texts for people in it in the caller's language."""
+
+    def _serialize(self, value: Any, *_args: Any, **_kwargs: Any) -> Any:
+        return said_within(value)
 
 
 class PageQuery(Strict):

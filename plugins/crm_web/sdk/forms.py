@@ -12,9 +12,10 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import MultiDict
 
 from crm_core.errors import CrmError
-from crm_core.messages import say
+from crm_core.messages import say, t
 
 Choices = Sequence[tuple[str, str]]
+SEE_BESIDE = t("Some fields cannot be taken as they are: see what stands beside them.")
 _KINDS: tuple[tuple[type[fields.Field[Any]], str], ...] = (
     (fields.Email, "email"),
     (fields.Url, "url"),
@@ -61,7 +62,8 @@ class Form:
 
     Args:
         schema: Its fields. ``metadata`` of each: ``title``, ``help``, ``rows`` (a taller field),
-            ``autocomplete``.
+            ``autocomplete``, ``kind`` where it is not told by the field's type (``checkboxes`` for
+            a list of which several are chosen).
         values: What stands in it: text sent before, or values of a record.
         choices: For fields to be chosen from, those whose choices the schema does not name.
         error: Why it was not taken.
@@ -77,7 +79,11 @@ class Form:
     @property
     def message(self) -> str:
         """What stands above the form, or empty."""
-        return say(self.error.message) if self.error else ""
+        if self.error is None:
+            return ""
+        beside = self.error.details.get("fields") or {}
+        is_told = bool(beside) and set(beside) <= set(self.schema.fields)
+        return say(SEE_BESIDE if is_told else self.error.message)
 
     def __iter__(self) -> Iterator[FormField]:
         return (self[name] for name in self.schema.fields)
@@ -91,7 +97,7 @@ class Form:
         return FormField(
             name=name,
             label=say(told.get("title") or name.replace("_", " ").capitalize()),
-            kind=_kind(field, choices),
+            kind=told.get("kind") or _kind(field, choices),
             value=self._text(name),
             is_required=field.required,
             choices=choices,

@@ -63,7 +63,7 @@ class Panel:
     """A part of somebody else's page, such as the customer card.
 
     Attributes:
-        place: The page it stands on: ``customer``, ``home``.
+        place: The page it stands on: ``customer``, ``home``, ``backend``.
         title: Its heading.
         view: ``view(request, **what the page is about) -> str``: markup, or an empty text for
             nothing to show. What fails here says so in its own frame.

@@ -16,8 +16,8 @@ from werkzeug.wrappers import Response
 from crm_core.access import system_actor
 from crm_core.borrowed_words import own_words
 from crm_core.errors import InputError
-from crm_core.messages import t
 from crm_core.services.settings import give_settings
+from crm_web.sdk.forms import SEE_BESIDE
 from crm_web.services.throttle import count_attempt, counted_use, network_of
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class Request:
             return redirect(told, 303)
         return self.to(otherwise, **arguments)
 
+    def give_to_copy(self, text: str) -> None:
+        """Show a text on the page that comes next, this once, with a button that copies it."""
+        self.notices.append(("copy", text))
+
     def file(self, name: str, content: bytes, media_type: str) -> Response:
         """Have the browser keep a file."""
         return send_file(
@@ -167,7 +171,7 @@ class Request:
         except ValidationError as error:
             told: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
             raise InputError(
-                t("Some fields cannot be taken as they are: see what stands beside them."),
+                SEE_BESIDE,
                 code="web.form",
                 details={"fields": {name: _first(told[name]) for name in told}},
             ) from None

@@ -44,12 +44,15 @@ def test_a_schedule_is_shown_as_it_was_set_and_taken_back(office):
     before = office.json("sync", "schedule", "desk")
     assert before["every"] == "5m"
     assert before["entities"] == {}
-    assert before["sweep"] is before["heavy_hours"] is None
+    assert before["sweep"] is before["full"] is before["heavy_hours"] is None
     words = ["--every", "10m", "--entity", "customer=1m", "--entity", "invoice=1h", "--sweep", "1d"]
     found = office.json("sync", "schedule", "desk", *words, "--heavy-hours", "22:00-06:00")
     assert found["every"] == "10m"
     assert found["entities"] == {"customer": "1m", "invoice": "1h"}
     assert found["sweep"] == "1d"
+    assert office.json("sync", "schedule", "desk", "--full", "7d")["full"] == "7d"
+    assert "7d" in office("sync", "schedule", "desk").stdout
+    assert office.json("sync", "schedule", "desk", "--full", "default")["full"] is None
     assert found["heavy_hours"] == "22:00-06:00"
     assert office.json("sync", "schedule", "desk") == found
     shown = office("sync", "schedule", "desk").stdout

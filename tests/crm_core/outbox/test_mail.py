@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
-from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from sqlalchemy import select
 
@@ -21,6 +19,7 @@ from crm_core.outbox.mail import send_queued_mail
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.mail import list_mail, queue_mail, retry_mail, sweep_mail
+from mail_host import MailHost
 
 SENDER = "crm@example.com"
 
@@ -37,10 +36,8 @@ class Mailbox(Message):
 
 
 @pytest.fixture
-def box() -> Iterator[Controller]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    host = Controller(Mailbox(), hostname="127.0.0.1", port=port)
+def box() -> Iterator[MailHost]:
+    host = MailHost(Mailbox())
     host.start()
     yield host
     host.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -301,8 +302,11 @@ def test_a_handler_that_a_new_version_lacks_leaves_nothing_behind(desk: Any) -> 
 # --- bounds
 
 
-def test_a_time_limit_leaves_the_rest_to_the_next_time(desk: Any) -> None:
-    desk.hear(lambda *_: time.sleep(0.06))
+def test_a_time_limit_leaves_the_rest_to_the_next_time(desk: Any, monkeypatch: Any) -> None:
+    clock = SimpleNamespace(now=0.0)  # nothing but the handler takes time
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("crm_core.outbox.relay.time", clock)
+    desk.hear(lambda *_: setattr(clock, "now", clock.now + 0.06))
     desk.move(*range(6))
     first = desk.relay(limit_seconds=0.1)
     assert 0 < first.handled < 6 or not desk.database.is_sqlite

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
+from warm import run_warm
+
 CRM = Path(sysconfig.get_path("scripts"), "crm")
 PLUGIN = """
 import sys, time
@@ -182,7 +184,7 @@ class Desk:
         shutil.rmtree(next(self.site.glob(f"{package.distribution.replace('-', '_')}-*")))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a command."""
+        """Begin a command in a process that imports all itself, as outside of tests."""
         return subprocess.Popen(
             [sys.executable, CRM, *arguments],
             cwd=self.folder,
@@ -195,17 +197,15 @@ class Desk:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run a command that has to end with this code; return all that it printed."""
-        running = self.start(*arguments)
-        out, err = running.communicate(timeout=60)
-        assert running.returncode == code, f"{arguments}: {running.returncode}\n{out}\n{err}"
+        ended, out, err = run_warm(arguments, self.folder, self.env, seconds=60)
+        assert ended == code, f"{arguments}: {ended}\n{out}\n{err}"
         assert "Traceback" not in out, out
         return out + err
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """Run a command and return its data."""
-        running = self.start(*arguments, "--json")
-        out, err = running.communicate(timeout=60)
-        assert running.returncode == code, f"{arguments}: {running.returncode}\n{out}\n{err}"
+        ended, out, err = run_warm([*arguments, "--json"], self.folder, self.env, seconds=60)
+        assert ended == code, f"{arguments}: {ended}\n{out}\n{err}"
         document = json.loads(out)
         return document["data"] if "data" in document else document["error"]
 

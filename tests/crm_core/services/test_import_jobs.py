@@ -19,6 +19,7 @@ from crm_core.errors import (
     PermissionDeniedError,
     RuleViolationError,
 )
+from crm_core.messages import say
 from crm_core.persistence.import_ledger import touched_since
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services import import_undo, import_worker
@@ -39,7 +40,7 @@ from crm_core.services.import_worker import claim_import, run_import
 from crm_core.services.interactions import log_interaction
 from crm_core.services.profile import define_attribute
 from crm_core.services.relationships import end_relationship, relate_customers
-from crm_core.services.users import disable_user
+from crm_core.services.users import disable_user, set_own_preferences
 
 COLUMNS = "columns=name,stage,reference,email,city,tags,owner,profile.mood&sort=reference"
 
@@ -109,6 +110,23 @@ def test_it_runs_for_whoever_asked_and_tells_what_came_of_it(
         assert [item["id"] for item in list_imports(uow).items] == [job_id]
         assert uow.scalar(select(Customer.name)) == "Μαρία"
     assert claim_import(company.database) is None
+
+
+def test_faults_are_told_in_the_language_of_who_reads_them(
+    company: Any, folder: Path, done: Callable[..., UUID]
+) -> None:
+    with company.writing("maria") as uow:
+        set_own_preferences(uow, language="el-GR", time_zone=None)
+    job_id = done("name,email", "Zoë,=bad")
+    [fault] = shown(company, job_id)["result"]["faults"]
+    greek = say(fault["message"], "el")
+    assert greek != fault["message"]
+    assert fault["value"] == "=bad"
+    assert type(fault["value"]) is str
+    with company.acting("maria") as uow:
+        text = faults_path(uow, folder, job_id).read_text("utf-8")
+    assert greek in text
+    assert "'=bad" in text
 
 
 def test_a_mapping_is_remembered_for_the_same_headings(

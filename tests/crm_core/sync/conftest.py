@@ -173,7 +173,8 @@ class WebHost:
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         self.port: int = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve = self.server.serve_forever
+        threading.Thread(target=serve, args=(0.01,), daemon=True).start()  # ends at once
 
 
 @pytest.fixture

@@ -5,37 +5,33 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import AuthResult
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from crm_core import channels
 from crm_core.channels import MailServer, post_webhook
-from crm_core.entities import AlertNotice, AuditEntry, Conflict, PushItem, SyncAlert
+from crm_core.entities import AlertNotice, AuditEntry, Backend, Conflict, PushItem, SyncAlert
 from crm_core.entities.conflict import ConflictState
+from crm_core.entities.system import Setting
 from crm_core.errors import InputError
 from crm_core.ids import new_id
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.sync import alerts
+from crm_core.sync.alert_text import text_of
 from crm_core.sync.alerts import Delivered, alert_of, note_troubles, send_notices, set_alert
+from mail_host import MailHost
 
 PASSWORD = "s3cret & long"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 class Mailbox(Message):
@@ -49,7 +45,7 @@ class Mailbox(Message):
         self.mails.append(message)
 
 
-class MailHost:
+class SafeMailHost:
     """A real mail server that asks for encryption and a password."""
 
     def __init__(self, certificate: Path) -> None:
@@ -62,10 +58,8 @@ class MailHost:
             self.signed_in.append(data.login)
             return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
 
-        self._controller = Controller(
+        self._controller = MailHost(
             self.box,
-            hostname="127.0.0.1",
-            port=free_port(),
             tls_context=context,
             require_starttls=True,
             authenticator=authenticate,
@@ -79,16 +73,16 @@ class MailHost:
 
 
 @pytest.fixture
-def mail_host(certificate: Path, monkeypatch: Any) -> Iterator[MailHost]:
+def mail_host(certificate: Path, monkeypatch: Any) -> Iterator[SafeMailHost]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
     monkeypatch.setenv("MAIL_PASSWORD", PASSWORD)
-    host = MailHost(certificate)
+    host = SafeMailHost(certificate)
     yield host
     host.stop()
 
 
 @pytest.fixture
-def mail(mail_host: MailHost) -> MailServer:
+def mail(mail_host: SafeMailHost) -> MailServer:
     return MailServer(
         "127.0.0.1", mail_host.port, "crm", "env:MAIL_PASSWORD", "starttls", "crm@example.com"
     )
@@ -164,7 +158,7 @@ NO_MAIL = MailServer(None, None, None, None, "starttls", None)
 
 
 def test_a_failure_is_told_once_and_once_more_when_it_is_over(
-    desk: Desk, mail: MailServer, mail_host: MailHost
+    desk: Desk, mail: MailServer, mail_host: SafeMailHost
 ) -> None:
     desk.set(mail_to="ops@example.com, Boss@Example.com")
     changes = [desk.ended(code) for code in ("odoo.away", "odoo.away", "core.sync.cursor")]
@@ -185,6 +179,17 @@ def test_a_failure_is_told_once_and_once_more_when_it_is_over(
     assert "crm sync status main" in first.get_payload()
     assert first["Message-ID"] != second["Message-ID"]
     assert mail_host.signed_in == [b"crm", b"crm"]
+
+
+def test_mails_speak_the_companys_language(
+    desk: Desk, mail: MailServer, mail_host: SafeMailHost
+) -> None:
+    desk.set(mail_to="ops@example.com")
+    desk.write(insert(Setting).values(key="language", value="el-GR"))
+    desk.ended("odoo.away")
+    desk.send(mail)
+    [told] = mail_host.box.mails
+    assert "απέτυχε" in str(make_header(decode_header(told["Subject"])))
 
 
 def test_numbers_that_are_reached_are_trouble_and_hold_no_customers_data(
@@ -215,6 +220,21 @@ def test_numbers_that_are_reached_are_trouble_and_hold_no_customers_data(
     assert desk.ended() == ["conflicts ended"]
     desk.send(NO_MAIL)
     assert [each["trouble"] for each in json.loads(web.got[1][2])["standing"]] == ["set_aside"]
+
+
+def test_a_copy_that_cannot_be_brought_in_step_is_told_once(desk: Desk, web: Any) -> None:
+    desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
+    for hindrances in (["invoice: The right of Secret Name is missing."], ["invoice: Other."]):
+        desk.write(update(Backend).values(hindrances=hindrances))
+        desk.ended()
+    assert desk.send(NO_MAIL) == [Delivered("webhook", None)]
+    assert desk.send(NO_MAIL) == []
+    [(_, _, body)] = web.got
+    assert json.loads(body)["began"] == [{"trouble": "out_of_step", "count": 1}]
+    assert b"Secret" not in body
+    assert "1 kind of records" in text_of(json.loads(body))
+    desk.write(update(Backend).values(hindrances=[]))
+    assert desk.ended() == ["out_of_step ended"]
 
 
 def test_a_webhook_is_signed_over_its_body(desk: Desk, web: Any, monkeypatch: Any) -> None:
@@ -303,7 +323,7 @@ def test_those_whom_a_mail_did_not_reach_are_tried_again_and_nobody_else(desk: D
             return "250 OK"
 
     box = Picky()
-    host = Controller(box, hostname="127.0.0.1", port=free_port())
+    host = MailHost(box)
     host.start()
     server = MailServer("127.0.0.1", host.port, None, None, "off", "a@example.com")
     desk.set(mail_to="ops@example.com, gone@example.com")
@@ -357,7 +377,7 @@ def test_one_channel_that_fails_does_not_hold_up_the_other(desk: Desk, web: Any)
 
 
 def test_a_wrong_password_is_told_without_it(
-    desk: Desk, mail: MailServer, mail_host: MailHost, monkeypatch: Any
+    desk: Desk, mail: MailServer, mail_host: SafeMailHost, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("MAIL_PASSWORD", "wr0ng-word")
     desk.set(mail_to="ops@example.com")
@@ -374,10 +394,10 @@ def test_a_wrong_password_is_told_without_it(
 
 
 def test_a_mail_server_without_encryption_gets_no_password(
-    desk: Desk, mail_host: MailHost, monkeypatch: Any
+    desk: Desk, mail_host: SafeMailHost, monkeypatch: Any
 ) -> None:
     box = Mailbox()
-    plain = Controller(box, hostname="127.0.0.1", port=free_port())
+    plain = MailHost(box)
     plain.start()
     port = plain.port
     server = MailServer("127.0.0.1", port, "crm", "env:MAIL_PASSWORD", "starttls", "a@example.com")

@@ -185,6 +185,24 @@ def test_a_merge_into_one_not_known_here_takes_the_binding_along(
     quiet(front, office)
 
 
+def test_what_was_typed_while_a_record_was_out_of_sight_reaches_who_took_it_in(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    customer_id = front.create("Ours")
+    front.run()
+    gone = front.remote_id(customer_id)
+    office.hide("customer", gone)
+    front.run()
+    survivor = office.make("customer", {"name": "Theirs", "kind": "person"})
+    office.merge("customer", survivor, gone)
+    front.edit(customer_id, job_title="typed meanwhile")
+    front.run()
+    front.run()
+    assert office.rows["customer"][int(survivor)].values["job_title"] == "typed meanwhile"
+    assert front.count(Customer, Customer.archived_at.is_(None)) == 1
+    quiet(front, office)
+
+
 @pytest.mark.parametrize("deed", ["archive", "restore", "keep"])
 @pytest.mark.parametrize("take", ["erp", "crm"])
 def test_a_merge_that_no_name_tells_of_is_asked_about(

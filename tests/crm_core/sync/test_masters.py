@@ -277,7 +277,8 @@ def test_many_are_decided_at_once_and_only_by_who_may(front: FrontOffice) -> Non
     ]
     front.run()
     assert len(conflicts(front)) == 6
-    viewer = Actor(user_id=None, login="v", rights={"core.sync.view": Reach.ALL}, origin="test")
+    rights = dict.fromkeys(("core.sync.view", "core.customer.view"), Reach.ALL)
+    viewer = Actor(user_id=None, login="v", rights=rights, origin="test")
     with unit_of_work(front.database, actor=viewer, write=True) as uow:
         page = list_conflicts(uow, front.backend.id)
         assert len(page.items) == 6

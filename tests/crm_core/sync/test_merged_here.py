@@ -9,11 +9,23 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from crm_core.entities import Binding, ContactPoint, Customer, MergeThere, Transaction
+from crm_core.access import Actor, Reach
+from crm_core.entities import (
+    Binding,
+    ContactPoint,
+    Customer,
+    MergeThere,
+    PendingReference,
+    Transaction,
+)
 from crm_core.errors import RetryableSyncError, RuleViolationError
+from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customer_unmerge import unmerge_customers
+from crm_core.services.customers import archive_customer, restore_customer
 from crm_core.services.lookup import resolve_customer_id
+from crm_core.sync.bindings import MOVED
+from crm_core.sync.masters import set_masters
 from crm_core.testing.front_office import BACKEND, FrontOffice
 from crm_core.testing.memory_office import MemoryOffice
 
@@ -108,6 +120,80 @@ def test_the_second_partner_no_longer_speaks_for_the_customer(front, office):
     assert front.customer(keep).name == "Acme Hellas"
 
 
+def archive(office, *numbers, archived=True):
+    """Archive the first or the second partner over there, or bring it back."""
+    keys = list(partners(office))
+    for number in numbers:
+        office.change("customer", keys[number], {"archived": archived})
+
+
+@pytest.mark.parametrize("order_", [[(0,), (1,)], [(1,), (0,)], [(0, 1)]])
+def test_once_all_partners_are_archived_there_the_customer_is_here(front, office, order_):
+    _, keep, _ = merged(front)
+    for numbers in order_:
+        assert front.customer(keep).archived_at is None
+        archive(office, *numbers)
+        front.run()
+    assert front.customer(keep).archived_at is not None
+    writes = office.writes
+    front.run()
+    assert office.writes == writes
+    assert front.customer(keep).archived_at is not None
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_when_any_partner_comes_back_so_does_the_customer(front, office, number):
+    _, keep, _ = merged(front)
+    archive(office, 0, 1)
+    front.run()
+    assert front.customer(keep).archived_at is not None
+    archive(office, number, archived=False)
+    for _ in range(2):
+        front.run()
+        assert front.customer(keep).archived_at is None
+    states = [row["archived"] for row in office.content()["customer"].values()]
+    assert states == [number != 0, number != 1], "nothing was undone over there"
+    archive(office, number)
+    front.run()
+    assert front.customer(keep).archived_at is not None
+
+
+def test_one_archived_by_people_here_is_not_brought_back_by_what_stayed_in_use(front, office):
+    _, keep, _ = merged(front)
+    front.change(lambda uow: archive_customer(uow, keep))
+    front.run()
+    second = list(partners(office))[1]
+    office.change("customer", second, {"note": "still here"})
+    for _ in range(2):
+        front.run()
+        assert front.customer(keep).archived_at is not None
+
+
+def test_the_last_partner_in_use_is_deleted_and_the_other_is_archived(front, office):
+    _, keep, _ = merged(front)
+    archive(office, 0)
+    front.run()
+    assert front.customer(keep).archived_at is None
+    office.delete("customer", list(partners(office))[1])
+    for _ in range(2):
+        front.run()
+    assert front.customer(keep).archived_at is not None
+
+
+def test_being_archived_there_goes_by_its_master(front, office):
+    _, keep, _ = merged(front)
+    archive(office, 0)
+    front.run()
+    front.change(lambda uow: archive_customer(uow, keep))
+    front.change(lambda uow: set_masters(uow, BACKEND, ["customer.archived=crm"]))
+    archive(office, 1)
+    front.run()
+    front.change(lambda uow: restore_customer(uow, keep))
+    for _ in range(2):
+        front.run()
+    assert front.customer(keep).archived_at is None, "the front office has the last word"
+
+
 def test_documents_of_either_partner_come_to_the_survivor(front, office):
     _, keep, drop = merged(front)
     for partner in partners(office):
@@ -139,6 +225,29 @@ def test_undone_each_has_its_own_again_also_what_came_meanwhile(front, office):
     assert front.count(Customer) == 2
     assert len(front.all(select(Binding.id).where(Binding.local_id == drop))) == 1
     assert front.count(ContactPoint, ContactPoint.customer_id == drop) == 1
+
+
+def test_whoever_merges_has_the_partners_read_again(front, office):
+    keep, drop = ids(front)
+    rights = dict.fromkeys(("core.customer.view", "core.customer.merge"), Reach.ALL)
+    clerk = Actor(login="clerk", user_id=None, rights=rights)
+    with unit_of_work(front.database, actor=clerk, write=True) as uow:
+        merge = merge_customers(uow, keep, drop).id
+        uow.commit()
+    again = select(PendingReference.owner_remote_id).where(PendingReference.field == MOVED)
+    assert {row[0] for row in front.all(again)} == set(partners(office))
+    front.run()
+    second = next(key for key, name in partners(office).items() if name == "ACME Ltd")
+    office.change("customer", second, {"note": "Pays late"})
+    order(office, second)
+    front.run()
+    with unit_of_work(front.database, actor=clerk, write=True) as uow:
+        assert unmerge_customers(uow, merge).left == []
+        uow.commit()
+    for _ in range(2):
+        front.run()
+    assert sorted(owners(front)) == sorted([keep, drop, drop])
+    assert front.customer(drop).note == "Pays late"
 
 
 def test_partners_merged_over_there_too_leave_one(front, office):

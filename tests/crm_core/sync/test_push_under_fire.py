@@ -16,7 +16,7 @@ from crm_core.ids import new_id
 from crm_core.persistence.base import Base
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.contact_details import add_address, change_address
-from crm_core.services.customers import archive_customer
+from crm_core.services.customers import archive_customer, create_customer, edit_customer
 from crm_core.services.relationships import relate_customers
 from crm_core.services.tags import add_tags
 from crm_core.sync.protocol import Written
@@ -341,11 +341,13 @@ def test_an_address_that_becomes_the_main_one(front: FrontOffice) -> None:
 
 def test_statements_a_batch_do_not_grow_with_it(front: FrontOffice) -> None:
     def statements(customers: int, *, edited: bool = False, **values: Any) -> tuple[int, int]:
-        ids = [front.create(f"{customers} {number}", **values) for number in range(customers)]
+        named = {"kind": "person", **values}
+        records = [{**named, "name": f"{customers} {number}"} for number in range(customers)]
+        ids = front.change(lambda uow: [create_customer(uow, each).id for each in records])
         if edited:
             front.run()
-            for customer_id in ids:
-                front.edit(customer_id, note=f"of {customer_id}")
+            notes = {each: {"note": f"of {each}"} for each in ids}
+            front.change(lambda uow: [edit_customer(uow, *each) for each in notes.items()])
         seen = []
         count = lambda *_: seen.append(1)  # noqa: E731
         engines = {front.database.engine, front.database.write_engine}

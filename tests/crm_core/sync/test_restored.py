@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from crm_core.access import Actor
-from crm_core.entities import Binding, Conflict, Customer
+from crm_core.entities import AuditEntry, Binding, Conflict, Customer, Setting
 from crm_core.persistence.database import Database
+from crm_core.persistence.dump import RESTORED_AT, dump, load
 from crm_core.services.contact_details import add_address
 from crm_core.sync.permit import confirm_backend
 from crm_core.sync.resolve import resolve_conflicts
@@ -163,3 +166,46 @@ def test_one_deleted_there_since_is_not_made_again(
     assert office.count("customer", "Deleted since") == 0
     assert older.customer(customer_id).archived_at is not None
     assert older.run().pushed.get("customer", {}).get("created", 0) == 0
+
+
+def test_a_clock_set_back_does_not_begin_the_coming_together_again(
+    front: FrontOffice, office: MemoryOffice, tmp_path: Path
+) -> None:
+    front.create("Ana")
+    front.run()
+    backup = Backup(front, tmp_path)
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        older = backup.restored()
+    older.run()
+    audited = older.count(AuditEntry)
+    older.run()
+    assert older.count(AuditEntry) == audited  # nor is it noted twice that it is in step
+
+
+def test_a_confirmed_database_writes_although_the_clock_was_set_back_since_it_was_restored(
+    front: FrontOffice, office: MemoryOffice, tmp_path: Path
+) -> None:
+    older = Backup(front, tmp_path).restored(confirmed=False)
+    restored_at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    older.change(lambda uow: uow.add(Setting(key=RESTORED_AT, value=restored_at)))
+    older.change(lambda uow: confirm_backend(uow, BACKEND))
+    older.create("Ana")
+    older.run()
+    assert [row.values["name"] for row in office.rows["customer"].values()] == ["Ana"]
+
+
+def test_a_restored_database_writes_nothing_although_the_clock_was_ahead_when_it_was_confirmed(
+    database: Database, system: Actor, office: MemoryOffice, tmp_path: Path
+) -> None:
+    front = FrontOffice(database, system, office.connect)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
+        front.accept()
+    dump(database, tmp_path / "older")
+    load(database, tmp_path / "older")
+    older = FrontOffice.reopened(database, system, front.connect)
+    older.create("Ana")
+    assert "restored from a backup" in str(older.run().push_refusal)
+    assert not office.rows["customer"]
+    older.change(lambda uow: confirm_backend(uow, BACKEND))
+    older.run()
+    assert [row.values["name"] for row in office.rows["customer"].values()] == ["Ana"]

@@ -1,29 +1,19 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from crm_core.entities import Backend, SyncCursor, SyncRun
-from crm_core.errors import FatalSyncError, InputError
+from crm_core.errors import FatalSyncError, InputError, RetryableSyncError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.settings import set_setting
 from crm_core.sync import schedule as subject
 from crm_core.sync.permit import place_of
 from crm_core.sync.protocol import RIGHT_MISSING
-from crm_core.sync.schedule import (
-    begun_at,
-    due_turns,
-    is_past,
-    is_within,
-    seconds_of,
-    set_schedule,
-    told,
-)
+from crm_core.sync.schedule import due_turns, set_schedule
 from crm_files.backend import FilesBackend
 
 FIVE = timedelta(minutes=5)
@@ -63,16 +53,17 @@ def pass_time(office: Any, by: timedelta) -> None:
 
 def write(office: Any, model: Any, **back: timedelta) -> None:
     with unit_of_work(office.database, actor=office.actor, write=True) as uow:
-        keys = [model.id] if model is SyncRun else [model.backend_id, model.entity]
+        keys = [model.backend_id, model.entity] if model is SyncCursor else [model.id]
         for row in uow.execute(subject.select(*keys, *(getattr(model, n) for n in back))).all():
             values = {n: v - by for n, by in back.items() if (v := getattr(row, n)) is not None}
             where = [key == getattr(row, key.key) for key in keys]
-            uow.execute(
-                update(model)
-                .where(*where)
-                .values(**values)
-                .execution_options(synchronize_session=False)
-            )
+            if values:
+                uow.execute(
+                    update(model)
+                    .where(*where)
+                    .values(**values)
+                    .execution_options(synchronize_session=False)
+                )
         uow.commit()
 
 
@@ -257,17 +248,6 @@ def test_the_hours_of_heavy_work_make_a_run_due_once(office: Any, turn: Any, set
     assert turn() is None
 
 
-@given(st.times(), st.times(), st.datetimes(timezones=st.just(UTC)))
-def test_hours_began_within_the_last_day(a: time, b: time, now: datetime) -> None:
-    if f"{a:%H:%M}" == f"{b:%H:%M}" or now.year == 1:  # nothing is before year 1
-        return
-    began = begun_at(f"{a:%H:%M}-{b:%H:%M}", now)
-    assert (began is not None) == is_within(f"{a:%H:%M}-{b:%H:%M}", now.time())
-    if began is not None:
-        assert timedelta(0) <= now - began < timedelta(days=1)
-        assert f"{began:%H:%M}" == f"{a:%H:%M}"
-
-
 def test_nothing_is_left_out_until_a_confirmed_copy_is_in_step(
     office: Any, turn: Any, set_: Any
 ) -> None:
@@ -277,13 +257,143 @@ def test_nothing_is_left_out_until_a_confirmed_copy_is_in_step(
     assert turn().left_out
     with unit_of_work(office.database, actor=office.actor, write=True) as uow:
         values = {"plan_accepted_at": uow.now, "writes_from": place_of(office.database)}
-        moments = {"confirmed_at": uow.now, "reconciled_at": uow.now - timedelta(days=1)}
+        moments = {"confirmed_at": uow.now, "reconciled_at": None}
         uow.execute(update(Backend).values(**values, **moments))
         uow.commit()
     assert turn().left_out == frozenset()
     office.run(left_out=turn().left_out)
     pass_time(office, timedelta(minutes=2))
     assert turn().left_out, "it is in step"
+
+
+def test_a_copy_that_cannot_be_brought_in_step_is_not_run_whole_ever_and_again(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    set_(every="10m", entities=["customer=1m"])
+    office.run()
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        values = {"plan_accepted_at": uow.now, "writes_from": place_of(office.database)}
+        moments = {"confirmed_at": uow.now, "reconciled_at": None}
+        uow.execute(update(Backend).values(**values, **moments))
+        uow.commit()
+    pass_time(office, timedelta(minutes=2))
+    assert turn().left_out == frozenset(), "it was not tried yet"
+    with unit_of_work(office.database, actor=office.actor) as uow:
+        columns = (Backend.hindrances, Backend.reconciled_at)
+        before = uow.execute(subject.select(*columns)).one()
+    office.run(NoInvoices(office.folder), dry_run=True)
+    office.run(dry_run=True)
+    assert office.all(subject.select(*columns)) == [before], "a dry run notes nothing"
+    office.run(NoInvoices(office.folder))
+    assert office.all(subject.select(Backend.hindrances))[0][0] == [
+        "invoice: The right to read invoices is missing."
+    ]
+    assert turn() is None
+    write(office, Backend, confirmed_at=timedelta(minutes=2))
+    pass_time(office, timedelta(minutes=2))
+    left_out = turn().left_out
+    assert {"invoice", "tag"} <= left_out
+    office.run(NoInvoices(office.folder), left_out=left_out)
+    assert office.all(subject.select(Backend.hindrances))[0][0], "it still stands"
+    write(office, Backend, confirmed_at=timedelta(minutes=10))
+    pass_time(office, timedelta(minutes=10))
+    assert turn().left_out == frozenset(), "it is tried again with the slowest"
+    office.run(left_out=turn().left_out)
+    assert office.all(subject.select(Backend.hindrances))[0][0] == []
+    write(office, Backend, confirmed_at=timedelta(minutes=2), reconciled_at=timedelta(minutes=2))
+    pass_time(office, timedelta(minutes=2))
+    assert turn().left_out, "it is in step"
+
+
+def test_every_record_is_read_again_at_an_interval_of_its_own(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    office.run()
+    pass_time(office, timedelta(days=30))
+    assert not turn().full, "off by default"
+    set_(full="7d")
+    office.run()
+    assert turn() is None
+    age(office, timedelta(days=3))
+    assert not turn().full
+    age(office, timedelta(days=4))
+    assert turn().full
+    office.run(full=turn().full, left_out=turn().left_out)
+    pass_time(office, FIVE)
+    assert not turn().full
+
+
+def age(office: Any, by: timedelta) -> None:
+    pass_time(office, by)
+    write(office, SyncCursor, full_at=by)
+
+
+def test_a_full_read_keeps_to_the_hours_of_heavy_work_and_calls_for_a_run_then(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    hours = [(datetime.now(UTC) + timedelta(minutes=m)).strftime("%H:%M") for m in (-60, 60)]
+    later = [(datetime.now(UTC) + timedelta(hours=h)).strftime("%H:%M") for h in (2, 3)]
+    set_(every="20d", sweep="20d", full="1d", heavy_hours="-".join(later))
+    office.run()
+    age(office, timedelta(days=2))
+    assert turn() is None
+    set_(heavy_hours="-".join(hours))
+    assert turn().full
+    assert turn().left_out == frozenset()
+    office_failed_just_now(office)
+    assert turn() is None, "it failed just now"
+
+
+def test_a_full_read_that_was_cut_short_is_gone_on_with_and_not_begun_anew(
+    office: Any, turn: Any, set_: Any
+) -> None:
+    set_(full="1d")
+    office.run()
+    age(office, timedelta(days=2))
+    assert turn().full
+
+    def after_a_page(entity: str, *_: Any) -> None:
+        if entity == "customer":
+            raise RetryableSyncError("The line is down.")
+
+    with pytest.raises(RetryableSyncError):
+        office.run(full=True, on_progress=after_a_page)
+    pass_time(office, FIVE)
+    assert not turn().full, "what is left of it has no mark, so it is read as a whole anyway"
+    report = office.run()
+    assert report.counts["invoice"]["unchanged"] > 0
+    whole = subject.select(SyncCursor.full_at, SyncCursor.mark)
+    assert all(row.full_at and row.mark for row in office.all(whole))
+    age(office, timedelta(days=1))
+    assert turn().full
+
+
+@pytest.mark.parametrize("kind", [NoInvoices, WithoutInvoices])
+def test_what_cannot_be_read_does_not_have_every_run_read_all(
+    office: Any, turn: Any, set_: Any, kind: Any
+) -> None:
+    set_(full="1d")
+    office.run()
+    age(office, timedelta(days=2))
+    assert turn().full
+    office.run(kind(office.folder), full=True, left_out=turn().left_out)
+    pass_time(office, FIVE)
+    assert not turn().full
+    office.run()
+    assert office.all(subject.select(SyncCursor.full_at).where(SyncCursor.full_at.is_(None))) == []
+    age(office, timedelta(days=2))
+    assert turn().full
+
+
+def test_a_history_that_was_cleared_stops_no_schedule(office: Any, turn: Any, set_: Any) -> None:
+    set_(sweep="1h", full="1d")
+    office.run()
+    age(office, timedelta(days=2))
+    with unit_of_work(office.database, actor=office.actor, write=True) as uow:
+        uow.execute(delete(SyncRun))
+        uow.commit()
+    assert turn().full
+    assert turn().sweep
 
 
 def test_paused_and_resumed(office: Any, turn: Any, set_: Any) -> None:
@@ -323,6 +433,7 @@ def test_a_run_that_was_stopped_is_gone_on_with_at_once(office: Any, turn: Any) 
         {"every": "40d"},
         {"every": "-5m"},
         {"sweep": "often"},
+        {"full": "sometimes"},
         {"entities": ["unicorn=5m"]},
         {"entities": ["customer"]},
         {"entities": ["customer=x"]},
@@ -336,27 +447,3 @@ def test_what_will_not_do_is_refused(set_: Any, changes: dict[str, Any]) -> None
     with pytest.raises(InputError) as caught:
         set_(**changes)
     assert caught.value.code == "core.sync.schedule"
-
-
-@given(st.integers(15, 30 * 86_400))
-def test_times_are_told_as_they_are_typed(seconds: int) -> None:
-    assert seconds_of(told(seconds)) == seconds
-
-
-@given(st.times(), st.times(), st.times())
-def test_the_hours_of_a_day_are_within_or_within_the_rest(a: time, b: time, moment: time) -> None:
-    a, b = a.replace(second=0, microsecond=0), b.replace(second=0, microsecond=0)
-    if a == b:
-        return
-    hours, rest = f"{a:%H:%M}-{b:%H:%M}", f"{b:%H:%M}-{a:%H:%M}"
-    assert is_within(hours, moment) != is_within(rest, moment)
-    assert is_within(hours, a)
-    assert not is_within(hours, b)
-
-
-@given(st.timedeltas(timedelta(0), timedelta(days=4_000)), st.booleans())
-def test_how_long_ago_counts_in_both_directions(away: timedelta, is_ahead: bool) -> None:
-    now = datetime(2026, 5, 1, tzinfo=UTC)
-    moment = now + away if is_ahead else now - away
-    assert is_past(moment, FIVE, now) == (away >= FIVE)
-    assert is_past(None, FIVE, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -29,8 +29,6 @@ from crm_sales.services.cross_sell.suggesting import (
     suggest_for_deal,
     suggest_products,
 )
-
-TODAY = datetime.now(UTC).date()
 
 
 def suggested(office, login="employee", of="employee", **given):
@@ -112,11 +110,11 @@ def test_what_speaks_against_it_is_shown(office, shop):
     key = office.known.customers["employee"]
 
     def owe(days):
-        office.write(
-            lambda uow: make_invoice(
-                uow, key, number=f"INV-{days}", is_open=True, due_on=TODAY - timedelta(days=days)
-            )
-        )
+        def write(uow):
+            due_on = uow.now.date() - timedelta(days=days)
+            make_invoice(uow, key, number=f"INV-{days}", is_open=True, due_on=due_on)
+
+        office.write(write)
 
     owe(29)
     assert suggested(office).objections == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from click.testing import CliRunner
 from sqlalchemy import select
 
@@ -15,6 +16,13 @@ from crm_core.services.currencies import set_rate
 from crm_sales.models import Opportunity, Pipeline, Stage
 
 TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    """It stays the day that tests were collected on, for a run may go on beyond midnight."""
+    with time_machine.travel(moment(TODAY)):
+        yield
 
 
 def moment(day: date) -> datetime:

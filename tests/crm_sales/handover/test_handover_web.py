@@ -13,7 +13,7 @@ from crm_core.services.activities import complete_activity
 from crm_sales.services.handover.reading import list_handovers
 from crm_sales.services.opportunities import win_opportunity
 
-EMPTY = {"to": "", "team": "", "rules": "", "note": ""}
+EMPTY = {"team": "", "rules": "", "note": ""}
 
 
 def owner(office, customer_id):
@@ -29,7 +29,7 @@ def test_it_is_tried_done_looked_at_and_undone_in_the_browser(office, web, work)
     sent = {
         **EMPTY,
         "leaver": "employee",
-        "to": "manager, readonly",
+        "to": ["manager", "readonly"],
         "rules": "country=GR:manager\n\ncountry=IR:readonly\n",
         "note": "Φεύγει <b>αύριο</b>",
     }
@@ -38,6 +38,9 @@ def test_it_is_tried_done_looked_at_and_undone_in_the_browser(office, web, work)
     assert "What would go to whom" in page.words
     assert "Rod Readonly" in page.words
     assert len(page.queries) <= 25
+    to = [box for box in page.all("main//input[@type='checkbox']") if box.get("name") == "to"]
+    assert {box.get("value") for box in to if "checked" in box.attrib} == {"manager", "readonly"}
+    assert "employee" in {box.get("value") for box in to}
     eleni = office.known.users["employee"]
     assert owner(office, work.first) == eleni
     done = browser.post("/sales/handover/new", {**sent, "do": "hand-over"})

@@ -44,6 +44,19 @@ def test_prices_and_terms_come_from_the_back_office(shop: Any) -> None:
     assert told == [("fixed", shop.product("Mug ☕")), ("percent", None)], "99 is not there yet"
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_the_desk_says_which_price_lists_tell_no_price(shop: Any, web: Any) -> None:
+    desk = "/sync/of/erp/mapping"
+    assert "Prices by cost" not in web("admin").get(desk).words
+    rules = [{"target": "all", "method": "formula", "base": "cost", "percent": "-30"}]
+    shop.answer("sales_price_list", "5", rules=json.dumps(rules))
+    shop.run()
+    page = web("admin").get(desk)
+    assert "work prices out from the cost" in page.words
+    assert "1 rule" in page.words
+    assert len(page.queries) <= 15
+
+
 def test_an_accepted_offer_is_ordered_and_its_story_comes_back(
     shop: Any, accepted: UUID, customer_id: UUID
 ) -> None:

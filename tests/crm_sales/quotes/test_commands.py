@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from crm_core.access import system_actor
 from crm_core.entities import Product
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.testing.factories import make_customer
+from crm_sales.models import Opportunity
 from crm_sales.services.opportunities import add_opportunity
 
 
@@ -129,3 +131,23 @@ def test_settings_go_out_and_come_in(crm_command, deal_id, tmp_path: Path):
         assert result.exit_code == 2, result.output
         assert said in result.output
     assert crm_command("sales", "quote", "settings", "export").output == first
+
+
+def test_a_customer_is_given_a_price_list(crm_command, crm_database, deal_id, tmp_path: Path):
+    path = tmp_path / "lists.toml"
+    path.write_text(
+        '[[price_lists]]\nname = "Usual"\ncurrency = "EUR"\nis_default = true\n'
+        '[[price_lists]]\nname = "Friends"\ncurrency = "EUR"\nis_open = true\n'
+        '[[price_rules]]\nprice_list = "Friends"\nmethod = "percent"\npercent = 20\n',
+        encoding="utf-8",
+    )
+    assert crm_command("sales", "quote", "settings", "import", path).exit_code == 0
+    with unit_of_work(crm_database, actor=system_actor("test")) as uow:
+        customer = str(uow.get(Opportunity, UUID(deal_id)).customer_id)
+    give = ("sales", "quote", "settings", "price-list", customer)
+    assert "Friends holds" in crm_command(*give, "Friends").output
+    assert crm_command(*give, "Nothing").exit_code == 2
+    made = json.loads(crm_command("sales", "quote", "add", deal_id, "--json").output)["data"]
+    shown = crm_command("sales", "quote", "show", made["number"]).output
+    assert "Friends" in shown
+    assert "Taken back" in crm_command(*give, "Friends", "--take-back").output

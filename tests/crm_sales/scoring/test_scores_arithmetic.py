@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from crm_sales.services.scoring.bayes import (
     DEAL,
     LEAST_LIKELY,
+    LEAST_OF_PRODUCT,
     LEAST_TAGGED,
     MOST_LIKELY,
     Count,
@@ -20,7 +21,7 @@ from crm_sales.services.scoring.bayes import (
     Step,
     Total,
 )
-from crm_sales.services.scoring.calibration import BINS, Tally, interval
+from crm_sales.services.scoring.calibration import BINS, Tally, _measured, interval
 
 PIPELINE = UUID(int=1)
 STEPS = {f"stage{place}": Step(PIPELINE, place, 10) for place in range(4)}
@@ -79,6 +80,31 @@ def test_a_tag_counts_from_fifty_closed_deals_on():
         (part,) = learnt.score({"tag": ["new"]}, ["tag"]).parts
         assert (part.factor is not None) is is_counted
         assert (part.won, part.lost) == (won, 10)
+
+
+def test_a_product_counts_from_twenty_closed_deals_on():
+    """Of fewer it tells chance: one deal that was won made its product the best of all."""
+    for won, is_counted in ((1, False), (LEAST_OF_PRODUCT - 1, False), (LEAST_OF_PRODUCT, True)):
+        learnt = group(100, 100, product={"lamp": (won, 0), "rest": (100 - won, 100)})
+        (part,) = learnt.score({"product": ["lamp"]}, ["product"]).parts
+        assert (part.factor is not None, part.why_not) == (is_counted, "" if is_counted else "few")
+
+
+def test_few_deals_tell_little_and_the_report_says_so():
+    def reach(times: int) -> tuple[float, float, float]:
+        tally = Tally()
+        for predicted, is_won in ((0.9, True), (0.7, False), (0.2, False), (0.6, True)) * times:
+            tally.take(predicted, 0.5, is_won=is_won)
+        told = _measured(tally)
+        return told["skill_least"], told["skill"], told["skill_most"]
+
+    few, many = reach(2), reach(200)
+    assert few[1] == pytest.approx(many[1]) == pytest.approx(1 - 0.175 / 0.25)
+    assert few[0] < 0 < few[2], "of eight deals nothing is sure"
+    assert 0 < many[0] < many[1] < many[2]
+    single = Tally()
+    single.take(0.9, 0.5, is_won=True)
+    assert _measured(single)["skill_least"] is None
 
 
 @given(st.lists(st.tuples(counts, counts), min_size=4, max_size=4))

@@ -105,6 +105,21 @@ def test_counting_deal_by_deal_is_the_same_as_counting_all(office, deal, past):
     assert ("*", "deal", "", 40, 40) in frequencies(office)
 
 
+def test_a_language_counts_wherever_it_is_spoken(office, deal, past):
+    """A form says ``el``, an ERP ``el-GR``: customers who speak Greek all the same."""
+    past()
+    office.write(train_scores)
+    for tag in ("el", "el-GR", "el-CY"):
+        won = deal(source="web", language=tag)
+        office.write(lambda uow, key=won: win_opportunity(uow, key), "employee")
+    lost = deal(source="web", language="pl")
+    office.write(lambda uow: lose_opportunity(uow, lost, reason_code="price"), "employee")
+    assert ("*", "language", "el", 3, 0) in frequencies(office)
+    assert not any(value.startswith("el-") for _, _, value, *_ in frequencies(office))
+    spoken = [probability(office, deal(source="web", language=tag)) for tag in ("el", "el-GR")]
+    assert spoken[0] == spoken[1] > probability(office, deal(source="web"))
+
+
 def test_a_team_with_too_few_deals_is_scored_by_all(office, deal, past):
     past("outsider")
     office.write(train_scores)

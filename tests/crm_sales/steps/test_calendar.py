@@ -52,8 +52,16 @@ def test_a_calendar_tells_what_one_has_to_do_and_when(office, web, address, deal
     assert len(events) == 2  # with what was planned for the customer without a deal
 
 
+def _next_summer() -> datetime:
+    """When clocks in Europe go forward next: on the last Sunday of March, at one o'clock UTC."""
+    now = datetime.now(UTC)
+    ends = (datetime(year, 3, 31, 1, tzinfo=UTC) for year in (now.year, now.year + 1))
+    return next(at for end in ends if (at := end - timedelta(days=(end.weekday() + 1) % 7)) > now)
+
+
 def test_moments_are_right_on_both_sides_of_the_change_of_the_clocks(office, web, address):
-    summer = datetime(2027, 3, 28, 0, 59, tzinfo=UTC), datetime(2027, 3, 28, 1, 1, tzinfo=UTC)
+    minute, change = timedelta(minutes=1), _next_summer()
+    summer = change - minute, change + minute
     customer_id = office.known.customers["employee"]
     ids = [
         office.write(

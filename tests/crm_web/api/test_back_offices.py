@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from crm_core.entities.sync import SyncLock
+from crm_core.services.backends import backend_named
+from crm_core.sync.lock import take
+from crm_core.sync.run_record import open_run
+
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
 RIGHTS = ["core.backend.manage", "core.sync.view", "core.sync.run"]
 
@@ -49,8 +54,10 @@ def test_when_it_is_synced_and_whom_to_tell(call, tmp_path):
     body = {"type": "files", "name": "folder", "options": {"path": str(tmp_path)}}
     assert call.post("/backends", body).status == 201
     wanted = {"every": "5m", "heavy_hours": "22:00-06:00", "entities": {"customer": "1m"}}
-    made = call.patch("/backends/folder/schedule", wanted)
+    made = call.patch("/backends/folder/schedule", {**wanted, "full": "7d"})
     assert made.json["entities"] == {"customer": "1m"}, made.raw
+    assert made.json["full"] == "7d"
+    assert call.patch("/backends/folder/schedule", {"full": None}).json["full"] is None
     assert call.get("/backends/folder/schedule").json["every"] == "5m"
     usual = call.patch("/backends/folder/schedule", {"heavy_hours": None, "is_paused": True})
     assert (usual.json["heavy_hours"], usual.json["is_paused"]) == (None, True)
@@ -72,3 +79,28 @@ def test_who_may_not_set_up_may_not(token, tmp_path):
     body = {"type": "files", "name": "folder", "options": {"path": str(tmp_path)}}
     assert call.post("/backends", body).status == 403
     assert call.get("/backend-types").status == 403
+
+
+def test_a_run_is_stopped_wherever_it_runs(office, call, tmp_path):
+    body = {"type": "files", "name": "folder", "options": {"path": str(tmp_path)}}
+    assert call.post("/backends", body).status == 201
+
+    def begin(uow):
+        backend_id = backend_named(uow, "folder").id
+        token = take(uow, backend_id, "folder")
+        uow.get(SyncLock, backend_id).holder = "elsewhere:1:1"
+        open_run(uow, backend_id, token)
+        return token
+
+    place = f"/runs/{office.write(begin)}"
+    asked = call.post(f"{place}/stop")
+    assert (asked.status, asked.json["state"]) == (202, "running"), asked.raw
+    assert call.get(place).json["stop_asked_by"] == "admin"
+    office.write(lambda uow: setattr(uow.get(SyncLock, asked_of(uow)), "expires_at", uow.now))
+    assert call.post(f"{place}/stop").json["state"] == "failed", "its process is gone"
+    refused = call.post(f"{place}/stop")
+    assert (refused.status, refused.json["code"]) == (409, "core.sync.run_ended")
+
+
+def asked_of(uow):
+    return backend_named(uow, "folder").id

@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from crm_core.access import Reach
+from crm_core.entities.customer import Customer
 from crm_core.entities.mail import QueuedMail
 from crm_core.entities.outbox import Delivery, OutboxEvent
 from crm_core.entities.plugin import JobRun
 from crm_core.entities.sync import Backend
 from crm_core.entities.user import User
 from crm_core.services.backends import add_backend
+from crm_core.services.customers import edit_customer
 from crm_core.services.roles import add_role
 from crm_core.services.settings import EDIT, load_settings
 from crm_core.services.users import grant_role
@@ -263,10 +265,38 @@ def test_the_audit_is_searched_and_verified(office, web):
     admin.post(f"/admin/users/{office.known.users['readonly']}/switch")
     page = admin.get("/admin/audit?login=admin&entity=user&action=update")
     assert "is enabled" in page.words
+    reader = office.known.users["readonly"]
+    admin.post(f"/admin/users/{reader}/roles", {"role": "employee"})
+    told = admin.get("/admin/audit?entity=user_role").texts("tbody/tr")[0]
+    assert "Rod Readonly" in told
+    assert str(reader) not in told
     assert not admin.get("/admin/audit?login=nobody").all("tbody/tr")
     assert "no day" in admin.get("/admin/audit?since=2026-02-31").words
     told = admin.follow(admin.post("/admin/audit/verify")).words
     assert re.search(r"The chain of \d+ entr\w+ is whole", told)
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_no_text_that_looks_like_a_moment_breaks_the_audit(office, web, language):
+    moments = ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0300-01-01T00:00:00Z")
+    texts = (
+        *moments,
+        "2026-01-01T",
+        "T",
+        "2026-W01-1T10+00:00",
+        "0001-01-01T00:00+00:00:00.000001",
+    )
+    for text in texts:
+        office.write(lambda uow, text=text: edit_customer(uow, _anybody(uow), {"name": text}))
+    admin = web("admin")
+    admin.post("/account/preferences", {"language": language, "theme": "auto"})
+    page = admin.get("/admin/audit?entity=customer")
+    assert page.status == 200
+    assert all(text in page.words for text in moments[:2]), "no zone has such a moment"
+
+
+def _anybody(uow):
+    return uow.scalar(select(Customer.id).order_by(Customer.id).limit(1))
 
 
 def test_plugins_are_told_of_and_switched(office, web):

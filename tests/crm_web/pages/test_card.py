@@ -15,7 +15,9 @@ from sqlalchemy import select
 
 from crm_core.entities.customer import ContactPoint
 from crm_core.entities.interaction import Activity, Interaction
+from crm_core.entities.sync import Binding
 from crm_core.entities.system import Attachment
+from crm_core.services.backends import add_backend
 from crm_core.services.contact_details import add_contact_point
 from crm_core.services.currencies import set_rate
 from crm_core.services.customers import create_customer
@@ -342,6 +344,34 @@ def test_customers_are_compared_merged_and_parted_again(office, web):
     assert browser.get(f"/customers/{drop}").title == "Maria Kowalski"
     browser.post(f"/customers/{keep}/distinct/{drop}")
     assert "Perhaps the same" not in browser.get(f"/customers/{keep}/duplicates").words
+
+
+def test_a_back_office_that_holds_both_is_asked_to_merge_them_too_where_that_is_ticked(office, web):
+    def make(uow):
+        backend = add_backend(uow, name="erp", type_name="files", config={}, secret_ref=None)
+        found = []
+        for number in range(4):
+            customer = make_customer(uow, f"Twin {number}", owner="manager")
+            found.append(customer.id)
+            binding = {"entity": "customer", "digest": b"", "synced_at": uow.now}
+            key = {"remote_id": str(number), "local_id": customer.id}
+            uow.add(Binding(backend_id=backend.id, **binding, **key))
+        alone = make_customer(uow, "Not there", owner="manager")
+        return [*found, alone.id]
+
+    one, two, three, four, alone = office.write(make)
+    browser = web("manager")
+    assert "in erp too" not in browser.get(f"/customers/{one}/merge/{alone}").words
+    path = f"/customers/{one}/merge/{two}"
+    shown = browser.get(path)
+    assert "Merge their records in erp too" in shown.words
+    assert "there" not in shown.form(path), "nothing is ticked"
+    browser.post(path, shown.form(path))
+    assert "erp:" not in browser.get(f"/customers/{one}/merges").words
+    path = f"/customers/{three}/merge/{four}"
+    browser.post(path, {**browser.get(path).form(path), "there": "true"})
+    told = browser.get(f"/customers/{three}/merges").words
+    assert "erp: is asked to merge them too, by the next run" in told
 
 
 def test_an_archived_customer_says_so_and_comes_back(office, web):

@@ -13,7 +13,7 @@ FORM = {"name": "Shop", "url": "https://shop.example/hook?key=quux77", "events":
 def test_a_webhook_is_added_with_a_secret_shown_once(web: Any) -> None:
     admin = web("admin")
     page = admin.post("/admin/webhooks", FORM)
-    [secret] = page.texts("p/code")
+    [secret] = [field.get("value") for field in page.all("main//input[@readonly]")]
     listed = admin.get("/admin/webhooks")
     assert "Shop" in listed.words
     assert secret not in listed.html

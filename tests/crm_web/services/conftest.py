@@ -14,23 +14,31 @@ from crm_core.persistence.migrate import MigrationLine, upgrade
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.roles import seed_roles
 from crm_core.services.users import actor_for_login, add_user
+from crm_core.testing.fixtures import filled_templates
 from crm_web.services.passwords import set_password
 
 PASSWORD = "seventeen blue herons"
 LINE = MigrationLine("web", "web_", Path(crm_web.models.__file__).with_name("migrations"))
 
 
-@pytest.fixture
-def office(database: Database, tmp_path: Path) -> Database:
+def fill(database: Database) -> None:
     """``eleni`` is an employee with a password, ``anna`` an administrator with one."""
     upgrade(database, [LINE])
-    database.key_file = tmp_path / "secrets" / "crm.key"
     with unit_of_work(database, actor=system_actor("test"), write=True) as uow:
         seed_roles(uow)
         for login, role in (("eleni", "employee"), ("anna", "admin")):
             add_user(uow, login, role_codes=[role], email=f"{login}@example.com")
             set_password(uow, login, PASSWORD)
         uow.commit()
+
+
+crm_sqlite_template, crm_postgres_template = filled_templates(fill)
+
+
+@pytest.fixture
+def office(database: Database, tmp_path: Path) -> Database:
+    """A database of each kind with these two."""
+    database.key_file = tmp_path / "secrets" / "crm.key"
     return database
 
 

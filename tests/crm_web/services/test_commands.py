@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 
 from crm_core.access import system_actor
@@ -15,6 +13,7 @@ from crm_core.services.users import add_user
 from crm_web.services.api_tokens import actor_for_token
 from crm_web.services.sessions import session_for
 from crm_web.sign_in import sign_in
+from mail_host import MailHost
 
 PASSWORD = "seventeen blue herons"
 
@@ -100,13 +99,11 @@ def test_an_invitation_is_mailed_by_the_worker(crm_application, crm_command, tol
         set_setting(uow, "web.base_url", "https://crm.example.com")
         uow.commit()
     assert told("invite", "nikos")["data"] == {"id": "nikos", "is_sent": False}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     box = Mailbox()
-    host = Controller(box, hostname="127.0.0.1", port=port)
+    host = MailHost(box)
     host.start()
     monkeypatch.setenv("CRM_SMTP_HOST", "127.0.0.1")
-    monkeypatch.setenv("CRM_SMTP_PORT", str(port))
+    monkeypatch.setenv("CRM_SMTP_PORT", str(host.port))
     monkeypatch.setenv("CRM_SMTP_TLS", "off")
     monkeypatch.setenv("CRM_MAIL_FROM", "crm@example.com")
     try:

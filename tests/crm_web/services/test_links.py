@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
 from sqlalchemy import select
 
@@ -25,6 +23,7 @@ from crm_web.models import AccountLink
 from crm_web.services.links import invite_user, user_of_link
 from crm_web.services.sessions import session_for
 from crm_web.sign_in import request_reset, sign_in, sign_in_with_link
+from mail_host import MailHost
 
 PASSWORD, NEW = "seventeen blue herons", "eighteen green herons"
 SYSTEM = system_actor("test")
@@ -45,9 +44,7 @@ class Mailbox(Message):
 
 @pytest.fixture
 def host():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    running = Controller(Mailbox(), hostname="127.0.0.1", port=port)
+    running = MailHost(Mailbox())
     running.start()
     yield running
     running.stop()

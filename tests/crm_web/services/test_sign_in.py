@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from argon2 import Type
 from sqlalchemy import func, select
 
 from crm_core.access import system_actor
@@ -309,6 +310,12 @@ def test_a_network_is_slowed_down_whatever_the_login(office, monkeypatch):
             sign_in(office, "another", "wrong", address="2001:db8::ffff")
         with pytest.raises(WrongCredentialsError):
             sign_in(office, "another", "wrong", address="2001:db8:0:1::1")
+
+
+def test_hashing_takes_its_effort_but_in_tests(quick_hashing):
+    assert quick_hashing.type is Type.ID
+    assert (quick_hashing.time_cost, quick_hashing.parallelism) == (3, 4)
+    assert quick_hashing.memory_cost == 64 * 1024  # as RFC 9106 has it where memory is short
 
 
 def test_hashes_are_renewed_when_hashing_became_stronger(office, monkeypatch):

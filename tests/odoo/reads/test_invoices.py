@@ -214,6 +214,7 @@ def test_payments(bot, pulled, split, seeded):
     assert_equal(pulled["payment"], expected)
     if seeded is not None:
         assert set(seeded["payment"] + seeded["free_payment"]) <= set(pulled["payment"])
-        assert {"draft", "confirmed", "cancelled"} == {v["state"] for v in expected.values()}
+        done = {"done" for row in payments.values() if row["state"] == "paid"}  # newer versions
+        assert {"draft", "confirmed", "cancelled"} | done == {v["state"] for v in expected.values()}
         assert sum(v["is_outgoing"] for v in expected.values()) >= 3
         assert {"USD", "EUR"} <= {v["currency"] for v in expected.values()}

@@ -1,6 +1,7 @@
-"""Fills a fresh Odoo 14 with what a CRM meets in one, the same every time.
+"""Fills a fresh Odoo with what a CRM meets in one, the same every time.
 
 Everything goes over RPC, as somebody's own Odoo would be filled. Run by ``odoo.py up``.
+Where versions differ the server is asked what it has, not which it is.
 """
 
 from __future__ import annotations

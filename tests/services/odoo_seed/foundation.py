@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from odoo_seed.ways import groups_field
 from odoo_seed.world import FIRST_DAY, World
 
 CLOSED_DOOR = "http://127.0.0.1:9"
@@ -64,6 +65,9 @@ def _currencies(world: World) -> None:
 
 def _taxes(world: World) -> None:
     company = world.odoo.ref("base.main_company")
+    included: dict[str, Any] = {"price_include": True}
+    if world.odoo.has("account.tax", "price_include_override"):
+        included = {"price_include_override": "tax_included"}
     plain = {"type_tax_use": "sale", "company_id": company, "amount_type": "percent"}
     world.create(
         "tax",
@@ -71,7 +75,7 @@ def _taxes(world: World) -> None:
         [
             {**plain, "name": "VAT 24%", "amount": 24, "description": "24"},
             {**plain, "name": "VAT 9.5%", "amount": 9.5, "description": "9.5"},
-            {**plain, "name": "VAT 22% included", "amount": 22, "price_include": True},
+            {**plain, "name": "VAT 22% included", "amount": 22, **included},
             {**plain, "name": "VAT 0%", "amount": 0},
         ],
     )
@@ -88,11 +92,18 @@ def _price_lists(world: World) -> None:
             for code in _RATES
         ],
     )  # fmt: skip
-    world.ids["usd_pricelist"] = [world.odoo.ref("product.list0")]
+    own = [False, world.odoo.ref("base.main_company")]
+    dollars = [("currency_id", "=", world.odoo.ref("base.USD")), ("company_id", "in", own)]
+    if not world.odoo.count("product.pricelist", dollars):
+        # Newer versions have no price lists, and look at none, until this is switched on.
+        world.wizard("res.config.settings", {"group_product_pricelist": True}, "execute")
+    world.ids["usd_pricelist"] = world.odoo.search(
+        "product.pricelist", dollars, order="id", limit=1
+    )
+    pricelists = world.odoo.ref("product.group_product_pricelist")
     world.call(
-        "res.users", "write", [world.odoo.uid],
-        {"groups_id": [(4, world.odoo.ref("product.group_product_pricelist"))]},
-    )  # fmt: skip
+        "res.users", "write", [world.odoo.uid], {groups_field(world.odoo): [(4, pricelists)]}
+    )
 
 
 def _salespeople(world: World) -> None:
@@ -104,7 +115,7 @@ def _salespeople(world: World) -> None:
         "res.users",
         [
             {"name": name, "login": f"sales{number}", "email": f"sales{number}@example.com",
-             "groups_id": [(6, 0, groups)], "tz": "UTC"}
+             groups_field(world.odoo): [(6, 0, groups)], "tz": "UTC"}
             for number, name in enumerate(_SALESPEOPLE, start=1)
         ],
     )  # fmt: skip

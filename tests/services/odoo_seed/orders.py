@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from odoo_seed.ways import shipped
 from odoo_seed.world import World, every
 
 ORDERS = 84
@@ -28,7 +29,8 @@ def make(world: World) -> None:
         # Confirming set the date to now.
         world.write("sale.order", [order], date_order=f"{dates[number]} 09:{number % 60:02d}:00")
     _deliver(world, confirmed)
-    world.call("sale.order", "action_done", every(confirmed, 20, 1))
+    lock = "action_lock" if world.odoo.has("sale.order", "locked") else "action_done"
+    world.call("sale.order", lock, every(confirmed, 20, 1))
 
 
 def _order(world: World, number: int) -> dict[str, Any]:
@@ -78,7 +80,9 @@ def _lines(world: World, number: int) -> list[tuple[int, int, dict[str, Any]]]:
     if number % 7 == 0:
         lines[-1]["price_unit"] = 77.77
     if number % 9 == 0:
-        lines[0]["tax_id"] = [(6, 0, world.ids["tax"][:2])]
+        lines[0][world.odoo.field("sale.order.line", "tax_id", "tax_ids")] = [
+            (6, 0, world.ids["tax"][:2])
+        ]
     if number % 5 == 0:
         lines.insert(0, {"display_type": "line_section", "name": "Ενότητα Α"})
         lines.append({"display_type": "line_note", "name": "Note: «хрупкое» & <b>kruche</b>"})
@@ -100,7 +104,7 @@ def _deliver(world: World, confirmed: list[int]) -> None:
         quantity = move["product_uom_qty"]
         if move["picking_id"][0] in partly:
             quantity = round(quantity * 0.4, 2)
-        world.write("stock.move", [move["id"]], quantity_done=quantity)
+        world.write("stock.move", [move["id"]], **shipped(world.odoo, quantity))
     for picking in whole + parts:
         # A picking that lacks something comes back with the wizard for the rest.
         world.call("stock.picking", "button_validate", [picking],

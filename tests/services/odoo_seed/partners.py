@@ -25,6 +25,8 @@ def make(world: World) -> None:
         companies += (_company(world, country, n, countries) for n in range(COMPANIES_EACH))
         persons += (_person(world, country, n, countries) for n in range(PERSONS_EACH))
     _spoil(companies, persons)
+    if not world.odoo.has("res.partner", "mobile"):
+        persons = [{"phone": person.pop("mobile"), **person} for person in persons]
     made = world.create("company", "res.partner", companies)
     world.create("person", "res.partner", persons)
     _contacts(world, made, homes)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from odoo_seed.ways import receivable
 from odoo_seed.world import World, every
 
 WHOLE, PARTIAL, UNDONE = 32, 20, 12
 
 
 def make(world: World) -> None:
-    journals = {
-        kind: world.odoo.search("account.journal", [("type", "=", kind)])[0]
-        for kind in ("bank", "cash")
-    }
+    journals = {kind: _journal(world, kind) for kind in ("bank", "cash")}
     payable = _payable(world)
     whole, payable = payable[:WHOLE], payable[WHOLE:]
     partial, payable = payable[:PARTIAL], payable[PARTIAL:]
@@ -31,6 +29,14 @@ def make(world: World) -> None:
     _free(world, journals)
     _settle_refunds(world)
     _count(world)
+
+
+def _journal(world: World, kind: str) -> int:
+    """The company's first journal of a kind; newer versions begin without one for cash."""
+    own = {"type": kind, "company_id": world.odoo.ref("base.main_company")}
+    found = world.odoo.search("account.journal", [(name, "=", own[name]) for name in own])
+    values = {**own, "name": kind.title(), "code": kind.upper()}
+    return found[0] if found else world.odoo.create("account.journal", [values])[0]
 
 
 def _payable(world: World) -> list[dict[str, Any]]:
@@ -61,10 +67,13 @@ def _second_part(world: World, rows: list[dict[str, Any]], journal: int) -> None
 
 def _with_write_off(world: World, rows: list[dict[str, Any]], journal: int) -> None:
     """The customer pays less and the rest is written off: paid all the same."""
-    account = world.odoo.search(
-        "account.account",
-        [("user_type_id", "=", world.odoo.ref("account.data_account_type_expenses"))],
-    )[0]
+    expenses: tuple[str, str, Any] = ("account_type", "=", "expense")
+    if world.odoo.has("account.account", "user_type_id"):
+        kind = world.odoo.ref("account.data_account_type_expenses")
+        expenses = ("user_type_id", "=", kind)
+    company = world.odoo.field("account.account", "company_id", "company_ids")
+    own = (company, "in", [world.odoo.ref("base.main_company")])
+    account = world.odoo.search("account.account", [expenses, own])[0]
     for row in rows:
         _register(
             world,
@@ -83,7 +92,7 @@ def _undo(world: World, invoices: list[int]) -> None:
     """Take payment and invoice apart: both stay, and both are open again."""
     lines = world.odoo.search(
         "account.move.line",
-        [("move_id", "in", invoices), ("account_internal_type", "=", "receivable")],
+        [("move_id", "in", invoices), receivable(world.odoo)],
     )
     world.call("account.move.line", "remove_move_reconcile", lines)
     world.counts["unreconciled_invoices"] = len(invoices)
@@ -118,7 +127,7 @@ def _free(world: World, journals: dict[str, int]) -> None:
             "currency_id": world.ids["EUR"][0] if number % 3 == 0 else world.odoo.ref("base.USD"),
             "journal_id": journals["cash" if number % 4 == 0 else "bank"],
             "date": f"2025-11-{1 + number:02d}",
-            "ref": f"Προκαταβολή {number}",
+            world.odoo.field("account.payment", "ref", "memo"): f"Προκαταβολή {number}",
         }
         for number in range(18)
     ]
@@ -143,7 +152,7 @@ def _settle_refunds(world: World) -> None:
         )  # fmt: skip
         line = world.odoo.search(
             "account.move.line",
-            [("id", "in", row["line_ids"]), ("account_internal_type", "=", "receivable")],
+            [("id", "in", row["line_ids"]), receivable(world.odoo)],
         )
         if target:
             world.call("account.move", "js_assign_outstanding_line", target, line[0])

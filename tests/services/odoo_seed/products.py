@@ -57,7 +57,7 @@ def _simple(world: World, categories: list[int]) -> None:
     goods = [
         {
             **_common(name, price, f"G{number:03d}"),
-            "type": "product",
+            **_storable(world),
             "categ_id": categories[number % len(categories)],
             "taxes_id": [(6, 0, [taxes[number % len(taxes)]])],
             "invoice_policy": "delivery" if number % 3 == 0 else "order",
@@ -81,6 +81,12 @@ def _simple(world: World, categories: list[int]) -> None:
     world.create("service_template", "product.template", services)
     _adopt_variants(world, "goods", world.ids["goods_template"])
     _adopt_variants(world, "service", world.ids["service_template"])
+
+
+def _storable(world: World) -> dict[str, Any]:
+    if world.odoo.has("product.template", "is_storable"):
+        return {"type": "consu", "is_storable": True}
+    return {"type": "product"}
 
 
 def _common(name: str, price: float, code: str) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _variants(world: World, categories: list[int]) -> None:
         "variant_template",
         "product.template",
         [
-            {"name": "T-shirt", "type": "product", "list_price": 19.0, "categ_id": categories[1],
+            {"name": "T-shirt", **_storable(world), "list_price": 19.0, "categ_id": categories[1],
              "attribute_line_ids": [line(attributes[0], sizes), line(attributes[1], colours)]},
             {"name": "Mug ☕", "type": "consu", "list_price": 8.5, "categ_id": categories[1],
              "attribute_line_ids": [line(attributes[1], colours[:2])]},
@@ -136,8 +142,9 @@ def _adopt_variants(world: World, kind: str, templates: list[int]) -> None:
 def _stock(world: World) -> None:
     """Enough of everything: what an order leaves for later is chosen there."""
     shelf = world.odoo.rows("stock.warehouse", [], ["lot_stock_id"])[0]["lot_stock_id"][0]
+    counted = world.odoo.field("stock.quant", "inventory_quantity_auto_apply", "inventory_quantity")
     shelf_stock = [
-        {"product_id": product, "location_id": shelf, "inventory_quantity": 5000}
+        {"product_id": product, "location_id": shelf, counted: 5000}
         for product in world.ids["goods"] + world.ids["variant"][:12]
     ]
     world.odoo.create("stock.quant", shelf_stock, context={"inventory_mode": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from odoo_seed.ways import groups_field
 from odoo_seed.world import World
 
 BOT_GROUPS = (
@@ -33,7 +34,7 @@ def make(world: World, secrets: Mapping[str, str]) -> None:
                     "tz": "UTC",
                     "lang": "en_US",
                     "notification_type": "inbox",
-                    "groups_id": [(6, 0, [world.odoo.ref(group) for group in groups])],
+                    groups_field(world.odoo): [(6, 0, [world.odoo.ref(group) for group in groups])],
                 }
             ],
         )

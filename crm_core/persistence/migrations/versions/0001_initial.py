@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("writes_from", sa.Text(), nullable=True),
         sa.Column("confirmed_at", types.UtcDateTime(), nullable=True),
         sa.Column("reconciled_at", types.UtcDateTime(), nullable=True),
+        sa.Column("hindrances", types.JsonTold(), nullable=False),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_backend")),
@@ -101,7 +102,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("started_at", types.UtcDateTime(), nullable=False),
         sa.Column("finished_at", types.UtcDateTime(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_core_job_run")),
     )
     op.create_table(
@@ -115,7 +116,7 @@ def upgrade() -> None:
         sa.Column("expires_at", types.UtcDateTime(), nullable=False),
         sa.Column("next_at", types.UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.Column("sent_at", types.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_mail")),
     )
@@ -162,7 +163,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("table_prefix", sa.Text(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.Column("changed_at", types.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_core_plugin")),
     )
@@ -250,7 +251,7 @@ def upgrade() -> None:
         "core_worker_sign",
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("seen_at", types.UtcDateTime(), nullable=False),
-        sa.Column("doing", sa.Text(), nullable=True),
+        sa.Column("doing", types.Told(), nullable=True),
         sa.PrimaryKeyConstraint("holder", name=op.f("pk_core_worker_sign")),
     )
     op.create_table(
@@ -262,7 +263,7 @@ def upgrade() -> None:
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("next_at", types.UtcDateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.Column("missed", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
@@ -428,7 +429,7 @@ def upgrade() -> None:
         sa.Column("remote_id", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", types.Told(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("first_at", types.UtcDateTime(), nullable=False),
         sa.Column("last_at", types.UtcDateTime(), nullable=False),
@@ -463,7 +464,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", types.UtcDateTime(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", types.Told(), nullable=True),
         sa.Column("done_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["outbox_id"],
@@ -517,12 +518,12 @@ def upgrade() -> None:
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("progress", types.JsonValue, nullable=True),
-        sa.Column("result", types.JsonValue, nullable=True),
+        sa.Column("result", types.JsonTold(), nullable=True),
         sa.Column("faults_sha256", sa.Text(), nullable=True),
-        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("message", types.Told(), nullable=True),
         sa.Column("first_audit_id", sa.BigInteger(), nullable=True),
         sa.Column("last_audit_id", sa.BigInteger(), nullable=True),
-        sa.Column("undo", types.JsonValue, nullable=True),
+        sa.Column("undo", types.JsonTold(), nullable=True),
         sa.Column("created_at", types.UtcDateTime(), nullable=False),
         sa.Column("updated_at", types.UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -633,7 +634,7 @@ def upgrade() -> None:
         sa.Column("is_set_aside", sa.Boolean(), nullable=False),
         sa.Column("label", sa.Text(), nullable=True),
         sa.Column("code", sa.Text(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", types.Told(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("first_at", types.UtcDateTime(), nullable=True),
         sa.Column("last_at", types.UtcDateTime(), nullable=True),
@@ -721,6 +722,7 @@ def upgrade() -> None:
         sa.Column("refreshed_at", types.UtcDateTime(), nullable=True),
         sa.Column("began_at", types.UtcDateTime(), nullable=True),
         sa.Column("swept_at", types.UtcDateTime(), nullable=True),
+        sa.Column("full_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -771,7 +773,7 @@ def upgrade() -> None:
         "core_sync_plan",
         sa.Column("backend_id", types.Key(), nullable=False),
         sa.Column("head", types.JsonValue, nullable=False),
-        sa.Column("summary", types.JsonValue, nullable=False),
+        sa.Column("summary", types.JsonTold(), nullable=False),
         sa.Column("made_at", types.UtcDateTime(), nullable=False),
         sa.Column("applied_at", types.UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -796,8 +798,9 @@ def upgrade() -> None:
         sa.Column("seen_at", types.UtcDateTime(), nullable=True),
         sa.Column("ended_at", types.UtcDateTime(), nullable=True),
         sa.Column("progress", types.JsonValue, nullable=True),
-        sa.Column("result", types.JsonValue, nullable=True),
-        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("result", types.JsonTold(), nullable=True),
+        sa.Column("message", types.Told(), nullable=True),
+        sa.Column("stop_asked_by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -827,9 +830,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("started_at", types.UtcDateTime(), nullable=False),
         sa.Column("finished_at", types.UtcDateTime(), nullable=True),
-        sa.Column("counts", types.JsonValue, nullable=False),
-        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("counts", types.JsonTold(), nullable=False),
+        sa.Column("message", types.Told(), nullable=True),
         sa.Column("remote_calls", sa.Integer(), nullable=False),
+        sa.Column("stop_asked_by", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -850,6 +854,7 @@ def upgrade() -> None:
         sa.Column("every_seconds", sa.Integer(), nullable=True),
         sa.Column("entities", types.JsonValue, nullable=False),
         sa.Column("sweep_seconds", sa.Integer(), nullable=True),
+        sa.Column("full_seconds", sa.Integer(), nullable=True),
         sa.Column("heavy_hours", sa.Text(), nullable=True),
         sa.Column("is_paused", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -972,9 +977,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_address")),
     )
     op.create_index(
-        op.f("ix_core_address_customer_id_use"),
+        op.f("ix_core_address_customer_id_use_id"),
         "core_address",
-        ["customer_id", "use"],
+        ["customer_id", "use", "id"],
         unique=False,
     )
     op.create_table(
@@ -1054,9 +1059,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_core_contact_point")),
     )
     op.create_index(
-        op.f("ix_core_contact_point_customer_id_position"),
+        op.f("ix_core_contact_point_customer_id_position_id"),
         "core_contact_point",
-        ["customer_id", "position"],
+        ["customer_id", "position", "id"],
         unique=False,
     )
     op.create_index(
@@ -1074,7 +1079,7 @@ def upgrade() -> None:
         sa.Column("merged_by", sa.Text(), nullable=False),
         sa.Column("undone_at", types.UtcDateTime(), nullable=True),
         sa.Column("undone_by", sa.Text(), nullable=True),
-        sa.Column("left", types.JsonValue, nullable=True),
+        sa.Column("left", types.JsonTold(), nullable=True),
         sa.ForeignKeyConstraint(
             ["drop_id"],
             ["core_customer.id"],
@@ -1283,10 +1288,10 @@ def upgrade() -> None:
         sa.Column("remote_id", sa.Text(), nullable=True),
         sa.Column("remote_name", sa.Text(), nullable=False),
         sa.Column("score", sa.Integer(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", types.Told(), nullable=False),
         sa.Column("local_state", sa.Text(), nullable=False),
         sa.Column("remote_state", sa.Text(), nullable=False),
-        sa.Column("refusal", sa.Text(), nullable=True),
+        sa.Column("refusal", types.Told(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_sync_plan.backend_id"],
@@ -1391,7 +1396,7 @@ def upgrade() -> None:
         sa.Column("keep_remote_id", sa.Text(), nullable=False),
         sa.Column("drop_remote_id", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", types.Told(), nullable=True),
         sa.ForeignKeyConstraint(
             ["backend_id"],
             ["core_backend.id"],
@@ -1553,7 +1558,7 @@ def downgrade() -> None:
     op.drop_table("core_customer_merge")
     op.drop_index(op.f("ix_core_contact_point_normalized"), table_name="core_contact_point")
     op.drop_index(
-        op.f("ix_core_contact_point_customer_id_position"), table_name="core_contact_point"
+        op.f("ix_core_contact_point_customer_id_position_id"), table_name="core_contact_point"
     )
     op.drop_table("core_contact_point")
     op.drop_index(op.f("ix_core_consent_customer_id_purpose_channel_at"), table_name="core_consent")
@@ -1561,7 +1566,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_core_attachment_entity_type_entity_id"), table_name="core_attachment")
     op.drop_index(op.f("ix_core_attachment_customer_id"), table_name="core_attachment")
     op.drop_table("core_attachment")
-    op.drop_index(op.f("ix_core_address_customer_id_use"), table_name="core_address")
+    op.drop_index(op.f("ix_core_address_customer_id_use_id"), table_name="core_address")
     op.drop_table("core_address")
     op.drop_index(op.f("ix_core_activity_owner_id_is_open_due_at_id"), table_name="core_activity")
     op.drop_index(op.f("ix_core_activity_is_open_due_at_id"), table_name="core_activity")

@@ -16,7 +16,7 @@ from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version
 from crm_core.services.currencies import ensure_currency
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import load_settings, said_for
 from crm_sales.models import AssignmentRule, AssignmentTarget, AssignmentTurn, Way
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_VIEW
 from crm_sales.schemas.assignment import load_rule, load_rule_file
@@ -208,7 +208,14 @@ def seed_rules(uow: UnitOfWork) -> None:
     """Let all who sell have leads in turn, where there is no rule yet."""
     _require(uow)
     if not uow.scalar(select(func.count(AssignmentRule.id))):
-        set_rule(uow, {"name": "Everybody", "position": LAST, "way": Way.LEAST_LOADED.value})
+        set_rule(
+            uow,
+            {
+                "name": said_for(uow, t("Everybody")),
+                "position": LAST,
+                "way": Way.LEAST_LOADED.value,
+            },
+        )
 
 
 def _require(uow: UnitOfWork) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from crm_core.entities import Product, Role
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import joined, t
+from crm_core.persistence.base import Versioned
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import ensure_currency
 from crm_core.services.roles import MANAGE as ROLES
@@ -72,7 +73,7 @@ def change_offer_rules(uow: UnitOfWork, document: Mapping[str, Any]) -> list[str
     """
     uow.actor.require(CONFIGURE)
     given = load_offer_rules(document)
-    products = _Products(uow, given)
+    products = NamedProducts(uow, given)
     for name, change in _CHANGES.items():
         if name in given:
             change(uow, given[name], products)
@@ -80,7 +81,7 @@ def change_offer_rules(uow: UnitOfWork, document: Mapping[str, Any]) -> list[str
     return [name for name in _CHANGES if name in given]
 
 
-class _Products:
+class NamedProducts:
     """The products that a document names, by reference or id; looked up at once."""
 
     def __init__(self, uow: UnitOfWork, given: Mapping[str, Any]) -> None:
@@ -110,6 +111,7 @@ class _Products:
             )
 
     def __call__(self, name: str | None) -> UUID | None:
+        """Return the id of the product that a document calls so; None for no name."""
         return None if name is None else self.known[name]
 
 
@@ -120,7 +122,7 @@ def _key(name: str) -> UUID | None:
         return None
 
 
-def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Products) -> None:
+def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _known: NamedProducts) -> None:
     roles = set(uow.scalars(select(Role.code)))
     unknown = sorted(limits.keys() - roles)
     if unknown:
@@ -151,37 +153,53 @@ def _set_limits(uow: UnitOfWork, limits: Mapping[str, Decimal], _products: _Prod
             uow.add(DiscountLimit(role=role, percent=percent))
 
 
-def _set_floors(uow: UnitOfWork, floors: Sequence[Mapping[str, Any]], products: _Products) -> None:
+def _set_floors(
+    uow: UnitOfWork, floors: Sequence[Mapping[str, Any]], products: NamedProducts
+) -> None:
     for old in uow.scalars(select(PriceFloor)):
         uow.delete(old)
     for floor in floors:
-        uow.add(
-            PriceFloor(
-                product_id=products(floor.get("product")),
-                category=floor.get("category"),
-                price=floor.get("price"),
-                currency_code=_currency(uow, floor),
-                percent_of_list=floor.get("percent_of_list"),
-            )
-        )
+        values = floor_values(uow, floor, products)
+        uow.add(PriceFloor(**values, created_at=uow.now, updated_at=uow.now))
 
 
-def _set_bands(uow: UnitOfWork, bands: Sequence[Mapping[str, Any]], _products: _Products) -> None:
-    values = {
-        band["name"]: {
-            "percent": band["percent"],
-            "months": band["months"],
-            "is_never_overdue": band["never_overdue"],
-            "most_days_to_pay": band.get("most_days_to_pay"),
-            "least_revenue": band.get("least_revenue"),
-            "currency_code": _currency(uow, band),
-        }
-        for band in bands
+def floor_values(
+    uow: UnitOfWork, floor: Mapping[str, Any], products: NamedProducts
+) -> dict[str, Any]:
+    """Return the columns of a floor as a document tells it."""
+    uow.actor.require(CONFIGURE)
+    return {
+        "product_id": products(floor.get("product")),
+        "category": floor.get("category"),
+        "price": floor.get("price"),
+        "currency_code": _currency(uow, floor),
+        "percent_of_list": floor.get("percent_of_list"),
     }
+
+
+def _set_bands(
+    uow: UnitOfWork, bands: Sequence[Mapping[str, Any]], _products: NamedProducts
+) -> None:
+    values = {band["name"]: band_values(uow, band) for band in bands}
     _by_name(uow, PriceBand, values, archives=True)
 
 
-def _set_rules(uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: _Products) -> None:
+def band_values(uow: UnitOfWork, band: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a band as a document tells it, but its name."""
+    uow.actor.require(CONFIGURE)
+    return {
+        "percent": band["percent"],
+        "months": band["months"],
+        "is_never_overdue": band["never_overdue"],
+        "most_days_to_pay": band.get("most_days_to_pay"),
+        "least_revenue": band.get("least_revenue"),
+        "currency_code": _currency(uow, band),
+    }
+
+
+def _set_rules(
+    uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: NamedProducts
+) -> None:
     for old in uow.scalars(select(ProductRule)):
         uow.delete(old)
     for rule in rules:
@@ -198,26 +216,38 @@ def _set_rules(uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: _P
 
 
 def _set_bundles(
-    uow: UnitOfWork, bundles: Sequence[Mapping[str, Any]], products: _Products
+    uow: UnitOfWork, bundles: Sequence[Mapping[str, Any]], products: NamedProducts
 ) -> None:
-    values = {
-        bundle["name"]: {
-            "percent": bundle.get("percent"),
-            "price": bundle.get("price"),
-            "currency_code": _currency(uow, bundle),
-        }
-        for bundle in bundles
-    }
+    values = {bundle["name"]: bundle_values(uow, bundle) for bundle in bundles}
     kept = _by_name(uow, Bundle, values, archives=True)
-    ids = [record.id for record in kept.values()]
-    for part in uow.scalars(select(BundlePart).where(BundlePart.bundle_id.in_(ids))):
+    set_parts(uow, {kept[bundle["name"]].id: bundle["parts"] for bundle in bundles}, products)
+
+
+def bundle_values(uow: UnitOfWork, bundle: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a bundle as a document tells it, but its name."""
+    uow.actor.require(CONFIGURE)
+    return {
+        "percent": bundle.get("percent"),
+        "price": bundle.get("price"),
+        "currency_code": _currency(uow, bundle),
+    }
+
+
+def set_parts(
+    uow: UnitOfWork,
+    parts: Mapping[UUID, Sequence[tuple[str, Decimal]]],
+    products: NamedProducts,
+) -> None:
+    """Make these the parts of bundles, in their order."""
+    uow.actor.require(CONFIGURE)
+    for part in uow.scalars(select(BundlePart).where(BundlePart.bundle_id.in_(list(parts)))):
         uow.delete(part)
     uow.flush()
-    for bundle in bundles:
-        for position, (product, quantity) in enumerate(bundle["parts"]):
+    for bundle_id, pairs in parts.items():
+        for position, (product, quantity) in enumerate(pairs):
             uow.add(
                 BundlePart(
-                    bundle_id=kept[bundle["name"]].id,
+                    bundle_id=bundle_id,
                     product_id=products(product),
                     quantity=quantity,
                     position=position,
@@ -226,13 +256,14 @@ def _set_bundles(
 
 
 def _set_price_lists(
-    uow: UnitOfWork, lists: Sequence[Mapping[str, Any]], _products: _Products
+    uow: UnitOfWork, lists: Sequence[Mapping[str, Any]], _products: NamedProducts
 ) -> None:
     values = {
         each["name"]: {
             "currency_code": _currency(uow, each),
             "is_default": each["is_default"],
             "position": position,
+            **({"is_open": each["is_open"]} if "is_open" in each else {}),
         }
         for position, each in enumerate(lists)
     }
@@ -240,7 +271,7 @@ def _set_price_lists(
 
 
 def _set_price_rules(
-    uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: _Products
+    uow: UnitOfWork, rules: Sequence[Mapping[str, Any]], products: NamedProducts
 ) -> None:
     lists = {row.name: row.id for row in uow.execute(select(PriceList.id, PriceList.name))}
     named = {rule["price_list"] for rule in rules}
@@ -274,7 +305,9 @@ def _set_price_rules(
         )
 
 
-def _set_terms(uow: UnitOfWork, terms: Sequence[Mapping[str, Any]], _products: _Products) -> None:
+def _set_terms(
+    uow: UnitOfWork, terms: Sequence[Mapping[str, Any]], _products: NamedProducts
+) -> None:
     values = {
         term["name"]: {
             "days": term.get("days"),
@@ -287,7 +320,7 @@ def _set_terms(uow: UnitOfWork, terms: Sequence[Mapping[str, Any]], _products: _
     _by_name(uow, PaymentTerm, values)
 
 
-_CHANGES: Mapping[str, Callable[[UnitOfWork, Any, _Products], None]] = {
+_CHANGES: Mapping[str, Callable[[UnitOfWork, Any, NamedProducts], None]] = {
     "limits": _set_limits,
     "floors": _set_floors,
     "bands": _set_bands,
@@ -309,12 +342,25 @@ def _by_name(
             record.archived_at = uow.now
     for name, each in values.items():
         if name not in known:
-            known[name] = uow.add(model(name=name))
-        for field, value in each.items():
-            setattr(known[name], field, value)
-        known[name].archived_at = None
+            known[name] = uow.add(model(name=name, **_touched(uow, model)))
+        put_values(uow, known[name], {**each, "archived_at": None})
     uow.flush()
     return {name: known[name] for name in values}
+
+
+def put_values(uow: UnitOfWork, record: Any, values: Mapping[str, Any]) -> None:
+    """Set the fields of a record that are others now, and when it was touched if any is."""
+    uow.actor.require(CONFIGURE)
+    changed = {name: value for name, value in values.items() if getattr(record, name) != value}
+    for name, value in changed.items():
+        setattr(record, name, value)
+    if changed and isinstance(record, Versioned):
+        record.updated_at = uow.now
+
+
+def _touched(uow: UnitOfWork, model: Any) -> dict[str, Any]:
+    is_versioned = issubclass(model, Versioned)
+    return {"created_at": uow.now, "updated_at": uow.now} if is_versioned else {}
 
 
 def _currency(uow: UnitOfWork, given: Mapping[str, Any]) -> str | None:

@@ -13,12 +13,23 @@ from sqlalchemy.orm import aliased
 from crm_core.entities import Product
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import Bundle, BundlePart, DiscountLimit, PriceBand, PriceFloor, ProductRule
-from crm_sales.permissions import QUOTE_VIEW
+from crm_sales.permissions import CONFIGURE
+
+BANDS = select(
+    PriceBand.name,
+    PriceBand.percent,
+    PriceBand.months,
+    PriceBand.is_never_overdue.label("never_overdue"),
+    PriceBand.most_days_to_pay,
+    PriceBand.least_revenue,
+    PriceBand.currency_code.label("currency"),
+).where(PriceBand.archived_at.is_(None))
+"""What a document tells of the bands in use."""
 
 
 def export_offer_rules(uow: UnitOfWork) -> dict[str, Any]:
     """Return the document that :func:`change_offer_rules` takes; what an ERP brings is left out."""
-    uow.actor.require(QUOTE_VIEW)
+    uow.actor.require(CONFIGURE)
     limits = uow.execute(select(DiscountLimit.role, DiscountLimit.percent))
     return {
         "limits": {row.role: _plain(row.percent) for row in limits.all()},
@@ -49,17 +60,8 @@ def _exported_floors(uow: UnitOfWork) -> list[dict[str, Any]]:
 
 
 def _exported_bands(uow: UnitOfWork) -> list[dict[str, Any]]:
-    statement = select(
-        PriceBand.name,
-        PriceBand.percent,
-        PriceBand.months,
-        PriceBand.is_never_overdue.label("never_overdue"),
-        PriceBand.most_days_to_pay,
-        PriceBand.least_revenue,
-        PriceBand.currency_code.label("currency"),
-    ).where(PriceBand.archived_at.is_(None))
-    rows = uow.execute(statement.order_by(PriceBand.percent, PriceBand.name))
-    return [_filled(dict(row._mapping)) for row in rows]
+    statement = BANDS.order_by(PriceBand.percent, PriceBand.name)
+    return [_filled(dict(row._mapping)) for row in uow.execute(statement)]
 
 
 def _exported_rules(uow: UnitOfWork) -> list[dict[str, Any]]:

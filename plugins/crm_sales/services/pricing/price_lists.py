@@ -9,15 +9,22 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
-from crm_core.entities import Product
+from crm_core.entities import Backend, Binding, Product
 from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
 from crm_core.services.settings import load_settings
-from crm_sales.models import PriceBase, PriceList, PriceListRule, PriceMethod, RuleTarget
+from crm_sales.models import (
+    PriceBase,
+    PriceList,
+    PriceListRule,
+    PriceMethod,
+    RuleTarget,
+    Unpriced,
+)
 from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.pricing.formulas import price_by_rule
 
@@ -29,6 +36,7 @@ _RULE = (
     *("starts_at", "ends_at", "method", "base", "base_price_list_id", "fixed_price"),
     *("percent", "rounding", "surcharge", "min_margin", "max_margin"),
 )
+_BY_COST = PriceListRule.base == PriceBase.COST, PriceListRule.method != PriceMethod.FIXED
 _PRODUCT = (
     *("id", "name", "reference", "category", "description", "unit", "list_price"),
     *("currency_code", "is_sold", "archived_at"),
@@ -66,6 +74,28 @@ class PriceBook:
         product = self.products[product_id]
         found = self._by_list(product, quantity, price_list_id, LONGEST_CHAIN)
         return None if found is None else self.into(currency, *found)
+
+    def unpriced(self, product_id: UUID, quantity: Decimal, price_list_id: UUID | None) -> Unpriced:
+        """Return why :meth:`price` tells none."""
+        product = self.products[product_id]
+        if self._by_list(product, quantity, price_list_id, LONGEST_CHAIN) is not None:
+            return Unpriced.RATE
+        if self._rests_on_cost(product, quantity, price_list_id, LONGEST_CHAIN):
+            return Unpriced.COST
+        return Unpriced.PRICE if product.list_price is None else Unpriced.RATE
+
+    def _rests_on_cost(
+        self, product: Any, quantity: Decimal, price_list_id: UUID | None, left: int
+    ) -> bool:
+        if price_list_id is None or left == 0:
+            return False
+        rules = self.rules.get(price_list_id, ())
+        rule = next((each for each in rules if _fits(each, product, quantity, self.at)), None)
+        if rule is None or rule.method == PriceMethod.FIXED:
+            return False
+        if rule.base == PriceBase.PRICE_LIST:
+            return self._rests_on_cost(product, quantity, rule.base_price_list_id, left - 1)
+        return bool(rule.base == PriceBase.COST)
 
     def own_price(self, product_id: UUID, currency: str) -> Decimal | None:
         """Return the product's own price in a currency, whatever a price list says."""
@@ -170,3 +200,30 @@ def _fits(rule: Any, product: Any, quantity: Decimal, at: datetime) -> bool:
 def is_within(category: str | None, path: str) -> bool:
     """Return whether a product's category is ``path`` or lies below it."""
     return category is not None and (category == path or category.startswith(f"{path} / "))
+
+
+def lists_by_cost(uow: UnitOfWork, backend: str) -> list[tuple[str, int]]:
+    """Return the price lists of a back office with rules that start from the cost, and how many."""
+    uow.actor.require(QUOTE_VIEW)
+    statement = (
+        select(PriceList.name, func.count(PriceListRule.id).label("rules"))
+        .join(Binding, Binding.local_id == PriceList.id)
+        .join(Backend, Backend.id == Binding.backend_id)
+        .join(PriceListRule, PriceListRule.price_list_id == PriceList.id)
+        .where(Backend.name == backend, Binding.entity == PriceList.__entity__)
+        .where(PriceList.archived_at.is_(None), *_BY_COST)
+        .group_by(PriceList.id, PriceList.name, PriceList.position)
+        .order_by(PriceList.position, PriceList.name)
+    )
+    return [(row.name, row.rules) for row in uow.execute(statement)]
+
+
+def rules_by_cost(uow: UnitOfWork, price_list_ids: Iterable[UUID]) -> Mapping[UUID, int]:
+    """Return how many rules of price lists start from the cost; lists without any are left out."""
+    uow.actor.require(QUOTE_VIEW)
+    statement = (
+        select(PriceListRule.price_list_id, func.count().label("rules"))
+        .where(PriceListRule.price_list_id.in_(sorted(price_list_ids)), *_BY_COST)
+        .group_by(PriceListRule.price_list_id)
+    )
+    return {row.price_list_id: row.rules for row in uow.execute(statement)}

@@ -73,8 +73,9 @@ def asked_price(line: Any) -> Decimal | None:
 
 
 def person_discount(line: Any) -> Decimal:
-    """Return how many percent a person took off a line."""
-    return given_discount(asked_price(line), line.unit_price, line.discount_percent)
+    """Return how many percent a person took off a line, by another price list too."""
+    base = asked_price(line) if line.base_price is None else line.base_price
+    return given_discount(base, line.unit_price, line.discount_percent)
 
 
 def reckon_line(line: Any, how: Reckoning) -> None:

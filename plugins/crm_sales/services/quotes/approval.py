@@ -12,7 +12,7 @@ from crm_core.errors import PermissionDeniedError, RuleViolationError
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled, optional
-from crm_sales.models import LineRole, Quote, QuoteApproval, QuoteLine, QuoteState
+from crm_sales.models import LineRole, Quote, QuoteApproval, QuoteLine, QuoteState, Unpriced
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.pricing.configuration import broken_rules
 from crm_sales.services.pricing.limits import own_limit
@@ -58,6 +58,7 @@ def submit_quote(uow: UnitOfWork, quote_id: UUID, *, expected_version: int | Non
             asked_by_id=uow.actor.user_id,
             asked_at=uow.now,
             percent=quote.discount_percent,
+            list_facts=quote.list_facts,
         )
     )
     uow.flush()
@@ -87,7 +88,7 @@ def problems_of(lines: list[QuoteLine], quote: Quote, today: date) -> list[str]:
     if quote.valid_until_on < today:
         found.append(t("The offer was valid until a day that has passed: give a later one."))
     found += [
-        t("{product} has no price: type one.", product=line.description or "")
+        unpriced_told(line.unpriced, line.description)
         for line in lines
         if is_product(line) and line.unit_price is None
     ]
@@ -99,6 +100,24 @@ def problems_of(lines: list[QuoteLine], quote: Quote, today: date) -> list[str]:
         if chosen != 1:
             found.append(t("Choose one of the alternatives {group}.", group=group))
     return found
+
+
+def unpriced_told(why: str | None, product: str | None = None) -> str:
+    """Return why a line has no price, and what to do."""
+    named = {"product": product or ""}
+    if why == Unpriced.COST:
+        return t(
+            "{product} has no price here: the price list works it out from the cost, which only "
+            "the back office knows. Type the price, or choose another price list.",
+            **named,
+        )
+    if why == Unpriced.RATE:
+        return t(
+            "{product} has no price here: no rate leads to the offer's currency. Type the price, "
+            "or have the rate added.",
+            **named,
+        )
+    return t("{product} has no price: type one.", **named)
 
 
 def approve_quote(

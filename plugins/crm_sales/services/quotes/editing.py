@@ -29,6 +29,7 @@ from crm_sales.permissions import QUOTE_EDIT
 from crm_sales.schemas.opportunities import LAST_DAY
 from crm_sales.services.opportunity_access import permitted_opportunity
 from crm_sales.services.pricing.bands import personal_band
+from crm_sales.services.pricing.customer_lists import list_that_holds
 from crm_sales.services.quotes.approval import withdraw_request
 from crm_sales.services.quotes.checks import changeable_quote, company_day, reckoning_for
 from crm_sales.services.quotes.pricing import lines_of, settle_quote
@@ -54,7 +55,8 @@ def add_quote(
     Args:
         uow: A writing unit of work.
         opportunity_id: The deal, which is open.
-        price_list_id: By which it is priced; the default one of the currency unless said.
+        price_list_id: By which it is priced; the one that holds for the customer unless said. By
+            another one discounts are counted from the customer's all the same.
         currency_code: The price list's, else the deal's unless said.
         **header: More of what :func:`edit_quote` changes.
 
@@ -163,16 +165,7 @@ def _price_list(
         chosen = uow.get(PriceList, price_list_id)
         _check_price_list(chosen, currency_code or chosen.currency_code)
         return chosen
-    wanted = (
-        select(PriceList)
-        .where(
-            PriceList.currency_code == (currency_code or deal.currency_code),
-            PriceList.archived_at.is_(None),
-            PriceList.is_default.is_(True),
-        )
-        .order_by(PriceList.position, PriceList.id)
-    )
-    return uow.scalars(wanted.limit(1)).first()
+    return list_that_holds(uow, deal.customer_id, currency_code or deal.currency_code)
 
 
 def _default_term(uow: UnitOfWork) -> UUID | None:

@@ -26,6 +26,7 @@ from crm_sales.models import (
 )
 from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.pricing.configuration import broken_rules
+from crm_sales.services.pricing.customer_lists import OtherList, list_facts, other_list
 from crm_sales.services.pricing.floors import floor_prices
 from crm_sales.services.pricing.formulas import ZERO, less, rounded, rounded_to, spread
 from crm_sales.services.pricing.price_lists import PriceBook, open_price_book
@@ -62,7 +63,8 @@ def settle_quote(
     """
     uow.actor.require(QUOTE_VIEW)
     how = how or reckoning_for(uow, quote.currency_code)
-    price_lines(uow, quote, lines, how)
+    other = price_lines(uow, quote, lines, how)
+    quote.list_facts = list_facts(other, lines)
     for number, line in enumerate(lines, start=1):
         line.position = number
         check_floor(line, quote.currency_code)
@@ -85,7 +87,9 @@ def keep_totals(quote: Quote, totals: Totals) -> None:
     quote.discount_percent = totals.discount_percent
 
 
-def price_lines(uow: UnitOfWork, quote: Any, lines: Sequence[Any], how: Reckoning) -> None:
+def price_lines(
+    uow: UnitOfWork, quote: Any, lines: Sequence[Any], how: Reckoning
+) -> OtherList | None:
     """Set list, rule and floor prices and the tax of each line; prices typed by a person stay.
 
     Args:
@@ -93,39 +97,74 @@ def price_lines(uow: UnitOfWork, quote: Any, lines: Sequence[Any], how: Reckonin
         quote: Has currency, price list, customer and band.
         lines: ``QuoteLine`` records, of the database or not.
         how: Places of a price.
+
+    Returns:
+        By which list discounts are counted, where it is not the offer's own.
     """
     uow.actor.require(QUOTE_VIEW)
     sold = [line for line in lines if line.product_id is not None]
     if not sold:
-        return
+        return None
     products = {line.product_id for line in sold}
     book = open_price_book(uow, products, quote.currency_code)
     floors = floor_prices(uow, book, quote.currency_code, how.price_places)
     off = Decimal(quote.band_facts["percent"]) if quote.band_id and quote.band_facts else ZERO
+    other = other_list(uow, quote)
     before = {line.id: asked_price(line) for line in sold}
+    theirs: dict[UUID, Decimal | None] = {}
     for line in sold:
-        price = book.price(
-            line.product_id, line.quantity or ZERO, quote.price_list_id, quote.currency_code
-        )
-        line.list_price = None if price is None else rounded(price, how.price_places)
         line.floor_price = floors.get(line.product_id)
-        personal = None if price is None else rounded(less(price, off), how.price_places)
-        _ask(line, personal)
-    _price_bundles(uow, quote, lines, how)
+        line.list_price = _listed(book, line, quote.price_list_id, quote, how)
+        line.unpriced = None
+        if line.list_price is None:
+            line.unpriced = book.unpriced(line.product_id, line.quantity, quote.price_list_id)
+        if other is not None:
+            theirs[line.id] = _listed(book, line, other.holds_id, quote, how)
+        _ask(line, off, theirs, how)
+    _price_bundles(uow, quote, lines, theirs, how)
     for line in sold:
         if line.unit_price is None or line.unit_price == before[line.id]:
             line.unit_price = asked_price(line)
     _estimate_taxes(uow, quote.customer_id, sold, how)
+    return other
 
 
-def _ask(line: Any, price: Decimal | None) -> None:
-    """Ask this price of the customer, but never less than the floor."""
-    if price is not None and line.floor_price is not None:
-        price = max(price, line.floor_price)
+def _listed(
+    book: PriceBook, line: Any, price_list_id: UUID | None, quote: Any, how: Reckoning
+) -> Decimal | None:
+    quantity = line.quantity or ZERO
+    price = book.price(line.product_id, quantity, price_list_id, quote.currency_code)
+    return None if price is None else rounded(price, how.price_places)
+
+
+def _ask(
+    line: Any, percent: Decimal | None, theirs: Mapping[UUID, Decimal | None], how: Reckoning
+) -> None:
+    """Ask so much less than the list of the customer, and than their own list (``theirs``)."""
+    line.rule_price = line.base_price = None
+    if line.list_price is not None:
+        _ask_price(line, rounded(less(line.list_price, percent), how.price_places))
+    own = theirs.get(line.id)
+    if own is not None:
+        line.base_price = _above_floor(line, rounded(less(own, percent), how.price_places))
+
+
+def _ask_price(line: Any, price: Decimal) -> None:
+    price = _above_floor(line, price)
     line.rule_price = None if price == line.list_price else price
 
 
-def _price_bundles(uow: UnitOfWork, quote: Any, lines: Sequence[Any], how: Reckoning) -> None:
+def _above_floor(line: Any, price: Decimal) -> Decimal:
+    return price if line.floor_price is None else max(price, line.floor_price)
+
+
+def _price_bundles(
+    uow: UnitOfWork,
+    quote: Any,
+    lines: Sequence[Any],
+    theirs: Mapping[UUID, Decimal | None],
+    how: Reckoning,
+) -> None:
     heads = {line.id: line for line in lines if line.role == LineRole.BUNDLE and line.bundle_id}
     if not heads:
         return
@@ -143,12 +182,12 @@ def _price_bundles(uow: UnitOfWork, quote: Any, lines: Sequence[Any], how: Recko
                 [(part.list_price, part.quantity) for part in parts],
                 how.price_places,
             )
+            for part, price in zip(parts, asked, strict=True):
+                _ask_price(part, price)
+                part.base_price = None  # the bundle's price is its own, whatever the list
         else:
-            asked = [
-                rounded(less(part.list_price, bundle.percent), how.price_places) for part in parts
-            ]
-        for part, price in zip(parts, asked, strict=True):
-            _ask(part, price)
+            for part in parts:
+                _ask(part, bundle.percent, theirs, how)
 
 
 def _estimate_taxes(

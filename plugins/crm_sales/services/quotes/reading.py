@@ -15,7 +15,7 @@ from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_of
 from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.lookup import key_condition
+from crm_core.services.lookup import key_condition, only_one
 from crm_sales.models import (
     Bundle,
     Opportunity,
@@ -148,23 +148,17 @@ def resolve_quote_id(uow: UnitOfWork, text: str) -> UUID:
     condition = by_number if by_key is None else or_(by_number, by_key)
     found = list(uow.scalars(select(Quote.id).where(condition).limit(2)))
     found = found or _newest_of_deals(uow, text)
-    if len(found) > 1:
-        raise InputError(
-            t("{text!r} fits several offers; give more of the id.", text=text),
-            code="sales.quote.ambiguous",
-        )
-    if not found:
-        raise NotFoundError(
-            t(
-                "There is no offer {text!r} that {login} may see. See crm sales quote list.",
-                text=text,
-                login=uow.actor.login,
-            ),
-            code="sales.quote.not_found",
-            details={"id": text},
-        )
-    quote_id: UUID = found[0]
-    return quote_id
+    return only_one(
+        found,
+        text,
+        code="sales.quote",
+        several=t("{text!r} fits several offers; give more of the id.", text=text),
+        missing=t(
+            "There is no offer {text!r} that {login} may see. See crm sales quote list.",
+            text=text,
+            login=uow.actor.login,
+        ),
+    )
 
 
 def find_products(
@@ -270,15 +264,34 @@ def resolve_named(uow: UnitOfWork, model: type[Named], text: str) -> UUID:
     return found
 
 
+_PRICE_LISTS = select(
+    PriceList.id,
+    PriceList.name,
+    PriceList.currency_code,
+    PriceList.is_default,
+    PriceList.is_open,
+).where(PriceList.archived_at.is_(None))
+
+
 def list_price_lists(uow: UnitOfWork, currency_code: str | None = None) -> Sequence[Any]:
-    """Return price lists in use, in their order: ``id, name, currency_code, is_default``."""
+    """Return price lists in use, in their order.
+
+    Each has ``id, name, currency_code, is_default, is_open``.
+    """
     uow.actor.require(QUOTE_VIEW)
-    statement = select(
-        PriceList.id, PriceList.name, PriceList.currency_code, PriceList.is_default
-    ).where(PriceList.archived_at.is_(None))
+    statement = _PRICE_LISTS
     if currency_code is not None:
         statement = statement.where(PriceList.currency_code == currency_code)
     return uow.execute(statement.order_by(PriceList.position, PriceList.name)).all()
+
+
+def price_list_page(
+    uow: UnitOfWork, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Return a page of the price lists in use, as :func:`list_price_lists` has them."""
+    uow.actor.require(QUOTE_VIEW)
+    keys = (PriceList.position, PriceList.name, PriceList.id)
+    return page_of(uow, _PRICE_LISTS, keys=keys, limit=limit, cursor=cursor)
 
 
 def header_choices(uow: UnitOfWork, quote: Quote) -> Mapping[str, list[tuple[str, str]]]:

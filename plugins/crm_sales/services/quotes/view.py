@@ -28,6 +28,7 @@ from crm_sales.models import (
 )
 from crm_sales.permissions import QUOTE_VIEW
 from crm_sales.services.pricing.bands import band_reason
+from crm_sales.services.pricing.customer_lists import list_reason
 from crm_sales.services.quotes.amounts import (
     Reckoning,
     asked_price,
@@ -54,14 +55,15 @@ def quote_view(uow: UnitOfWork, quote_id: UUID) -> dict[str, Any]:
     Its own columns by name, and: ``customer_name``, ``customer_vat``, ``contact_name``,
     ``owner_name``, ``owner_email``, ``opportunity_name``, ``opportunity_state``,
     ``price_list_name``, ``payment_term_name``, ``payment_term_note``, ``money_places``,
-    ``price_places``, ``band_reason`` (a sentence or None), ``is_latest``, and
+    ``price_places``, ``band_reason`` and ``list_reason`` (sentences or None: why less is asked),
+    ``instead_number`` (the offer that was accepted instead), ``is_latest``, and
 
     - ``lines``: columns of each and ``product_name``, ``product_reference``, ``is_gone`` (not sold
       any more), ``net_price``, ``asked_price``, ``person_discount``, ``counts`` (is bought as
       things stand) and, of a bundle's head, the sums of its parts as amounts;
     - ``taxes``: ``percent, untaxed_amount, tax_amount`` by rate;
     - ``approvals``: ``asked_by_id, asked_by, asked_at, percent, decision, decided_by, decided_at,
-      reason``;
+      reason, list_reason``;
     - ``versions``: ``id, number, version_number, state, total_amount`` of all, the first first;
     - ``delivery_address`` and ``invoice_address``: fields, or None.
 
@@ -135,6 +137,7 @@ def shown_lines(
 
 def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
     contact, delivery, invoice = aliased(Customer), aliased(Address), aliased(Address)
+    instead = aliased(Quote)
     statement = (
         select(
             Customer.name.label("customer_name"),
@@ -148,6 +151,7 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
             PaymentTerm.name.label("payment_term_name"),
             PaymentTerm.note.label("payment_term_note"),
             Currency.decimal_places.label("money_places"),
+            instead.number.label("instead_number"),
             Quote,
             delivery,
             invoice,
@@ -161,6 +165,7 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
         .outerjoin(PaymentTerm, PaymentTerm.id == Quote.payment_term_id)
         .outerjoin(delivery, delivery.id == Quote.delivery_address_id)
         .outerjoin(invoice, invoice.id == Quote.invoice_address_id)
+        .outerjoin(instead, instead.id == Quote.instead_id)
         .where(Quote.id == quote_id)
     )
     row = uow.execute(statement).one_or_none()
@@ -176,6 +181,7 @@ def _header(uow: UnitOfWork, quote_id: UUID) -> tuple[Quote, dict[str, Any]]:
     view |= dict(zip(row._fields, named, strict=False))
     view["delivery_address"], view["invoice_address"] = _address(to), _address(billed)
     view["band_reason"] = band_reason(quote.band_facts) if quote.band_facts else None
+    view["list_reason"] = list_reason(quote.list_facts)
     return quote, view
 
 
@@ -221,6 +227,7 @@ def _history(
         asked_by.name.label("asked_by"),
         QuoteApproval.asked_at,
         QuoteApproval.percent,
+        QuoteApproval.list_facts,
         QuoteApproval.decision,
         decided_by.name.label("decided_by"),
         QuoteApproval.decided_at,
@@ -241,7 +248,9 @@ def _history(
         values: list[tuple[str, Any]] = list(zip(row._fields, row, strict=True))
         known[row.id] = dict(values[: len(versions)])
         if row.decision is not None:
-            asked.append(dict(values[len(versions) :]))
+            request = dict(values[len(versions) :])
+            request["list_reason"] = list_reason(request.pop("list_facts"))
+            asked.append(request)
     return list(known.values()), asked
 
 

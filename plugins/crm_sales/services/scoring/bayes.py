@@ -10,6 +10,9 @@ predictive lead scoring", and "How does CRM Lead Scoring Computation work" in it
   they stood; both are counted there. So a later stage is always the better one.
 - A tag counts once 50 closed deals bear it; the probability stays within 0.01 and 99.99 %.
 
+Of our own is the product, which has many more values than the others: one counts from 20 closed
+deals on, for of fewer it tells chance.
+
 Each factor W' / L' says how many times as likely its value makes winning: the odds of the score are
 those of all deals times its factors, so that a score can be told factor by factor.
 """
@@ -24,7 +27,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 SMOOTHING = 0.1
-LEAST_TAGGED = 50
+LEAST_TAGGED, LEAST_OF_PRODUCT = 50, 20
 LEAST_OF_EACH = 10
 """Won ones, and lost ones, that it takes beside the number of closed deals that is set."""
 LEAST_LIKELY, MOST_LIKELY = Decimal("0.0001"), Decimal("0.9999")
@@ -32,7 +35,9 @@ EVERYBODY = "*"
 """The group of all deals, whatever their team."""
 DEAL = "deal"
 """The variable, with an empty value, under which all deals of a group are counted."""
-STAGE, TAG = "stage", "tag"
+STAGE, TAG, PRODUCT = "stage", "tag", "product"
+LEAST_OF = {TAG: LEAST_TAGGED, PRODUCT: LEAST_OF_PRODUCT}
+"""Closed deals from which a value counts; of other variables from the first one."""
 _CERTAIN = 50.0
 
 Facts = Mapping[str, Collection[str]]
@@ -156,7 +161,7 @@ class Group:
         if count is None:
             return Part(variable, value, 0, 0, None, "unseen")
         won, lost = count
-        if variable == TAG and won + lost < LEAST_TAGGED:
+        if won + lost < LEAST_OF.get(variable, 0):
             return Part(variable, value, won, lost, None, "few")
         total = self.totals[variable]
         smoothed = SMOOTHING * total.values

@@ -65,6 +65,8 @@ class Tally:
     left_out: int = 0
     squares: float = 0.0
     base_squares: float = 0.0
+    gains_squared: float = 0.0
+    """Of what each deal's score did away with, by which it is told how sure the sum is."""
     bins: list[Bin] = field(default_factory=lambda: [Bin() for _ in range(BINS)])
 
     def take(self, predicted: float, base: float, *, is_won: bool) -> None:
@@ -72,8 +74,10 @@ class Tally:
         came = 1.0 if is_won else 0.0
         self.tested += 1
         self.won += is_won
-        self.squares += (predicted - came) ** 2
-        self.base_squares += (base - came) ** 2
+        error, base_error = (predicted - came) ** 2, (base - came) ** 2
+        self.squares += error
+        self.base_squares += base_error
+        self.gains_squared += (base_error - error) ** 2
         into = self.bins[min(int(predicted * BINS), BINS - 1)]
         into.count += 1
         into.won += is_won
@@ -93,9 +97,10 @@ def calibrate_scores(uow: UnitOfWork, since: date | None = None) -> dict[str, An
         ``since``; ``trained_won`` and ``trained_lost``; ``tested``, ``won`` of them; ``left_out``
         for want of closed deals before; ``is_cut`` when only the latest were tested; ``brier`` and
         ``base_brier`` (of saying the share of won deals each time; None of no deals); ``skill``,
-        the part of the second that the score does away with; ``refusal``, why nothing was scored;
-        ``bins``: ``low, high, count, won, predicted, observed, least, most`` each, the last two
-        the ends of an interval that holds the true share 95 of 100 times.
+        the part of the second that the score does away with, and the ends of an interval that
+        holds the true part 95 of 100 times, ``skill_least`` and ``skill_most``; ``refusal``, why
+        nothing was scored; ``bins``: ``low, high, count, won, predicted, observed, least, most``
+        each, the last two the ends of an interval that holds the true share 95 of 100 times.
 
     Raises:
         InputError: The day lies in the future.
@@ -222,15 +227,27 @@ def _measured(tally: Tally) -> dict[str, Any]:
     tested = tally.tested
     brier = tally.squares / tested if tested else None
     base = tally.base_squares / tested if tested else None
+    skill = 1 - brier / base if brier is not None and base else None
+    reach = _reach(tally) if skill is not None and tested > 1 else None
     return {
         "tested": tested,
         "won": tally.won,
         "left_out": tally.left_out,
         "brier": brier,
         "base_brier": base,
-        "skill": 1 - brier / base if brier is not None and base else None,
+        "skill": skill,
+        "skill_least": None if skill is None or reach is None else skill - reach,
+        "skill_most": None if skill is None or reach is None else min(1.0, skill + reach),
         "bins": list(_bins(tally.bins)),
     }
+
+
+def _reach(tally: Tally) -> float:
+    """Return how far the skill may be off by chance: few deals tell little."""
+    tested = tally.tested
+    mean = (tally.base_squares - tally.squares) / tested
+    variance = max(0.0, tally.gains_squared / tested - mean * mean) * tested / (tested - 1)
+    return _Z * sqrt(variance / tested) / (tally.base_squares / tested)
 
 
 def _bins(bins: Iterable[Bin]) -> Iterator[dict[str, Any]]:

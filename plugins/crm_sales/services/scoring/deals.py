@@ -117,6 +117,9 @@ class DealReader:
 
     def _deal(self, row: Any, tags: Iterable[str]) -> Deal:
         given = {name: row._mapping[name] for name in _PLAIN}
+        if row.language:
+            # What is spoken counts, not where: a form says el, an ERP el-GR.
+            given["language"] = row.language.partition("-")[0].lower()
         facts = {name: [str(value)] for name, value in given.items() if value is not None}
         facts[STAGE] = [str(row.stage_id)]
         facts["email"] = [QUALITIES[row.email or 0]]

@@ -15,7 +15,15 @@ from crm_core.messages import Message, n, p, spoken_language, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_sales.models import Opportunity, Stage
 from crm_sales.permissions import OPPORTUNITY_VIEW
-from crm_sales.services.scoring.bayes import EVERYBODY, LEAST_TAGGED, STAGE, TAG, Part, Score
+from crm_sales.services.scoring.bayes import (
+    EVERYBODY,
+    LEAST_OF,
+    PRODUCT,
+    STAGE,
+    TAG,
+    Part,
+    Score,
+)
 from crm_sales.services.scoring.deals import DealReader, Override
 from crm_sales.services.scoring.scorer import Scorer, scorer_of
 from crm_sales.services.scoring.training import refused, told
@@ -141,7 +149,7 @@ def _plain_name(variable: str, value: str, locale: Any) -> str:
     if variable == "country":
         return str(locale.territories.get(value.upper(), value))
     if variable == "language":
-        return str(locale.languages.get(value.partition("-")[0], value))
+        return str(locale.languages.get(value, value))
     if variable in ("email", "phone"):
         return QUALITIES[value]
     if variable == "amount":
@@ -160,7 +168,14 @@ def _words(part: Part) -> Message:
                 "{count} closed deal bears it; a tag counts from {least} on.",
                 "{count} closed deals bear it; a tag counts from {least} on.",
                 count,
-                least=LEAST_TAGGED,
+                least=LEAST_OF[TAG],
+            )
+        if part.variable == PRODUCT and part.why_not == "few":
+            return n(
+                "{count} closed deal was about it; a product counts from {least} on.",
+                "{count} closed deals were about it; a product counts from {least} on.",
+                count,
+                least=LEAST_OF[PRODUCT],
             )
         return t("No closed deal had it, so it does not count.")
     if part.variable == STAGE:

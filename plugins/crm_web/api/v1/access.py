@@ -12,7 +12,7 @@ from crm_core.persistence.paging import Page
 from crm_core.schemas.customer import LINE
 from crm_web.permissions import MANAGE_TOKENS, MANAGE_WEBHOOKS
 from crm_web.posting import send_test_post
-from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Strict, Whole
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict, Whole
 from crm_web.services import api_tokens as tokens
 from crm_web.services import webhooks
 
@@ -105,7 +105,7 @@ class OutcomeResult(Result):
     """What came of a test."""
 
     status = fields.Integer()
-    error = fields.String()
+    error = Said()
 
 
 class PostResult(Result):
@@ -120,7 +120,7 @@ class PostResult(Result):
     next_at = fields.DateTime()
     attempts = fields.Integer()
     status = fields.Integer()
-    error = fields.String()
+    error = Said()
     done_at = fields.DateTime()
 
 

@@ -87,6 +87,7 @@ class ScheduleResult(Result):
     every = fields.String()
     entities = fields.Dict(keys=fields.String(), values=fields.String())
     sweep = fields.String()
+    full = fields.String()
     heavy_hours = fields.String()
 
 
@@ -95,6 +96,7 @@ class ScheduleSchema(Strict):
 
     every = fields.String(allow_none=True, validate=validate.Length(max=10))
     sweep = fields.String(allow_none=True, validate=validate.Length(max=10))
+    full = fields.String(allow_none=True, validate=validate.Length(max=10))
     heavy_hours = fields.String(allow_none=True, validate=validate.Length(max=11))
     entities = fields.Dict(
         keys=fields.String(validate=validate.Length(max=LINE)),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 from uuid import UUID
 
+from flask import current_app
 from marshmallow import fields, validate
 
 from crm_core.cli.plugins import PATIENCE
 from crm_core.entities.consent import ProfileAttribute, ProfileType
 from crm_core.persistence.paging import Page
 from crm_core.persistence.scope import CUSTOMER_VIEW
+from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.plugins import activation
 from crm_core.schemas.customer import LINE, SHORT
 from crm_core.services import deliveries, mail, profile, tags
@@ -83,6 +86,12 @@ class PluginResult(Result):
     requires = fields.List(fields.String())
     reason = Said()
     has_data = fields.Boolean()
+    is_served = fields.Boolean(
+        metadata={"description": "Whether the server that answers has it; it follows state."}
+    )
+    pages_left_out = Said(
+        metadata={"description": "Why its pages and resources are not there although it is served."}
+    )
 
 
 class AuditQuery(PageQuery):
@@ -124,7 +133,7 @@ class DeliveryResult(Result):
     attempts = fields.Integer()
     next_at = fields.DateTime()
     done_at = fields.DateTime()
-    error = fields.String()
+    error = Said()
     event = fields.String()
     at = fields.DateTime()
     entity_type = fields.String()
@@ -143,7 +152,7 @@ class MailResult(Result):
     made_at = fields.DateTime()
     next_at = fields.DateTime()
     attempts = fields.Integer()
-    error = fields.String()
+    error = Said()
     sent_at = fields.DateTime()
 
 
@@ -191,15 +200,43 @@ def list_tags(call: Call) -> Sequence[Mapping[str, Any]]:
 
 
 @api.get("/plugins", page=PluginResult, right=activation.MANAGE)
-def plugins(call: Call) -> Sequence[activation.PluginInfo]:
+def plugins(call: Call) -> Sequence[Mapping[str, Any]]:
     """List the plugins that are installed here or have been, and what is wrong with them."""
     application = call.request.application
-    return activation.list_plugins(call.uow, application.installed_plugins, application.plugins)
+    installed, host = application.installed_plugins, application.plugins
+    return [_told(call, each) for each in activation.list_plugins(call.uow, installed, host)]
 
 
-@api.post("/plugins/<name>/enable", right=activation.MANAGE, opens_own=True)
-def enable_plugin(call: Call, name: str) -> None:
-    """Take a plugin into use; its pages and resources are there with the next start."""
+@api.get("/plugins/<name>", result=PluginResult, right=activation.MANAGE)
+def plugin(call: Call, name: str) -> Mapping[str, Any]:
+    """Return one plugin: whether it is on, and whether this server has taken that up."""
+    return _shown(call, call.uow, name)
+
+
+def _shown(call: Call, uow: UnitOfWork, name: str) -> Mapping[str, Any]:
+    application = call.request.application
+    installed, host = application.installed_plugins, application.plugins
+    listed = {each.name: each for each in activation.list_plugins(uow, installed, host)}
+    if name not in listed:
+        activation.installed_plugin(installed, name)  # refuses it, and names those that there are
+    return _told(call, listed[name])
+
+
+def _told(call: Call, plugin: activation.PluginInfo) -> Mapping[str, Any]:
+    is_served = plugin.name in call.request.application.plugins.plugins
+    left_out = current_app.extensions["crm"].faults.get(plugin.name)
+    return {**asdict(plugin), "is_served": is_served, "pages_left_out": left_out}
+
+
+@api.post(
+    "/plugins/<name>/enable",
+    result=PluginResult,
+    status=202,
+    right=activation.MANAGE,
+    opens_own=True,
+)
+def enable_plugin(call: Call, name: str) -> Mapping[str, Any]:
+    """Take a plugin into use: its tables are made; servers have it within a second (is_served)."""
     application = call.request.application
     activation.enable_plugin(
         application.database,
@@ -208,12 +245,15 @@ def enable_plugin(call: Call, name: str) -> None:
         by=call.actor.login,
         seconds=application.config.plugin_seconds * PATIENCE,
     )
+    with application.unit_of_work(call.actor) as uow:
+        return _shown(call, uow, name)
 
 
-@api.post("/plugins/<name>/disable", right=activation.MANAGE)
-def disable_plugin(call: Call, name: str) -> None:
-    """Take a plugin out of use; its data stays."""
+@api.post("/plugins/<name>/disable", result=PluginResult, status=202, right=activation.MANAGE)
+def disable_plugin(call: Call, name: str) -> Mapping[str, Any]:
+    """Take a plugin out of use, its data stays; servers drop it within a second (is_served)."""
     activation.disable_plugin(call.uow, call.request.application.installed_plugins, name)
+    return _shown(call, call.uow, name)
 
 
 @api.get("/audit", query=AuditQuery, page=AuditResult, right=AUDIT_VIEW)

@@ -19,7 +19,7 @@ from crm_core.services import import_jobs as jobs
 from crm_core.services.attachments import keep_bytes
 from crm_core.services.customer_matching import MATCH_KEYS
 from crm_core.services.import_undo import ask_undo
-from crm_web.sdk.api import Api, Call, File, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, File, PageQuery, Result, Said, SaidData, Strict
 
 api = Api("imports", title="Imports", prefix="/imports")
 JOB = "/<uuid:job_id>"
@@ -66,9 +66,9 @@ class ImportResult(Result):
     began_at = fields.DateTime()
     ended_at = fields.DateTime()
     progress = fields.Raw()
-    result = fields.Raw()
+    result = SaidData()
     message = Said()
-    undo = fields.Raw()
+    undo = SaidData()
     columns = fields.Dict(keys=fields.String(), values=fields.String())
     match = fields.List(fields.String())
     has_faults = fields.Boolean()

@@ -75,6 +75,16 @@ class MergesQuery(PageQuery):
     customer_id = fields.UUID()
 
 
+class ThereResult(Result):
+    """Two records that a back office was asked to merge as well, and what came of it."""
+
+    backend = fields.String()
+    keep_remote_id = fields.String()
+    drop_remote_id = fields.String()
+    state = fields.String()
+    reason = Said()
+
+
 class MergeResult(Result):
     """One customer that went into another."""
 
@@ -90,7 +100,8 @@ class MergeResult(Result):
     merged_by = fields.String()
     undone_at = fields.DateTime()
     undone_by = fields.String()
-    left = fields.List(fields.String())
+    left = fields.List(Said())
+    there = fields.List(fields.Nested(ThereResult))
 
 
 @api.get(

@@ -21,7 +21,7 @@ from crm_core.sync.planning.store import (
     kept_plan,
     list_plan_rows,
 )
-from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Strict, Whole
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, SaidData, Strict, Whole
 
 api = Api("plans", title="Plans of first syncs", prefix="/")
 PLAN = "/backends/<name>/plan"
@@ -42,7 +42,7 @@ class PlanResult(Result):
 
     made_at = fields.DateTime(required=True)
     applied_at = fields.DateTime()
-    summary = fields.Raw()
+    summary = SaidData()
     groups = fields.Dict(keys=fields.String(), values=fields.Nested(GroupResult))
 
 
@@ -66,8 +66,8 @@ class RowResult(Result):
     remote_id = fields.String()
     remote_name = fields.String()
     score = fields.Float()
-    reason = fields.String()
-    refusal = fields.String()
+    reason = Said()
+    refusal = Said()
 
 
 class DecisionSchema(Strict):

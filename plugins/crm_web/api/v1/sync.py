@@ -20,7 +20,8 @@ from crm_core.services.sync_status import list_entities, list_standing
 from crm_core.sync import requests, resolve
 from crm_core.sync.masters import CHOICES, masters_of, set_masters
 from crm_core.sync.permit import confirm_backend
-from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, Strict
+from crm_core.sync.stopping import ask_stop, ask_stop_request
+from crm_web.sdk.api import Api, Call, Flag, PageQuery, Result, Said, SaidData, Strict
 
 api = Api("sync", title="Back offices and sync", prefix="/")
 BACKEND = "/backends/<name>"
@@ -42,9 +43,10 @@ class BackendResult(Result):
     started_at = fields.DateTime()
     finished_at = fields.DateTime()
     succeeded_at = fields.DateTime()
-    message = fields.String()
+    message = Said()
     set_aside = fields.Integer()
     login_refused_at = fields.DateTime()
+    hindrances = fields.List(Said())
 
 
 class EntityResult(Result):
@@ -109,9 +111,10 @@ class RunResult(Result):
     state = fields.String()
     started_at = fields.DateTime()
     finished_at = fields.DateTime()
-    counts = fields.Raw()
+    counts = SaidData()
     remote_calls = fields.Integer()
-    message = fields.String()
+    message = Said()
+    stop_asked_by = fields.String()
 
 
 class RequestSchema(Strict):
@@ -143,9 +146,10 @@ class RequestResult(Result):
     asked_by = fields.String()
     began_at = fields.DateTime()
     ended_at = fields.DateTime()
+    stop_asked_by = fields.String()
     progress = fields.Raw()
-    message = fields.String()
-    result = fields.Raw()
+    message = Said()
+    result = SaidData()
 
 
 class ConflictQuery(PageQuery):
@@ -281,6 +285,13 @@ def run(call: Call, run_id: UUID) -> Mapping[str, Any]:
     return backends.run_named(call.uow, str(run_id))
 
 
+@api.post("/runs/<uuid:run_id>/stop", result=RunResult, status=202, right=RUN)
+def stop(call: Call, run_id: UUID) -> Mapping[str, Any]:
+    """Have a run end at its next page, whichever process it runs in; one that died is closed."""
+    ask_stop(call.uow, run_id)
+    return backends.run_named(call.uow, str(run_id))
+
+
 @api.post(
     f"{BACKEND}/requests", body=RequestSchema, result=RequestResult, status=202, right=SYNC_VIEW
 )
@@ -309,6 +320,13 @@ def request(call: Call, request_id: UUID) -> Mapping[str, Any]:
 def withdraw(call: Call, request_id: UUID) -> None:
     """Take back what the worker has not begun."""
     requests.withdraw(call.uow, request_id)
+
+
+@api.post("/requests/<uuid:request_id>/stop", result=RequestResult, status=202, right=RUN)
+def stop_request(call: Call, request_id: UUID) -> Mapping[str, Any]:
+    """Have a dry run, a plan or the applying of one end at its next page or batch."""
+    ask_stop_request(call.uow, request_id)
+    return requests.show_request(call.uow, request_id)
 
 
 @api.get("/conflicts", query=ConflictQuery, page=ConflictResult, right=SYNC_VIEW)

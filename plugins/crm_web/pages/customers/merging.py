@@ -19,6 +19,7 @@ from crm_core.services.customer_merge_report import (
     list_merges,
 )
 from crm_core.services.customer_merge_rows import PROFILE
+from crm_core.services.customer_merge_there import holders_of_both
 from crm_core.services.customer_unmerge import unmerge_customers
 from crm_core.services.lookup import permitted_customer
 from crm_core.services.profile import list_attributes
@@ -70,6 +71,7 @@ def compare(request: Request, customer_id: UUID, other_id: UUID) -> str:
         both=[each for each in fields if each.survives == BOTH],
         told=_Told({each["code"]: each for each in list_attributes(request.uow)}),
         choice=CHOICE,
+        holders=holders_of_both(request.uow, customer_id, other_id),
     )
 
 
@@ -91,6 +93,7 @@ def merge(request: Request, customer_id: UUID, other_id: UUID) -> Response:
         reason=request.form.get("reason"),
         # What is no version is none that is there: they changed.
         expected_version=int(version) if is_number else -1 if version else None,
+        there=bool(request.form.get("there")),
     )
     message = t("They are one now. The merge can be undone at the end of the card.")
     return request.done(message, to="customers.card", customer_id=done.keep_id)

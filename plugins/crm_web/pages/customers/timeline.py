@@ -21,7 +21,7 @@ from crm_hooks.contributions import TimelineEntry, TimelineRequest
 from crm_web.labels import label
 from crm_web.pages.customers.area import pages
 from crm_web.sdk.request import Request
-from crm_web.shown import place
+from crm_web.shown import module_words, place
 
 CHANNELS = (Channel.PHONE, Channel.EMAIL, Channel.VISIT, Channel.MESSENGER, Channel.WEB)
 """Channels that have a chip of their own; the others are in the list beside."""
@@ -134,7 +134,7 @@ def _chips(
     offered += [(label(channel.value, "channel"), "channel", channel.value) for channel in CHANNELS]
     modules = dict.fromkeys([DOCUMENT, ACTIVITY, *(each.module for each in entries)])
     modules.pop(INTERACTION, None)
-    offered += [(label(module, "module"), "module", module) for module in modules]
+    offered += [(module_words(module), "module", module) for module in modules]
     chips = []
     for title, name, word in offered:
         wanted: dict[str, Any] = {name: word} if name else {}

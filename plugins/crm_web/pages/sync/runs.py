@@ -20,6 +20,7 @@ from crm_core.services.holds import count_holds, list_holds
 from crm_core.services.sync_status import conflicts_of_run, entities_of_run, told_run
 from crm_core.services.workers import last_sign
 from crm_core.sync.requests import ask_retry, show_request
+from crm_core.sync.stopping import STOPPABLE, ask_stop, ask_stop_request, is_alive
 from crm_web.pages.sync.declared import RUN, SHOWN, keys, pages, stage_words
 from crm_web.sdk.request import Request
 
@@ -53,13 +54,25 @@ def runs(request: Request) -> str:
 def run(request: Request, run_id: UUID) -> str:
     """Show one run: what it read and wrote, what it left out and why."""
     found = run_named(request.uow, str(run_id))
+    is_running = found["state"] == "running"
     return request.render(
         "web/sync/run.html",
         stage_words=stage_words,
         run=told_run(found),
+        is_alive=is_running and is_alive(request.uow, found["backend_id"], run_id),
         entities=entities_of_run(found["counts"]),
         conflicts=conflicts_of_run(request.uow, found),
     )
+
+
+@pages.post("/runs/<uuid:run_id>/stop", right=RUN)
+def stop(request: Request, run_id: UUID) -> Response:
+    """Have a run end at its next page, whichever process it runs in."""
+    is_heard = ask_stop(request.uow, run_id)
+    said = t("It ends after the page or batch under way; the next run goes on there.")
+    if not is_heard:
+        said = t("The process of that run was gone; the run is closed.")
+    return request.done(said, to="sync.run", run_id=run_id)
 
 
 @pages.get("/asked/<uuid:request_id>", right=SYNC_VIEW)
@@ -67,8 +80,20 @@ def asked(request: Request, request_id: UUID) -> str:
     """Show what was asked for, and what came of it."""
     found = show_request(request.uow, request_id)
     return request.render(
-        "web/sync/asked.html", stage_words=stage_words, asked=found, sign=last_sign(request.uow)
+        "web/sync/asked.html",
+        stage_words=stage_words,
+        asked=found,
+        can_stop=found["kind"] in STOPPABLE,
+        sign=last_sign(request.uow),
     )
+
+
+@pages.post("/asked/<uuid:request_id>/stop", right=RUN)
+def stop_asked(request: Request, request_id: UUID) -> Response:
+    """Have a dry run, a plan or the applying of one end at its next page or batch."""
+    ask_stop_request(request.uow, request_id)
+    said = t("It ends after the page or batch under way; what it had done is kept.")
+    return request.done(said, to="sync.asked", request_id=request_id)
 
 
 @pages.get("/of/<name>/set-aside", right=SYNC_VIEW)

@@ -40,10 +40,18 @@ class ScheduleSchema(Schema):
         },
         validate=validate.Length(max=10),
     )
+    full = fields.String(
+        load_default=None,
+        metadata={
+            "title": t("Time between two readings of every record"),
+            "help": t("Finds what changed there without a trace in its date. Empty: never."),
+        },
+        validate=validate.Length(max=10),
+    )
     heavy_hours = fields.String(
         load_default=None,
         metadata={
-            "title": t("Search for what is gone only within these hours"),
+            "title": t("Do both only within these hours"),
             "help": t("Such as 22:00-06:00, in the company's time zone. Empty: always."),
         },
         validate=validate.Length(max=11),
@@ -160,7 +168,7 @@ def change_schedule(request: Request, name: str) -> Response:
     """Change when the worker runs a back office."""
     try:
         given = request.read(ScheduleSchema())
-        times = {key: given[key] or DEFAULT for key in ("every", "sweep", "heavy_hours")}
+        times = {key: given[key] or DEFAULT for key in ("every", "sweep", "full", "heavy_hours")}
         entities = [
             f"{field.removeprefix('entity-')}={value.strip() or DEFAULT}"
             for field, value in request.form.items()

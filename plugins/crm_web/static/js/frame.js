@@ -13,6 +13,11 @@ document.addEventListener("click", (event) => {
   if (body.classList.contains("menu-open") && !event.target.closest(".side, [data-menu]")) body.classList.remove("menu-open");
 });
 
+// In a long menu, where one is stays in sight.
+const side = document.querySelector(".side");
+const here = side?.querySelector("[aria-current]");
+if (here && here.offsetTop + here.offsetHeight > side.clientHeight) side.scrollTop = here.offsetTop - side.clientHeight / 2;
+
 const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
 
 document.addEventListener("keydown", (event) => {
