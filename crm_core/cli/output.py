@@ -128,7 +128,7 @@ class Output:
         items: Sequence[Mapping[str, Any]],
         next_cursor: str | None,
         columns: Mapping[str, str],
-        words: Mapping[str, Callable[[Any], str]] | None = None,
+        words: Mapping[str, Callable[[Mapping[str, Any]], str]] | None = None,
     ) -> None:
         """Print one page of a list.
 
@@ -137,12 +137,15 @@ class Output:
             items: Each with its ``id``.
             next_cursor: What ``--cursor`` takes for the next page; None on the last.
             columns: Key in an item to the heading people see, for the columns people see.
-            words: Key in an item to what makes of its value what people see, where that differs.
+            words: Key in an item to what people see there, made of the item, where that differs.
         """
-        made: Mapping[str, Callable[[Any], Any]] = words or {}
+        made = words or {}
+
+        def cell(item: Mapping[str, Any], key: str) -> Any:
+            return made[key](item) if key in made else item[key]
 
         def draw() -> None:
-            cells = [[made.get(key, _as_it_is)(item[key]) for key in columns] for item in items]
+            cells = [[cell(item, key) for key in columns] for item in items]
             self.table(list(columns.values()), cells)
             if next_cursor:
                 self.note(t("There is more: add --cursor {next_cursor}", next_cursor=next_cursor))
@@ -220,10 +223,6 @@ class Output:
                 yield advance
         else:
             yield _plain_progress(title, self.note)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 def _given(value: Any) -> bool:

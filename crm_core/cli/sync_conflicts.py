@@ -62,6 +62,7 @@ def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: 
     with context.unit_of_work() as uow:
         backend_id = backend_named(uow, name).id
         page = list_conflicts(uow, backend_id, pending=not everything, limit=limit, cursor=cursor)
+    declared = context.application.plugins.entities
     columns = {
         "id": t("Conflict"),
         "label": t("Record"),
@@ -72,8 +73,13 @@ def list_(context: Context, name: str, *, everything: bool, limit: int, cursor: 
         "state": t("State"),
         "winner": t("Which won"),
     }
-    words = {"field": field_words}
-    context.output.page("sync.conflicts/1", page.items, page.next_cursor, columns, words)
+    context.output.page(
+        "sync.conflicts/1",
+        page.items,
+        page.next_cursor,
+        columns,
+        {"field": lambda item: field_words(item["field"], item["entity"], declared)},
+    )
 
 
 @conflicts.command()

@@ -22,6 +22,8 @@ from crm_core.sync.records import DOCUMENT_ENTITIES
 
 MOVED_ON = {BindingState.DELETED.value, BindingState.OUTSIDE.value}
 """States of a customer's binding in which an address of the same remote id is what counts."""
+FOLLOWED = frozenset({BindingState.ACTIVE.value, BindingState.ARCHIVED.value})
+OUT_OF_SIGHT = frozenset({BindingState.UNREADABLE.value, BindingState.OUTSIDE.value})
 MOVED = "moved"
 """In the place of a field's name: all that hangs on the target has to be looked at again."""
 
@@ -402,12 +404,21 @@ def rebind(uow: UnitOfWork, bound: Bound, remote_id: str) -> None:
 
 def followed_ids(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
     """Return the remote ids of all records that are bound and not known to be gone."""
+    return _ids_in(uow, backend_id, entity, FOLLOWED)
+
+
+def ids_out_of_sight(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
+    """Return the remote ids of bound records that exist there, where we don't see them."""
+    return _ids_in(uow, backend_id, entity, OUT_OF_SIGHT)
+
+
+def _ids_in(uow: UnitOfWork, backend_id: UUID, entity: str, states: frozenset[str]) -> set[str]:
     rows = uow.execute(
         select(Binding.remote_id)
         .where(
             Binding.backend_id == backend_id,
             Binding.entity == entity,
-            Binding.state.in_([BindingState.ACTIVE.value, BindingState.ARCHIVED.value]),
+            Binding.state.in_(states),
         )
         .execution_options(yield_per=10_000)
     )

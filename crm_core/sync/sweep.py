@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Executable, Select, Text, cast, select
@@ -17,10 +18,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
 from crm_core.sync.adopt import adopt, named_page
 from crm_core.sync.batch import apply_page
-from crm_core.sync.bindings import (
-    followed_ids,
-    overdue,
-)
+from crm_core.sync.bindings import FOLLOWED, followed_ids, ids_out_of_sight, overdue
 from crm_core.sync.context import SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
@@ -94,7 +92,7 @@ def _in_use(context: SyncContext, entity: str) -> Select[str]:
     return select(Binding.remote_id).where(
         Binding.backend_id == context.backend_id,
         Binding.entity == entity,
-        Binding.state.in_([BindingState.ACTIVE.value, BindingState.ARCHIVED.value]),
+        Binding.state.in_(FOLLOWED),
     )
 
 
@@ -130,6 +128,7 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     """
     with context.reading() as uow:
         left = followed_ids(uow, context.backend_id, entity)
+        unseen = ids_out_of_sight(uow, context.backend_id, entity)
         aside = set(uow.scalars(_set_aside(context, entity)))
         aside.update(all_held(uow, context.backend_id, entity, HoldSide.REMOTE))
     followed = len(left)
@@ -138,7 +137,8 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     for batch in context.remote.ids(entity):
         missed.update(key for key in batch if key not in left and key not in aside)
         left.difference_update(batch)
-    vanished = sorted(left)
+        unseen.difference_update(batch)
+    vanished = sorted(left.union(_ended_unseen(context, entity, unseen)))
     context.counts[entity]["vanished"] += len(vanished)
     if len(vanished) > max(VANISH_COUNT, context.vanish_share * followed) and not accept:
         raise FatalSyncError(
@@ -157,6 +157,16 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     read_again(context, entity, missed - context.counted[entity])
     for chunk in chunked(vanished, READ_SIZE):
         follow_gone(context, entity, chunk)
+
+
+def _ended_unseen(context: SyncContext, entity: str, unseen: Collection[str]) -> list[str]:
+    """Return which records do not exist any more, of those that were there but out of our sight.
+
+    One question a sweep: where there are very many, they take turns by chance.
+    """
+    asked = sorted(random.sample(sorted(unseen), min(len(unseen), READ_SIZE)))
+    fates = context.remote.fates(entity, asked) if asked else {}
+    return [key for key, fate in fates.items() if fate == BindingState.DELETED]
 
 
 def _set_aside(context: SyncContext, entity: str) -> Select[str]:

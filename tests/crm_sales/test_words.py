@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
+from crm_core.cli.main import crm
 from crm_core.entities.conflict import Conflict, ConflictState
 from crm_core.ids import new_id
 from crm_core.messages import t
@@ -62,6 +65,17 @@ def test_a_conflict_names_the_field_of_a_deal_as_people_do(office, web, conflict
         card for card in office.read(my_day, "admin").cards if card.name == "core.conflicts"
     )
     assert "Why it was lost" in card.items[0].detail
+
+
+def test_the_list_of_conflicts_names_it_so_too(office, conflict, monkeypatch, tmp_path):
+    monkeypatch.setenv("CRM_DATABASE_URL", office.application.config.database_url)
+    monkeypatch.setenv("CRM_CONFIG_HOME", str(tmp_path))
+    arguments = ["sync", "conflicts", "list", "erp", "--as", "admin"]
+    told = CliRunner().invoke(crm, arguments).output
+    assert "Why it was lost" in told
+    assert "loss reason" not in told
+    [item] = json.loads(CliRunner().invoke(crm, [*arguments, "--json"]).stdout)["data"]["items"]
+    assert (item["id"], item["field"]) == (str(conflict), "loss_reason")
 
 
 def test_what_a_plugin_does_not_name_is_said_in_the_words_of_the_core(kind):

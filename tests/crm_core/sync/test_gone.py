@@ -203,6 +203,61 @@ def test_what_was_typed_while_a_record_was_out_of_sight_reaches_who_took_it_in(
     quiet(front, office)
 
 
+def put_away(office: MemoryOffice, how: str, *remote_ids: str) -> None:
+    for remote_id in remote_ids:
+        (office.hide if how == "hidden" else office.put_outside)("customer", remote_id)
+
+
+@pytest.mark.parametrize("how", ["hidden", "outside"])
+def test_what_is_deleted_while_out_of_sight_is_followed(
+    front: FrontOffice, office: MemoryOffice, how: str
+) -> None:
+    ended, stays = front.create("Ended"), front.create("Stays")
+    front.run()
+    put_away(office, how, front.remote_id(ended), front.remote_id(stays))
+    front.run()
+    office.delete("customer", front.remote_id(ended))
+
+    report = front.run()
+
+    assert report.counts["customer"]["deleted"] == 1
+    assert front.customer(ended).archived_at is not None
+    assert front.customer(stays).archived_at is None
+    quiet(front, office)
+
+
+@pytest.mark.parametrize("how", ["hidden", "outside"])
+def test_what_is_merged_while_out_of_sight_is_merged_here(
+    front: FrontOffice, office: MemoryOffice, how: str
+) -> None:
+    keep, gone = front.create("Acme GmbH"), front.create("ACME")
+    front.run()
+    put_away(office, how, front.remote_id(gone))
+    front.run()
+    office.merge("customer", front.remote_id(keep), front.remote_id(gone))
+
+    report = front.run()
+
+    assert report.counts["customer"]["merged"] == 1
+    assert front.customer(gone).merged_into_id == keep
+    front.run()
+    quiet(front, office)
+
+
+def test_very_many_deleted_while_out_of_sight_stop_the_run(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    remote_ids = [office.make("customer", {"name": f"N{n}", "kind": "person"}) for n in range(30)]
+    front.run()
+    put_away(office, "hidden", *remote_ids)
+    front.run(accept_vanished=True)
+    for remote_id in remote_ids:
+        office.delete("customer", remote_id)
+    with pytest.raises(FatalSyncError, match="gone at once"):
+        front.run()
+    assert front.run(accept_vanished=True).counts["customer"]["deleted"] == 30
+
+
 @pytest.mark.parametrize("deed", ["archive", "restore", "keep"])
 @pytest.mark.parametrize("take", ["erp", "crm"])
 def test_a_merge_that_no_name_tells_of_is_asked_about(
