@@ -91,7 +91,7 @@ class FolderLock:
         try:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
-            return False
+            return self.is_mine()  # taken away before our name was in it, and put back since
         try:
             os.write(descriptor, self._content)
         except OSError:
@@ -99,7 +99,9 @@ class FolderLock:
             raise
         finally:
             os.close(descriptor)
-        return True
+        # Who comes to a halt before writing its name for as long as the others' patience lasts has
+        # written into a file that was taken away.
+        return self.is_mine()
 
     def _is_stale(self) -> bool:
         """Remove a lock whose owner is gone; return whether the way may be free now."""

@@ -17,10 +17,12 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 
@@ -50,6 +52,8 @@ _JINJA_OPTIONS = {
     "trimmed": "true",
 }
 _HELP = frozenset({"help", "short_help"})
+NO_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+"""What is compiled says this of its making, so that the same source gives the same file."""
 _PERCENT = re.compile(r"%\((\w+)\)s")
 
 
@@ -98,10 +102,22 @@ def update(package: Path) -> None:
 
 
 def compile_all(package: Path) -> None:
-    """Compile the catalogues of a package, each beside its source."""
+    """Compile the catalogues of a package, each beside its source.
+
+    Whoever reads one meanwhile gets it whole: a product that runs from here may do so at any time.
+    """
     for path in sorted(package.glob("locales/*/LC_MESSAGES/*.po")):
-        with path.open("rb") as source, path.with_suffix(".mo").open("wb") as compiled:
-            write_mo(compiled, read_po(source))
+        with path.open("rb") as source:
+            catalogue = read_po(source)
+        catalogue.creation_date = catalogue.revision_date = NO_DAY
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        target = path.with_suffix(".mo")
+        if target.exists() and target.read_bytes() == compiled.getvalue():
+            continue
+        new = target.with_name(f".{os.getpid()}-{target.name}")
+        new.write_bytes(compiled.getvalue())
+        new.replace(target)
 
 
 def faults(package: Path) -> Iterator[str]:

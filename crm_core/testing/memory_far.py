@@ -22,19 +22,26 @@ def served(office: Door, socket: Path) -> Iterator[None]:
     A call whose caller dies is done to its end, as by a server whose reply is lost.
     """
     listener = Listener(str(socket), "AF_UNIX")
+    is_over = threading.Event()
 
     def accept() -> None:
         with suppress(*_AWAY):
             while True:
                 caller = listener.accept()
+                if is_over.is_set():
+                    caller.close()
+                    return
                 threading.Thread(target=_answer, args=(office, caller), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield
     finally:
+        is_over.set()
         with suppress(*_AWAY):
             Client(str(socket), "AF_UNIX").close()  # wakes the one that waits for callers
+            accepting.join()  # or it might wait on a number that by then is another socket's
         listener.close()
 
 

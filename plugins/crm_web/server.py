@@ -179,9 +179,13 @@ class Listener:
         stop.wait()
         # In its own thread, since a port must not close under whoever waits for it.
         self._waitress.trigger.pull_trigger(self._close_port)
-        self._waitress.task_dispatcher.shutdown(cancel_pending=False, timeout=PATIENCE_SECONDS)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._is_sending() and time.monotonic() < deadline:
+        # Threads that are told to end leave what waits for them unanswered: so that comes first.
+        while (self._is_asked() or self._is_sending()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        left = max(deadline - time.monotonic(), 0)
+        self._waitress.task_dispatcher.shutdown(cancel_pending=False, timeout=left)
+        while self._is_sending() and time.monotonic() < deadline:  # what came in between
             time.sleep(0.02)
         relay.join(RELAY_SECONDS * 2)
 
@@ -189,9 +193,15 @@ class Listener:
         self._waitress.del_channel()
         self._waitress.socket.close()
 
+    def _is_asked(self) -> bool:
+        # A request is over when its whole answer lies in the buffers: look at them only then.
+        return any(channel.requests for channel in self._channels())
+
     def _is_sending(self) -> bool:
-        channels = list(self._waitress.active_channels.values())
-        return any(channel.total_outbufs_len or channel.requests for channel in channels)
+        return any(channel.total_outbufs_len for channel in self._channels())
+
+    def _channels(self) -> list[Any]:
+        return list(self._waitress.active_channels.values())
 
 
 def _why_not(error: OSError | ValueError, host: str, port: int) -> Message:

@@ -72,7 +72,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE
         )
         yield made
         made.close()
@@ -87,6 +87,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
         **kept,
         "CRM_CONFIG_HOME": str(folder),
         "HOME": str(folder),
+        "CRM_PLUGIN_SECONDS": str(PATIENCE // 1_000),
         "PYTHONPATH": str(installed(SAMPLE, folder)),
     }
     made = subprocess.run(
@@ -103,7 +104,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
     while address is None:
         assert process.poll() is None, (folder / "serve.log").read_text(encoding="utf-8")
         text = (folder / "serve.log").read_text(encoding="utf-8")
-        found = re.search(r"http://127\.0\.0\.1:\d+", text)
+        found = re.search(r"http://127\.0\.0\.1:\d+(?= )", text)  # a whole line of it
         address = found and found[0]
         if address is None:
             try:
@@ -209,6 +210,7 @@ def visit(browser: Browser, site: Site, _states: dict) -> Iterator[Callable[...,
         context = browser.new_context(
             viewport={"width": width, "height": 800 if width == DESK else 740},
             color_scheme=theme,
+            reduced_motion="reduce",  # or colours are looked at while they change
             locale=language,
             java_script_enabled=scripts,
             storage_state=_states.get(login) if login else None,

@@ -165,7 +165,8 @@ def test_an_offer_is_made_approved_by_another_sent_and_accepted(visit, deal, bas
     link = re.search(r"/sales/offer/[\w.~-]+$", given)[0]
 
     customer = visit(width=PHONE, theme="dark")
-    theirs = customer.open(link)
+    with customer.page.expect_response("**/opened"):  # or leaving the page may cut it off
+        theirs = customer.open(link)
     assert not customer.faults()
     assert theirs.locator("nav#menu").count() == 0
     theirs.fill("#accept-name", "Ελένη O'Brien")

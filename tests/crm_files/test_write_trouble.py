@@ -163,6 +163,23 @@ def test_who_was_killed_before_it_wrote_its_name_is_not_waited_for_long(folder, 
     assert {each.name for each in folder.iterdir()} == {"customers.csv", "manifest.json"}
 
 
+def test_whose_lock_was_taken_away_before_its_name_was_in_it_takes_it_anew(
+    folder, draft, monkeypatch
+):
+    original, halted = os.write, []
+
+    def write(descriptor, content):
+        if not halted:
+            halted.append(content)
+            (folder / ".crm-lock").unlink()  # by others, who took its owner for dead
+        return original(descriptor, content)
+
+    monkeypatch.setattr(os, "write", write)
+    assert FilesBackend(folder).create("customer", [draft(1)])[0].remote_id
+    assert halted
+    assert {each.name for each in folder.iterdir()} == {"customers.csv", "manifest.json"}
+
+
 def test_who_was_killed_while_taking_away_a_lock_leaves_nothing_for_good(folder, draft):
     (folder / ".crm-lock.0123abcd").write_text("another's", encoding="utf-8")
     assert FilesBackend(folder).create("customer", [draft(1)])[0].remote_id

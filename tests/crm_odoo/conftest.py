@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,9 @@ class FakeOdoo:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self._serve()
+
+    def _serve(self) -> None:
         serve = self.server.serve_forever
         threading.Thread(target=serve, args=(0.01,), daemon=True).start()  # ends at once
 
@@ -71,7 +75,16 @@ class FakeOdoo:
         return self.server.server_address[1]
 
     def encrypt(self, context: ssl.SSLContext) -> None:
+        self.server.shutdown()  # the thread that serves would find a socket without a number
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self._serve()
+
+    def asked_so_far(self, number: int) -> list[tuple[str, str]]:
+        """What was asked, once it is so many calls: who gave up may have done so before we read."""
+        end = time.monotonic() + 60
+        while len(self.asked) < number and time.monotonic() < end:
+            time.sleep(0.01)
+        return self.asked
 
     def answer(self, params: dict[str, Any]) -> Any:
         service, method, args = params["service"], params["method"], params["args"]
@@ -165,8 +178,8 @@ def connect(fake_odoo: FakeOdoo) -> Iterator[Callable[..., OdooRpcTransport]]:
             "database": "shop",
             "login": "bot",
             "secret": SECRET,
-            "read_seconds": 10.0,
-            "connect_seconds": 10.0,
+            "read_seconds": 60.0,
+            "connect_seconds": 60.0,
             "attempts": 3,
             "longest_pause_seconds": 0.01,
         }

@@ -354,7 +354,7 @@ def test_the_digest_is_the_same_in_every_process(remote):
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=300,
         ).stdout
         for _ in range(2)
     }

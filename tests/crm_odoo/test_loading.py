@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from crm_core.errors import FatalSyncError, RecordSyncError, RetryableSyncError
@@ -52,7 +54,8 @@ def load(remote, count=20):
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
     seconds = []
-    monkeypatch.setattr(loading.time, "sleep", seconds.append)
+    # Not the module's own sleep: another thread of this process may use it meanwhile.
+    monkeypatch.setattr(loading, "time", SimpleNamespace(sleep=seconds.append))
     return seconds
 
 

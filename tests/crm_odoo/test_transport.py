@@ -49,21 +49,28 @@ def test_a_server_that_hangs_up_after_each_answer_is_served_too(connect, fake_od
     assert transport.execute("res.partner", "search", []) == [1, 2, 3]
 
 
+def impatient(transport, seconds=3):
+    """Sign in, and be patient with one answer no longer than this: later ones may take theirs."""
+    assert transport.server_version
+    transport._opener._connection.sock.settimeout(seconds)
+    return transport
+
+
 @pytest.mark.parametrize("trouble", ["hang", "drop"])
 def test_a_reading_call_is_tried_again(connect, fake_odoo, misbehaviour, trouble):
-    transport = connect(read_seconds=0.75)
+    transport = impatient(connect())
     fake_odoo.next.extend([getattr(misbehaviour, trouble), [9]])
     assert transport.execute("res.partner", "search", []) == [9]
 
 
 @pytest.mark.parametrize("trouble", ["hang", "drop"])
 def test_a_writing_call_whose_outcome_is_unknown_is_not(connect, fake_odoo, misbehaviour, trouble):
-    transport = connect(read_seconds=0.75)
+    transport = impatient(connect())
     fake_odoo.next.extend([getattr(misbehaviour, trouble), [9]])
     with pytest.raises(RetryableSyncError) as caught:
         transport.execute("res.partner", "write", [1], {"name": "x"})
     assert caught.value.details["outcome"] == "unknown"
-    assert fake_odoo.asked == [("res.partner", "write")]
+    assert fake_odoo.asked_so_far(1) == [("res.partner", "write")]
 
 
 def test_what_odoo_rolled_back_is_tried_again_even_when_it_writes(connect, fake_odoo, misbehaviour):
@@ -74,14 +81,14 @@ def test_what_odoo_rolled_back_is_tried_again_even_when_it_writes(connect, fake_
 
 
 def test_it_gives_up_after_some_attempts(connect, fake_odoo, misbehaviour):
-    transport = connect(attempts=3, read_seconds=0.75)
+    transport = connect(attempts=3, read_seconds=2.5)
     fake_odoo.next.extend([misbehaviour.hang] * 3)
     with pytest.raises(RetryableSyncError) as caught:
         transport.execute("res.partner", "search", [])
     assert caught.value.code == "core.sync.timeout"
-    assert "0.75 seconds" in caught.value.message
+    assert "2.5 seconds" in caught.value.message
     assert "timeout-seconds" in caught.value.message
-    assert len(fake_odoo.asked) == 3
+    assert len(fake_odoo.asked_so_far(3)) == 3
 
 
 def test_a_wrong_password_is_never_tried_again(connect, fake_odoo):
@@ -170,11 +177,11 @@ def test_a_limit_on_calls_is_waited_out_as_long_as_it_says(
 
 def test_a_limit_may_be_told_as_a_date(connect, fake_odoo, misbehaviour):
     transport = connect(longest_wait_seconds=0)
-    when = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
+    when = format_datetime(datetime.now(UTC) + timedelta(minutes=20), usegmt=True)
     fake_odoo.next.append(misbehaviour.raw(429, headers={"Retry-After": when}))
     with pytest.raises(RetryableSyncError) as caught:
         transport.execute("res.partner", "search", [])
-    assert 100 < caught.value.details["retry_after"] <= 120
+    assert 1_000 < caught.value.details["retry_after"] <= 1_200
     assert len(fake_odoo.asked) == 1, "that long is not waited for"
 
 
@@ -256,11 +263,11 @@ def test_a_redirect_is_refused_and_its_target_named(connect, fake_odoo, misbehav
 
 
 def test_a_stopped_server_is_told_by_address(connect):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(RetryableSyncError) as caught:
-        connect(url=f"http://127.0.0.1:{port}").execute("res.partner", "search", [])
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # held, or another's server may get it; nobody listens
+        port = silent.getsockname()[1]
+        with pytest.raises(RetryableSyncError) as caught:
+            connect(url=f"http://127.0.0.1:{port}").execute("res.partner", "search", [])
     assert caught.value.code == "core.sync.unreachable"
     assert f"http://127.0.0.1:{port}" in caught.value.message
     assert "run again" in caught.value.message
@@ -311,10 +318,10 @@ def test_the_password_is_in_no_log_and_no_error(connect, fake_odoo, misbehaviour
 
 def test_waiting_is_bounded(connect, fake_odoo, misbehaviour):
     """The read time-out counts, not the longer one of connecting."""
-    transport = connect(attempts=1, read_seconds=0.75, connect_seconds=30.0)
+    transport = connect(attempts=1, read_seconds=5.0)
     transport.execute("res.partner", "search", [])
     fake_odoo.next.append(misbehaviour.hang)
     begin = time.monotonic()
     with pytest.raises(RetryableSyncError):
         transport.execute("res.partner", "search", [])
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 45

@@ -7,10 +7,12 @@ somebody's browser. In North are manager, employee and readonly; in South outsid
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from click.testing import CliRunner
 
 from web_desk import crm, kind, office, offices, quick_hashing, web
@@ -25,6 +27,23 @@ __all__ = [
     "sqlite_office",
     "web",
 ]
+
+
+@pytest.fixture
+def set_up(kind: str, request: pytest.FixtureRequest) -> None:
+    """The office that tests copy stands: it is never made at a time that one of them chose."""
+    request.getfixturevalue("sqlite_office" if kind == "sqlite" else "postgres_office")
+
+
+@pytest.fixture
+def noon(set_up: None) -> Iterator[None]:
+    """It is noon, for what a day decides: no midnight comes between two lines of a test.
+
+    Of tomorrow, or an office that was set up this afternoon would have been made later.
+    """
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    with time_machine.travel(datetime.combine(tomorrow, time(12), UTC)):
+        yield
 
 
 @pytest.fixture

@@ -66,9 +66,9 @@ def test_a_port_where_nothing_listens(odoo_db):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    backend = opened(odoo_db, odoo_db.bot, url=f"http://127.0.0.1:{port}")
-    with pytest.raises(RetryableSyncError) as caught:
-        backend.entities()
+        backend = opened(odoo_db, odoo_db.bot, url=f"http://127.0.0.1:{port}")
+        with pytest.raises(RetryableSyncError) as caught:
+            backend.entities()
     assert caught.value.code == "core.sync.unreachable"
 
 

@@ -44,7 +44,7 @@ FAULTS = {
     "stalled": stalled,
     "lost reply": lost_reply,
 }
-SECONDS = "2"
+SECONDS = "4"
 """Patience with a stalled socket."""
 
 
@@ -244,7 +244,7 @@ def test_records_that_others_keep_busy(pushing: Office, shop: Any, admin: Any) -
     keys = [int(pushing.remote_id(each)) for each in ids]
     for n, customer_id in enumerate(ids):
         pushing.edit(customer_id, job_title=f"title {n}")
-    with _kept_busy(shop, admin, keys, seconds=5):
+    with _kept_busy(shop, admin, keys, seconds=3):
         pushing.run()
     assert pushing.run(retry=True).state == "done"
     expected = sorted((f"Busy {n}", f"title {n}") for n in range(20))

@@ -53,7 +53,7 @@ def test_no_more_calls_a_second_than_agreed(shell: Shell) -> None:
 
 
 def test_a_run_that_is_asked_to_stop_keeps_what_it_read_and_is_gone_on_with(shell: Shell) -> None:
-    shell("backend", "set", "erp", "--calls-per-second", "10")
+    shell("backend", "set", "erp", "--calls-per-second", "6")
     script = "from crm_core.cli.main import main; main()"
     words = ["sync", "run", "erp", "--json", "--verbose"]
     process = subprocess.Popen(

@@ -12,8 +12,10 @@ do meanwhile.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+import time_machine
 
 from web_office import MARKS, ROLES
 from web_walk import (
@@ -67,6 +69,13 @@ def still(html: str) -> str:
     """Return a page without what differs each time."""
     html = re.sub(r"[0-9a-f]{16}\.[0-9a-f]{64}", "TOKEN", html)
     return re.sub(r"<time [^>]*>[^<]*</time>", "TIME", html)
+
+
+@pytest.fixture
+def still_clock():
+    """No hour begins meanwhile, nor a day: forms suggest moments, and pages group by days."""
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        yield
 
 
 def test_every_route_has_its_examples(office, area):
@@ -173,7 +182,9 @@ def test_another_team_reads_nothing_foreign(office, web, area):
                 assert told == still(other.html), path
 
 
-def test_another_teams_pages_stay_the_same_whatever_others_do(office, web, area, happens):
+def test_another_teams_pages_stay_the_same_whatever_others_do(
+    office, web, area, happens, still_clock
+):
     """No total, count, suggestion or chart moves with what is not theirs."""
     browser = web("outsider")
     own = examples(office.known, "outsider", "outsider")

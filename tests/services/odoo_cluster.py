@@ -179,7 +179,8 @@ def is_odoo_up() -> bool:
         request = urllib.request.Request(
             page, data=b"{}", headers={"Content-Type": "application/json"}
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        # One that is merely slow would be taken for one that is not there, and its tests left out.
+        urllib.request.urlopen(request, timeout=60).close()
     except OSError:
         return False
     return True

@@ -203,15 +203,19 @@ def _exists(name: str) -> bool:
 def _drop(name: str) -> None:
     if _exists(name):
         _disconnect(name)
-        sql(f'DROP DATABASE "{name}"')
+        # By force: between the two somebody may connect again.
+        sql(f'DROP DATABASE "{name}" WITH (FORCE)')
     shutil.rmtree(home() / "data" / "filestore" / name, ignore_errors=True)
 
 
 def _disconnect(name: str) -> None:
-    """End Odoo's pooled connections, which keep a database from being copied or dropped."""
+    """End Odoo's pooled connections, which keep a database from being copied or dropped.
+
+    Those too that are opened meanwhile: by a worker still busy for a client that was killed.
+    """
     others = f"FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
-    sql(f"SELECT count(pg_terminate_backend(pid)) {others}")
-    if not wait_until(lambda: sql(f"SELECT count(*) {others}") == "0", 20):
+    ended = f"SELECT count(pg_terminate_backend(pid)) {others}"
+    if not wait_until(lambda: sql(ended) == "0", 60):
         raise ServiceError(f"connections to {name} do not end")
 
 

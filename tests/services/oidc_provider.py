@@ -118,10 +118,11 @@ class OidcProvider:
         """End it."""
         self._server.shutdown()
         self._thread.join()
+        self._server.server_close()
 
     def visit(self, url: str) -> dict[str, str]:
         """Go where a browser is sent, and return what it brings back."""
-        answer = requests.get(url, allow_redirects=False, timeout=10)
+        answer = requests.get(url, allow_redirects=False, timeout=60)
         assert answer.status_code == 302, answer.text
         return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
 

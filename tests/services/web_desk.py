@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from web_office import OUTSIDERS, PASSWORD, ROLES, Known, installed, set_up
 from web_page import Page
 
 More = Callable[[Application, Known], None]
+PATIENCE_SECONDS = 60
+"""What a plugin and a panel may take, however busy the machine is."""
 USUAL_HASHING = passwords._hasher  # before a session of tests changes it, once or twice
 ABOUT_TRANSACTIONS = ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "COMMIT")
 
@@ -200,6 +204,7 @@ def opened(url: URL, folder: Path) -> Application:
         "CRM_CONFIG_HOME": str(folder),
         "CRM_LOG_FILE": str(folder / "crm.log"),
         "CRM_FILES_FOLDER": str(folder / "files"),
+        "CRM_PLUGIN_SECONDS": str(PATIENCE_SECONDS),
     }
     return Application(load_config(flags, settings, folder))
 
@@ -283,8 +288,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def office(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+def office(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
     """The web on a database of its own, with people of every role and customers of each."""
+    monkeypatch.setattr("crm_web.dispatch.PANEL_SECONDS", PATIENCE_SECONDS)
+    # See Web.be: nor is it noted when a walk of all pages takes longer than a minute.
+    monkeypatch.setattr("crm_web.services.sessions.SEEN_EVERY", timedelta(hours=1))
     with ExitStack() as stack:
         if kind == "sqlite":
             template, known = request.getfixturevalue("sqlite_office")
@@ -299,6 +309,9 @@ def office(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         if known.folder.is_dir():
             shutil.copytree(known.folder, application.config.files_folder, dirs_exist_ok=True)
         yield Office(application, known)
+        for thread in threading.enumerate():
+            if thread.name == "reset":  # a page answers before it, and then the database is gone
+                thread.join()
         application.close()
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tomllib
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import URL, create_engine, text
@@ -169,7 +169,7 @@ def test_a_postgresql_database_works_and_its_password_is_not_written(bare_crm, p
 @pytest.fixture
 def blind_postgres(postgres_server: URL):
     """A PostgreSQL database that knows only ASCII letters."""
-    name = f"crm_blind_{os.getpid()}"
+    name = f"crm_blind_{uuid4().hex[:12]}"
     server = create_engine(
         postgres_server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
     )

@@ -175,7 +175,7 @@ def test_sigterm_ends_the_worker_cleanly(crm):
     assert "worker started" in line
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=30)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "worker stopped" in rest
     assert "Traceback" not in rest

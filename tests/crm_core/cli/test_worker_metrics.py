@@ -46,7 +46,7 @@ def scrape(office, monkeypatch):
         if run:
             worker.round(everything=True)
         url = f"http://127.0.0.1:{ports[0]}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             text = answer.read().decode()
         return {
             (sample.name, *sorted(sample.labels.values())): sample.value

@@ -11,6 +11,7 @@ import time_machine
 from aiosmtpd.handlers import Message
 from sqlalchemy import select
 
+from crm_core import channels
 from crm_core.access import Actor
 from crm_core.channels import MailFile, MailServer
 from crm_core.entities import QueuedMail, QueuedMailFile
@@ -22,6 +23,13 @@ from crm_core.services.mail import list_mail, queue_mail, retry_mail, sweep_mail
 from mail_host import MailHost
 
 SENDER = "crm@example.com"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for servers of this process however busy the machine is."""
+    for name in ("SECONDS", "WHOLE_SECONDS"):
+        monkeypatch.setattr(channels, name, 120.0)
 
 
 class Mailbox(Message):

@@ -320,7 +320,8 @@ def test_a_plugin_whose_files_are_gone_does_not_hinder_the_core(
 
 def test_two_processes_upgrading_at_once_take_turns(database: Database) -> None:
     migrate.downgrade(database, "base")
-    others = [Database(database.url) for _ in range(4)]
+    # How long the first of them needs says how busy the machine is.
+    others = [Database(database.url, busy_timeout_ms=120_000) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate.upgrade, others))
     for other in others:
@@ -341,10 +342,10 @@ def test_upgrading_while_another_process_writes_says_so(
 
 def test_a_fresh_file_is_ready_in_half_a_second(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/fresh.sqlite")
-    began = time.process_time()
+    began = time.thread_time()
     migrate.upgrade(database)
-    # Processor time, doubled, because others work on the same machine.
-    assert time.process_time() - began < 1.0
+    # Processor time of this thread, doubled, because others work on the same machine.
+    assert time.thread_time() - began < 1.0
     database.dispose()
 
 

@@ -197,14 +197,14 @@ class Desk:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run a command that has to end with this code; return all that it printed."""
-        ended, out, err = run_warm(arguments, self.folder, self.env, seconds=60)
+        ended, out, err = run_warm(arguments, self.folder, self.env, seconds=300)
         assert ended == code, f"{arguments}: {ended}\n{out}\n{err}"
         assert "Traceback" not in out, out
         return out + err
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """Run a command and return its data."""
-        ended, out, err = run_warm([*arguments, "--json"], self.folder, self.env, seconds=60)
+        ended, out, err = run_warm([*arguments, "--json"], self.folder, self.env, seconds=300)
         assert ended == code, f"{arguments}: {ended}\n{out}\n{err}"
         document = json.loads(out)
         return document["data"] if "data" in document else document["error"]

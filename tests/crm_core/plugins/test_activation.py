@@ -175,7 +175,7 @@ def test_two_processes_enable_at_once(desk, make_package):
         make_package("pair", more=", table_prefix='pair_'", files=revision(1, making_slow))
     )
     running = [desk.start("plugins", "enable", "pair") for _ in range(2)]
-    ends = [process.communicate(timeout=60) for process in running]
+    ends = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], ends
     assert desk.plugin("pair")["state"] == "enabled"
     assert "pair_x" in tables(desk)
@@ -200,11 +200,13 @@ def test_killed_while_enabling_then_repeated(desk, make_package, place):
     jobs = {"jobs.py": f"def rebuild(uow):\n    {rebuild}\n"}
     desk.install(make_package("slow", more=more, files={**revision(1, step), **jobs}))
     running = desk.start("plugins", "enable", "slow")
-    deadline = time.monotonic() + 30
-    while not sign.exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not sign.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
+    was_there = sign.exists()
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=30)
+    told = running.communicate(timeout=60)
+    assert was_there, told
 
     assert "good morning" in desk("good")
     assert desk.plugin("slow")["state"] == "disabled"
@@ -262,7 +264,7 @@ def test_on_postgresql_too(desk, crm_postgres_url, make_package):
     more = ", table_prefix='elk_'"
     desk.install(make_package("elk", more=more, files=revision(1, making("elk_x"))))
     running = [desk.start("plugins", "enable", "elk") for _ in range(2)]
-    ends = [process.communicate(timeout=60) for process in running]
+    ends = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], ends
     desk("plugins", "disable", "elk")
     assert desk.json("plugins", "purge", "elk", "--confirm", "elk")["dropped"] == ["elk_x"]

@@ -75,7 +75,9 @@ def test_a_job_is_done_when_it_is_due_and_not_before(database: Database, system:
 def test_one_that_fails_is_named_undone_and_holds_up_no_other(
     sqlite_database: Database, system: Actor, name: str, says: str
 ) -> None:
-    jobs = {**job(name, limit_seconds=0.2), **job("tag")}
+    # Of those that hang alone: another may be kept waiting for so long.
+    limit = {"limit_seconds": 0.2} if name == "hang" else {}
+    jobs = {**job(name, **limit), **job("tag")}
     failed = run_jobs(sqlite_database, jobs, everything=False)
     assert list(failed) == [f"test.{name}"]
     assert says in failed[f"test.{name}"]

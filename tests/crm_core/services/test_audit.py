@@ -256,7 +256,7 @@ def test_sealing_while_others_write(database: Database, system: Actor) -> None:
     _, sealed = in_threads(writer, sealer)
     sealed += seal(database)
     assert sealed == 600
-    assert sorted(waits)[len(waits) // 2] < 1
+    assert sorted(waits)[len(waits) // 2] < 5, "half of what a lock is waited for"
     assert verify(database).first_break is None
 
 
@@ -325,7 +325,7 @@ def test_a_hundred_thousand_rows_are_sealed_in_little_memory(
 ) -> None:
     for _ in range(10):
         write(database, system, 10_000)
-    began = time.process_time()
+    began = time.thread_time()
     assert seal(database) == 100_000
     assert verify(database).first_break is None
-    assert time.process_time() - began < 60
+    assert time.thread_time() - began < 60

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -33,10 +34,18 @@ from crm_core.services.settings import set_setting
 from crm_core.testing.factories import make_invoice
 
 LONG_AGO = datetime(2026, 1, 5, 12, tzinfo=UTC)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def filled(company: Any) -> Any:
+def noon() -> Iterator[None]:
+    """Hours before what was added "today" is of yesterday."""
+    with time_machine.travel(NOON, tick=True):
+        yield
+
+
+@pytest.fixture
+def filled(company: Any, noon: None) -> Any:
     """Five customers: two of eva's, one of olga's, one nobody's, one archived."""
     with company.writing("anna") as uow:
         define_attribute(uow, "age", title="Age", type="number")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +23,7 @@ from crm_core.persistence.base import Base
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.relationships import seed_relationship_types
+from crm_core.sync import progress, stopping
 from crm_core.sync.engine import run
 from crm_core.sync.run_record import RunReport
 from crm_core.testing.front_office import FrontOffice
@@ -151,10 +154,24 @@ def front(database: Any, system: Any, tmp_path: Any) -> FrontOffice:
     return office
 
 
-class WebHost:
-    """A real web server that keeps what is posted and answers what a test wants."""
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs neither note how far they are nor look whether to end, however long they take.
 
-    def __init__(self) -> None:
+    They do every two seconds, so statements could not be counted on a machine that is busy.
+    """
+    for module in (progress, stopping):
+        monkeypatch.setattr(module, "SECONDS", inf)
+
+
+class WebHost:
+    """A real web server that keeps what is posted and answers what a test wants.
+
+    Args:
+        tls: How it encrypts; not at all when None.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.status, self.location = 204, ""
         host = self
@@ -172,14 +189,29 @@ class WebHost:
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:  # before its thread looks at the socket, which this puts another for
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port: int = self.server.server_port
         serve = self.server.serve_forever
         threading.Thread(target=serve, args=(0.01,), daemon=True).start()  # ends at once
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 @pytest.fixture
 def web() -> Iterator[WebHost]:
     host = WebHost()
     yield host
-    host.server.shutdown()
-    host.server.server_close()
+    host.stop()
+
+
+@pytest.fixture
+def safe_web(certificate: Path) -> Iterator[WebHost]:
+    """One that is encrypted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    host = WebHost(context)
+    yield host
+    host.stop()

@@ -34,6 +34,13 @@ from mail_host import MailHost
 PASSWORD = "s3cret & long"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for servers of this process however busy the machine is."""
+    for name in ("SECONDS", "WHOLE_SECONDS"):
+        monkeypatch.setattr(channels, name, 120.0)
+
+
 class Mailbox(Message):
     """What arrived."""
 
@@ -247,17 +254,16 @@ def test_a_webhook_is_signed_over_its_body(desk: Desk, web: Any, monkeypatch: An
     assert headers["X-CRM-Signature"] == f"sha256={expected}"
 
 
-def test_an_encrypted_webhook_is_verified(web: Any, certificate: Path, monkeypatch: Any) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    web.server.socket = context.wrap_socket(web.server.socket, server_side=True)
-    url = f"https://127.0.0.1:{web.port}/"
+def test_an_encrypted_webhook_is_verified(
+    safe_web: Any, certificate: Path, monkeypatch: Any
+) -> None:
+    url = f"https://127.0.0.1:{safe_web.port}/"
     with pytest.raises(ssl.SSLCertVerificationError):
         post_webhook(url, None, {"a": 1})
-    assert web.got == []
+    assert safe_web.got == []
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
     post_webhook(url, None, {"a": 1})
-    assert web.got[0][2] == b'{"a": 1}'
+    assert safe_web.got[0][2] == b'{"a": 1}'
 
 
 def test_no_redirect_is_followed(desk: Desk, web: Any) -> None:
@@ -344,14 +350,15 @@ def test_what_does_not_arrive_is_tried_again_later_and_later_for_days(desk: Desk
     web.status = 500
     desk.set(webhook_url=f"http://127.0.0.1:{web.port}/")
     desk.ended("x")
-    waits = []
-    for _ in range(9):
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60, 60):
+        before = datetime.now(UTC)
         assert desk.send(NO_MAIL) == [Delivered("webhook", "It answered 500.")]
+        after = datetime.now(UTC)
         assert desk.send(NO_MAIL) == [], "not before its time"
         (notice,) = desk.notices()
-        waits.append(round((notice[0].next_at - datetime.now(UTC)).total_seconds() / 60))
+        wait = timedelta(minutes=minutes)
+        assert before + wait <= notice[0].next_at <= after + wait
         desk.write(update(AlertNotice).values(next_at=datetime.now(UTC)))
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert desk.told()["waiting"] == 1
     assert len({body for _, _, body in web.got}) == 1, "the receiver can tell that it is the same"
     old = datetime.now(UTC) - alerts.KEPT

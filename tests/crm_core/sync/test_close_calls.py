@@ -329,6 +329,7 @@ def test_a_bulk_edit_does_not_get_past_the_guard(front: FrontOffice, office: Mem
     assert front.count(Customer, Customer.archived_at.is_not(None)) == 60
 
 
+@pytest.mark.usefixtures("nobody_looks")
 def test_many_that_may_be_merged_are_judged_in_batches(
     front: FrontOffice, office: MemoryOffice
 ) -> None:

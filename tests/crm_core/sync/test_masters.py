@@ -119,7 +119,8 @@ def test_the_later_edit_wins_whatever_the_clocks_say(
     assert (conflict.state, conflict.winner, conflict.decided_by) == ("done", winner, "newest")
     assert (conflict.ours_by, conflict.theirs_by) == (front.actor.login, "maria@erp")
     assert conflict.theirs_at is not None
-    assert abs(conflict.theirs_at - theirs_at) < timedelta(seconds=2)
+    # How far their clock is ahead is told no nearer than it takes to ask.
+    assert abs(conflict.theirs_at - theirs_at) < timedelta(minutes=1)
     quiet(front, Stamped(tmp_path, theirs_at + ahead, ahead))
 
 

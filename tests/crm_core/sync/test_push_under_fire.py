@@ -339,6 +339,7 @@ def test_an_address_that_becomes_the_main_one(front: FrontOffice) -> None:
     assert front.count(Address) == 1
 
 
+@pytest.mark.usefixtures("nobody_looks")
 def test_statements_a_batch_do_not_grow_with_it(front: FrontOffice) -> None:
     def statements(customers: int, *, edited: bool = False, **values: Any) -> tuple[int, int]:
         named = {"kind": "person", **values}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from crm_core.errors import RetryableSyncError
 from crm_core.sync.protocol import Draft, Edit
@@ -20,8 +22,10 @@ class TestMemory(ConnectorSuite):
 
 
 @pytest.fixture
-def office() -> MemoryOffice:
-    return MemoryOffice()
+def office() -> Iterator[MemoryOffice]:
+    """One whose clock goes on only where a test says so: it shows whole seconds."""
+    with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False):
+        yield MemoryOffice()
 
 
 def told(office: MemoryOffice, since: Any = None) -> list[str]:

@@ -105,6 +105,7 @@ def test_who_may_look_and_count(office, shop):
             service(uow)
 
 
+@pytest.mark.usefixtures("noon")
 def test_what_speaks_against_it_is_shown(office, shop):
     """Sales implements crm_check_offer itself: money that is owed for long."""
     key = office.known.customers["employee"]

@@ -16,11 +16,14 @@ from crm_core.services.currencies import set_rate
 from crm_sales.models import Opportunity, Pipeline, Stage
 
 TODAY = datetime.now(UTC).date()
+"""Once for all modules, of which midnight may come between the collecting of two."""
 
 
 @pytest.fixture(autouse=True)
-def _noon() -> Iterator[None]:
+def _noon(request: pytest.FixtureRequest) -> Iterator[None]:
     """It stays the day that tests were collected on, for a run may go on beyond midnight."""
+    if "kind" in request.fixturenames:
+        request.getfixturevalue("set_up")
     with time_machine.travel(moment(TODAY)):
         yield
 

@@ -22,7 +22,8 @@ from crm_sales.services.forecast.show import show_forecast, stage_flow
 from crm_sales.services.forecast.statements import Question
 from crm_sales.services.forecast.targets import set_target
 
-TODAY = datetime.now(UTC).date()
+from .conftest import TODAY
+
 MONTH = period_of(TODAY)
 IN, NEXT = MONTH.last_on, MONTH.shifted(1).first_on
 HERE = Question((MONTH,))

@@ -15,7 +15,8 @@ from crm_sales.services.forecast.figures import FIGURES
 from crm_sales.services.forecast.periods import period_of
 from crm_sales.services.forecast.targets import set_target
 
-TODAY = datetime.now(UTC).date()
+from .conftest import TODAY
+
 MONTH = period_of(TODAY)
 PATHS = ("", "stages", "outcome", "targets")
 MOST_QUERIES = 15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,7 +15,8 @@ from crm_sales.services.forecast.periods import period_of
 from crm_sales.services.forecast.snapshots import forecast_outcomes, forecast_told, take_snapshot
 from crm_sales.services.forecast.statements import Question
 
-TODAY = datetime.now(UTC).date()
+from .conftest import TODAY
+
 MONTH = period_of(TODAY)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,7 +18,9 @@ from crm_sales.services.forecast.targets import (
     set_target,
 )
 
-MONTH = period_of(datetime.now(UTC).date())
+from .conftest import TODAY
+
+MONTH = period_of(TODAY)
 QUARTER = period_of(MONTH.first_on, "quarter")
 
 

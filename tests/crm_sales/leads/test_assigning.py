@@ -101,6 +101,7 @@ def test_the_first_rule_that_fits_decides_and_all_are_explained(office, lead, he
     assert lines(office, told["source"])[-1] == "Oskar Outsider gets it."
 
 
+@pytest.mark.usefixtures("noon")
 def test_who_is_away_full_or_wants_none_is_passed_over(office, lead, heard, rules, owner):
     rules(NORTH, person=({"login": "employee", "daily_leads": 1},))
     known = office.known.users
@@ -193,6 +194,7 @@ def test_by_hand_released_and_stale(office, lead, heard, rules, owner):
     assert [row["id"] for row in waiting] == [lead_id]
 
 
+@pytest.mark.usefixtures("noon")
 def test_two_that_assign_at_once_give_a_lead_once_and_nobody_too_many(office, lead, rules, owner):
     rules(
         NORTH,
@@ -253,6 +255,7 @@ def test_a_file_with_a_fault_changes_nothing(office, rule):
     assert [each["name"] for each in office.read(list_rules)] == ["Everybody"]
 
 
+@pytest.mark.usefixtures("noon")
 def test_people_say_what_they_take_on(office):
     known = office.known.users
     office.write(lambda uow: set_seller(uow, known["employee"], daily_leads=3), "employee")

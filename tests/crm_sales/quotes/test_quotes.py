@@ -33,6 +33,7 @@ from crm_sales.services.quotes.reading import list_quotes, quotes_to_approve
 from crm_sales.services.quotes.versions import revise_quote, withdraw_quote
 
 
+@pytest.mark.usefixtures("noon")
 def test_an_offer_is_made_priced_and_added_up(offers):
     table, chair = offers.product("TABLE", "99.99"), offers.product("CHAIR", "10.05")
     quote_id = offers.quote()
@@ -56,6 +57,7 @@ def test_an_offer_is_made_priced_and_added_up(offers):
     assert view["lines"][1]["person_discount"] == 5
 
 
+@pytest.mark.usefixtures("noon")
 def test_numbers_count_up_and_each_version_has_its_own(offers):
     table = offers.product()
     first, second = offers.quote(), offers.quote()

@@ -120,6 +120,7 @@ def test_an_order_that_is_not_coming_stands_in_nobodys_way(office, sent):
     assert office.write(lambda uow: order_quote(uow, other)).state == OrderState.WAITING
 
 
+@pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_what_is_over_takes_no_question_and_says_whom_to_write_to(offers, office, sent, web):
     path = f"/sales/offer/{sent.token}"

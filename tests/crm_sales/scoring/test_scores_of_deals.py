@@ -224,12 +224,12 @@ def test_deals_closed_by_two_at_once_are_both_counted(office, deal, past):
     past()
     office.write(train_scores)
     deals = {login: deal(login, source="web", tags=["big"]) for login in ("employee", "manager")}
-    meet = Barrier(2)
+    meet = Barrier(2, timeout=60)
 
     def win(login):
-        meet.wait(10)
+        meet.wait()
         office.write(lambda uow: win_opportunity(uow, deals[login]), login)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(win, deals, timeout=30))
+        list(pool.map(win, deals))
     assert {("*", "deal", "", 42, 40), ("*", "source", "web", 32, 10)} <= frequencies(office)

@@ -51,11 +51,12 @@ def test_a_deal_has_a_next_step_or_is_listed_as_having_none(office, deal, plan):
     assert [each["summary"] for each in done] == ["Ask O'Neill"]
 
 
+@pytest.mark.usefixtures("noon")
 def test_what_is_overdue_and_what_is_due_today(office, deal, plan):
     late, today, later = deal(name="late"), deal(name="today"), deal(name="later")
     plan(late, -26)
     plan(later, 24 * 3)
-    plan(today, 0.01)
+    plan(today, 6)
 
     def due(when):
         return names(office.read(lambda uow: list_steps(uow, when=when), "employee"))

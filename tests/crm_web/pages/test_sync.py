@@ -30,7 +30,8 @@ ROWS = [
 
 
 def requests(office):
-    return office.read(lambda uow: [(r.kind, r.state) for r in uow.scalars(every(SyncRequest))])
+    asked = every(SyncRequest).order_by(SyncRequest.id)
+    return office.read(lambda uow: [(r.kind, r.state) for r in uow.scalars(asked)])
 
 
 def test_the_desk_tells_how_each_stands(desk, web):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import crm_web.models
+from crm_core import channels
 from crm_core.access import Actor, system_actor
 from crm_core.persistence.database import Database
 from crm_core.persistence.migrate import MigrationLine, upgrade
@@ -15,9 +16,12 @@ from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.roles import seed_roles
 from crm_core.services.users import actor_for_login, add_user
 from crm_core.testing.fixtures import filled_templates
+from crm_web import oidc, posting
 from crm_web.services.passwords import set_password
 
 PASSWORD = "seventeen blue herons"
+PATIENCE_SECONDS = 60.0
+"""However busy the machine is: what answers is another thread of the same process."""
 LINE = MigrationLine("web", "web_", Path(crm_web.models.__file__).with_name("migrations"))
 
 
@@ -33,6 +37,18 @@ def fill(database: Database) -> None:
 
 
 crm_sqlite_template, crm_postgres_template = filled_templates(fill)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for mail servers, webhooks and providers than the product does."""
+    for module, name in (
+        (channels, "SECONDS"),
+        (channels, "WHOLE_SECONDS"),
+        (posting, "SECONDS"),
+        (oidc, "SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -286,9 +286,9 @@ def test_a_round_ends_in_time_and_puts_back_the_rest(allowed, receiver, monkeypa
     _add(allowed, receiver.url)
     for name in ("a", "b", "c"):
         _happen(allowed, name)
-    monkeypatch.setattr(posting, "SECONDS", 0.0)
-    assert send_posts(allowed) == 0
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(posting, "SECONDS", 0.0)
+        assert send_posts(allowed) == 0
     assert send_posts(allowed) == 3
 
 
