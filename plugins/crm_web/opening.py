@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 COOKIE, NOTICES = "crm_session", "crm_notices"
 MOST_NOTICES = 2_000
+"""Bytes of what may be said on the page that comes next."""
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "crm_theme"
 
@@ -138,6 +139,12 @@ def take_notices() -> list[tuple[str, str]]:
     return [(str(kind), str(text)) for kind, text in told] if whole else []
 
 
+def _shortened(text: str, most: int) -> str:
+    """Return as much of a text as so many bytes hold; a cookie takes no more than 4,096."""
+    content = text.encode()
+    return text if len(content) <= most else content[:most].decode(errors="ignore") + "…"
+
+
 def write_cookies(response: Response) -> Response:
     """Set the cookies that this answer brings, and note that the session is in use."""
     asked: Request | None = g.get("request")
@@ -148,7 +155,9 @@ def write_cookies(response: Response) -> Response:
         age = int(LONGEST.total_seconds()) if g.new_token else 0
         response.set_cookie(COOKIE, g.new_token, max_age=age, **options)
     if asked.notices:
-        text = json.dumps([[kind, say(text)] for kind, text in asked.notices])[:MOST_NOTICES]
+        most = MOST_NOTICES // len(asked.notices)
+        said = [[kind, _shortened(say(text), most)] for kind, text in asked.notices]
+        text = json.dumps(said, ensure_ascii=False)
         told = base64.urlsafe_b64encode(text.encode()).decode()
         response.set_cookie(NOTICES, told, max_age=60, **options)
     elif g.get("notices_taken"):

@@ -190,6 +190,8 @@ class Listener:
         relay.join(RELAY_SECONDS * 2)
 
     def _close_port(self) -> None:
+        # Nor is more read from who is here already, or busy clients would never let it end.
+        self._waitress.adj.channel_request_lookahead = -1
         self._waitress.del_channel()
         self._waitress.socket.close()
 

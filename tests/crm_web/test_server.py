@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,21 @@ def test_what_waits_behind_it_is_answered_before_it_ends_too(kind):
             piece = client.recv(65_536)
             assert piece, told
             told += piece
+
+
+def test_who_goes_on_asking_does_not_keep_it_from_ending(kind):
+    slow = Slow()
+    asking = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with served(slow) as (port, stop), socket.create_connection(("127.0.0.1", port), 60) as client:
+        client.sendall(asking)
+        assert client.recv(65_536)
+        stop.set()
+        wait_until_closed(port)
+        slow.began.clear()
+        with suppress(ConnectionError):
+            client.sendall(asking)
+            time.sleep(0.5)
+        assert not slow.began.is_set()
 
 
 def test_clients_that_dawdle_hold_nobody_up(kind):

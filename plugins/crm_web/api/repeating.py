@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import orjson
 from flask import request
 from werkzeug.wrappers import Response
 
@@ -92,9 +93,13 @@ def _identity() -> bytes:
     """Return what makes a call the same: method, address and all that was sent."""
     digest = hashlib.sha256(f"{request.method} {request.full_path} ".encode())
     digest.update(request.get_data(cache=True))
-    for name, file in request.files.items():
-        digest.update(f"{name} {file.filename} ".encode())
+    # A form was read when the call began, and leaves nothing of itself there. All is framed: no
+    # field or file can pass for another.
+    digest.update(orjson.dumps(list(request.form.items(multi=True))))
+    for name, file in request.files.items(multi=True):
+        content = hashlib.sha256()
         while block := file.stream.read(1 << 20):
-            digest.update(block)
+            content.update(block)
         file.stream.seek(0)
+        digest.update(orjson.dumps([name, file.filename, content.hexdigest()]))
     return digest.digest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 from crm_core.errors import LockedError
 from crm_core.persistence.unit_of_work import UnitOfWork
 
@@ -27,6 +29,27 @@ def test_the_key_of_another_call_is_refused(token):
     assert call.get("/customers?name=Two").json["items"] == []
     somebody = token("manager").post("/customers", {"name": "Two"}, Idempotency_Key="b-1")
     assert somebody.status == 201, "keys belong to their user"
+
+
+def test_a_form_that_differs_in_one_field_is_another_call(token):
+    call = token("admin")
+    headers = {"Authorization": f"Bearer {call.token}", "Idempotency-Key": "f-1"}
+
+    def sent(dry_run: str, content: bytes = b"name,e-mail\nOnce,a@example.com\n"):
+        form = {
+            "file": (BytesIO(content), "people.csv"),
+            "columns": '{"name": "name", "e-mail": "email"}',
+            "match": "email",
+            "dry_run": dry_run,
+        }
+        page = call.browser._asked("POST", "/api/v1/imports", data=form, headers=headers)
+        return page.status, page.response.get_json()
+
+    status, first = sent("true")
+    assert (status, first["is_dry_run"]) == (201, True), first
+    assert sent("true") == (201, first)
+    for status, told in (sent("false"), sent("true", b"name,e-mail\nTwice,b@example.com\n")):
+        assert (status, told["code"]) == (422, "web.idempotency.other_request")
 
 
 def test_a_call_that_failed_may_be_sent_again(token):

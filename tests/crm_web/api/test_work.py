@@ -61,6 +61,9 @@ def test_what_happens_stands_on_the_timeline_and_the_card(call, place):
     assert planned.json["due_at"] == "2030-01-02T08:00:00+00:00"
     done = call.post(f"/activities/{planned.json['id']}/complete", If_Match=planned.headers["ETag"])
     assert (done.status, done.json["is_open"]) == (200, False)
+    for which, is_listed in (("true", False), ("false", True), ("all", True)):
+        told = call.get(f"/activities?is_open={which}").json["items"]
+        assert (planned.json["id"] in {each["id"] for each in told}) is is_listed
     timeline = call.get(f"{place}/timeline?text=Αλό&channels=phone").json["items"]
     assert [each["id"] for each in timeline] == [logged.json["id"]]
     card = call.get(f"{place}/card")

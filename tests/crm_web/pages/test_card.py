@@ -98,6 +98,24 @@ def test_a_call_is_logged_in_two_clicks(office, web):
     assert "Asked about «λάδι»" in page.texts("ol/li")[0]
 
 
+@pytest.mark.parametrize("letter", ["λ", "😀", '"'])
+def test_what_was_logged_is_said_in_any_script(office, web, letter):
+    browser = web("employee")
+    sent = {"channel": "phone", "direction": "inbound", "subject": letter * 250}
+    saved = browser.post(f"{_card(office)}/log", sent)
+    assert browser.follow(saved).notices == [f"Logged: {letter * 250}"]
+
+
+def test_what_is_too_long_for_a_cookie_is_said_as_far_as_it_goes(office, web):
+    browser = web("employee")
+    names = [f"{number:02}{'λ' * 58}" for number in range(30)]
+    added = browser.post(f"{_card(office)}/tags/new", {"names": ", ".join(names)})
+    assert added.status == 303, added.words
+    [said] = browser.follow(added).notices
+    assert said.endswith("…")
+    assert all(name in said for name in names[:10])
+
+
 def test_what_is_wrong_stands_beside_the_field_and_nothing_is_lost(office, web):
     browser = web("employee")
     sent = {"summary": "Visit them", "type": "visit", "due_at": "the day after", "note": "by car"}

@@ -24,10 +24,14 @@ from crm_core.services.lookup import permitted_customer
 from crm_core.services.timeline import customer_timeline
 from crm_hooks.contributions import TimelineEntry, TimelineRequest
 from crm_web.api.v1.shapes import ActivityResult, AttachmentResult, InteractionResult
-from crm_web.sdk.api import Api, Call, File, Flag, Moment, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import Api, Call, File, Moment, PageQuery, Result, Said, Strict
 
 api = Api("history", title="What happened, and what is to be done", prefix="/")
 CUSTOMER = "/customers/<uuid:customer_id>"
+
+
+OPEN = {"true": True, "false": False, "all": None}
+"""What a query says of activities, to what the service takes."""
 
 
 class InteractionSchema(Strict):
@@ -49,8 +53,9 @@ class ActivityQuery(PageQuery):
 
     customer_id = fields.UUID()
     owner_id = fields.UUID()
-    is_open = Flag(
-        in_query=True, allow_none=True, metadata={"description": "Open unless said; null for both."}
+    is_open = fields.String(
+        validate=validate.OneOf(list(OPEN)),
+        metadata={"description": "Open unless said; all for those that are done too."},
     )
     due_before = Moment()
 
@@ -156,7 +161,8 @@ def log_interaction(call: Call, customer_id: UUID) -> Interaction:
 @api.get("/activities", query=ActivityQuery, page=ActivityResult, right=CUSTOMER_VIEW)
 def activities(call: Call) -> Page[dict[str, Any]]:
     """List activities, soonest due first."""
-    return todo.list_activities(call.uow, **call.query)
+    wanted = {**call.query, "is_open": OPEN[call.query.get("is_open", "true")]}
+    return todo.list_activities(call.uow, **wanted)
 
 
 @api.post(
