@@ -14,8 +14,9 @@ from crm_core.messages import LANGUAGES, p, t
 from crm_core.services.users import set_own_preferences
 from crm_web import opening
 from crm_web import sign_in as entry
+from crm_web.dispatch import carried
 from crm_web.opening import THEME_COOKIE, THEMES
-from crm_web.pages.account.area import here, oneself, pages
+from crm_web.pages.account.area import go_on, here, oneself, pages
 from crm_web.permissions import MANAGE_TOKENS
 from crm_web.sdk.forms import Form
 from crm_web.sdk.pages import ANYBODY
@@ -100,12 +101,14 @@ def send_preferences(request: Request) -> Response:
 @pages.get("/password", right=ANYBODY, own_work=True, steps=(PASSWORD_STEP,))
 def password(request: Request) -> str:
     """Show the form to change one's password."""
-    return request.render("web/account/password.html", form=Form(PasswordSchema(), {}))
+    form = Form(PasswordSchema(), {})
+    return request.render("web/account/password.html", form=form, onward=carried(request))
 
 
 @pages.post("/password", right=ANYBODY, own_work=True, steps=(PASSWORD_STEP,))
 def send_password(request: Request) -> Response:
-    """Change it, and end one's other sessions."""
+    """Change it, end one's other sessions, and go on to where one wanted to."""
+    onward = carried(request)
     try:
         token = entry.change_password(
             request.application.database,
@@ -117,11 +120,13 @@ def send_password(request: Request) -> Response:
         )
     except CrmError as error:
         form = Form(PasswordSchema(), {}, error=error)
-        return request.refuse("web/account/password.html", error.http_status, form=form)
+        return request.refuse(
+            "web/account/password.html", error.http_status, form=form, onward=onward
+        )
     opening.sign_in_with(token)
-    return request.done(
-        t("Your password is changed; all other sessions have ended."), to="account.account"
-    )
+    said = t("Your password is changed; all other sessions have ended.")
+    request.notices.append(("done", said))
+    return go_on(request, onward, otherwise="account.account")
 
 
 @pages.post("/sessions/<uuid:session_id>/end", right=ANYBODY)

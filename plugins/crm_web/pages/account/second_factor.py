@@ -14,7 +14,8 @@ from crm_core.errors import CrmError
 from crm_core.messages import t
 from crm_web import opening
 from crm_web import sign_in as entry
-from crm_web.pages.account.area import here, oneself, pages
+from crm_web.dispatch import Onward, carried
+from crm_web.pages.account.area import go_on, here, oneself, pages
 from crm_web.sdk.pages import ANYBODY
 from crm_web.sdk.request import Request
 from crm_web.services.second_factor import (
@@ -34,12 +35,13 @@ MOST_URI = 1_000
 @pages.get("/code", right=ANYBODY, own_work=True, steps=(SECOND_FACTOR_STEP,))
 def second_factor(request: Request) -> str:
     """Ask for the code of the app, to finish signing in."""
-    return request.render("web/account/code.html", error=None)
+    return request.render("web/account/code.html", error=None, onward=carried(request))
 
 
 @pages.post("/code", right=ANYBODY, own_work=True, steps=(SECOND_FACTOR_STEP,))
 def send_second_factor(request: Request) -> Response:
-    """Finish signing in."""
+    """Finish signing in, and go on to where one wanted to."""
+    onward = carried(request)
     try:
         token = entry.pass_second_factor(
             request.application.database,
@@ -48,15 +50,18 @@ def send_second_factor(request: Request) -> Response:
             address=flask_request.remote_addr,
         )
     except CrmError as error:
-        return request.refuse("web/account/code.html", error.http_status, error=error)
+        return request.refuse(
+            "web/account/code.html", error.http_status, error=error, onward=onward
+        )
     opening.sign_in_with(token)
-    return request.to("home.home")
+    return go_on(request, onward)
 
 
 @pages.get("/second-factor", right=ANYBODY, own_work=True, steps=(ENROL_STEP,))
 def enrol(request: Request) -> str:
     """Explain what a second factor is."""
-    return request.render("web/account/enrol.html", is_demanded=here().step is not None)
+    is_demanded, onward = here().step is not None, carried(request)
+    return request.render("web/account/enrol.html", is_demanded=is_demanded, onward=onward)
 
 
 @pages.post("/second-factor", right=ANYBODY, own_work=True, steps=(ENROL_STEP,))
@@ -82,7 +87,8 @@ def confirm(request: Request) -> Response:
         page = _to_confirm(request, factor, error)
         return make_response(page, error.http_status)
     opening.sign_in_with(token)
-    return make_response(request.render("web/account/recovery.html", codes=codes))
+    page = request.render("web/account/recovery.html", codes=codes, onward=carried(request))
+    return make_response(page)
 
 
 @pages.post("/second-factor/codes", right=ANYBODY, own_work=True)
@@ -115,7 +121,8 @@ def _with_code(request: Request, *, is_removed: bool) -> Response:
         uow.commit()
     if is_removed:
         return request.done(t("The second factor is off."), to="account.account")
-    return make_response(request.render("web/account/recovery.html", codes=codes))
+    page = request.render("web/account/recovery.html", codes=codes, onward=Onward())
+    return make_response(page)
 
 
 def _to_confirm(request: Request, factor: NewFactor, error: CrmError | None = None) -> str:
@@ -133,4 +140,5 @@ def _to_confirm(request: Request, factor: NewFactor, error: CrmError | None = No
             nl=False,
         )
     svg = Markup(picture.getvalue().decode())  # noqa: S704  drawn here from a text of ours
-    return request.render("web/account/confirm.html", factor=factor, picture=svg, error=error)
+    told = {"factor": factor, "picture": svg, "error": error, "onward": carried(request)}
+    return request.render("web/account/confirm.html", **told)

@@ -14,18 +14,17 @@ from crm_core.errors import CrmError
 from crm_core.messages import t
 from crm_web import opening
 from crm_web import sign_in as entry
+from crm_web.dispatch import Onward, carried, sign_in_page
 from crm_web.oidc import begin_oidc, finish_oidc
-from crm_web.pages.account.area import browser, pages
+from crm_web.pages.account.area import browser, go_on, pages
 from crm_web.sdk.forms import Form
 from crm_web.sdk.pages import ANYBODY
 from crm_web.sdk.request import Request, is_local
-from crm_web.services.identities import find_provider
 from crm_web.services.links import user_of_link
 from crm_web.services.sessions import close_session
 from crm_web.services.tokens import new_token
 
 MOST_PASSWORD = 1_000
-Kept = list[tuple[str, str]]
 
 
 class SignInSchema(Schema):
@@ -53,14 +52,13 @@ def sign_in(request: Request) -> Response | str:
     """Show the form to sign in."""
     if request.viewer is not None:
         return request.to("home.home")
-    return request.render("web/account/sign_in.html", **_entrance(request))
+    return sign_in_page(request, carried(request))
 
 
 @pages.post("/sign-in", right=ANYBODY, is_public=True)
 def send_sign_in(request: Request) -> Response:
     """Sign in, and go on to where one wanted to; what a form had sent is offered again."""
-    names, values = request.form.getlist("kept_name"), request.form.getlist("kept_value")
-    kept = list(zip(names, values, strict=False))
+    onward = carried(request)
     try:
         token = entry.sign_in(
             request.application.database,
@@ -69,10 +67,9 @@ def send_sign_in(request: Request) -> Response:
             **browser(),
         )
     except CrmError as error:
-        entrance = _entrance(request, error=error, kept=kept)
-        return request.refuse("web/account/sign_in.html", error.http_status, **entrance)
+        return _refused(request, onward, error)
     opening.sign_in_with(token)
-    return _onwards(request, request.form.get("next"), kept)
+    return go_on(request, onward)
 
 
 @pages.post("/sign-out", right=ANYBODY, is_public=True)
@@ -135,13 +132,13 @@ def send_link(request: Request, token: str) -> Response:
 @pages.post("/provider", right=ANYBODY, is_public=True)
 def to_provider(request: Request) -> Response:
     """Send the browser to the sign-in provider."""
-    following = request.form.get("next", "")
+    onward = carried(request)
     if not g.cookie_token:
         opening.sign_in_with(new_token())
     address = begin_oidc(
         request.application.database,
         g.cookie_token,
-        following if is_local(following) else None,
+        None if onward.is_sent else onward.path or None,
         address=flask_request.remote_addr,
     )
     return redirect(address, 303)
@@ -155,31 +152,13 @@ def from_provider(request: Request) -> Response:
             request.application.database, g.cookie_token, request.args, **browser()
         )
     except CrmError as error:
-        entrance = _entrance(request, error=error)
-        return request.refuse("web/account/sign_in.html", error.http_status, **entrance)
+        return _refused(request, carried(request), error)
     opening.sign_in_with(returned.token)
-    return _onwards(request, returned.next_path, [])
+    following = returned.next_path or ""
+    return go_on(request, Onward(following if is_local(following) else ""))
 
 
-def _entrance(
-    request: Request, *, error: CrmError | None = None, kept: Kept | None = None
-) -> dict[str, object]:
-    """Return what the page to sign in shows."""
-    with request.application.unit_of_work(system_actor("web")) as uow:
-        has_provider = find_provider(uow) is not None
+def _refused(request: Request, onward: Onward, error: CrmError) -> Response:
     sent = {"login": request.form.get("login", "")}
-    return {
-        "form": Form(SignInSchema(), sent, error=error),
-        "next": request.form.get("next") or request.args.get("next", ""),
-        "kept": kept or [],
-        "has_provider": has_provider,
-    }
-
-
-def _onwards(request: Request, following: str | None, kept: Kept) -> Response:
-    if not is_local(following or ""):
-        return request.to("home.home")
-    if kept:
-        page = request.render("web/account/go_on.html", action=following, kept=kept)
-        return make_response(page)
-    return redirect(following or "/", 303)
+    form = Form(SignInSchema(), sent, error=error)
+    return make_response(sign_in_page(request, onward, form), error.http_status)
