@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -48,7 +48,7 @@ def follow_archived(uow: UnitOfWork, backend_id: UUID, changes: Sequence[Change]
         _bring_back(uow, back)
 
 
-def read_first_again(uow: UnitOfWork, backend_id: UUID, remote_ids: Sequence[str]) -> None:
+def read_first_again(uow: UnitOfWork, backend_id: UUID, remote_ids: Iterable[str]) -> None:
     """Have records read again, by this run or the next, whose others are of no account any more."""
     again = (Pending(key, MOVED, "customer", key) for key in remote_ids)
     wait(uow, backend_id, (("customer", each) for each in again))

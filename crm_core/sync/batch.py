@@ -26,6 +26,7 @@ from crm_core.sync.bindings import (
     set_state,
     write_bindings,
 )
+from crm_core.sync.conflicts import forget_merges
 from crm_core.sync.context import GONE, Applied, Change, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import held_back
@@ -223,6 +224,8 @@ def _write(
         reach("pull.bindings_written")
         if entity == "customer":
             follow_archived(uow, context.backend_id, changes)
+            back = [change.remote_id for change in changes if change.bound and change.has_arrived]
+            forget_merges(uow, context.backend_id, back)
         _supersede_twins(context, uow, entity, changes, applied)
         if entity == "tag" and context.is_merging:
             new = [change.remote_id for change in changes if change.bound is None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,6 @@ from crm_core.sync.records import DOCUMENT_ENTITIES
 MOVED_ON = {BindingState.DELETED.value, BindingState.OUTSIDE.value}
 """States of a customer's binding in which an address of the same remote id is what counts."""
 FOLLOWED = frozenset({BindingState.ACTIVE.value, BindingState.ARCHIVED.value})
-OUT_OF_SIGHT = frozenset({BindingState.UNREADABLE.value, BindingState.OUTSIDE.value})
 MOVED = "moved"
 """In the place of a field's name: all that hangs on the target has to be looked at again."""
 
@@ -404,15 +403,11 @@ def rebind(uow: UnitOfWork, bound: Bound, remote_id: str) -> None:
 
 def followed_ids(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
     """Return the remote ids of all records that are bound and not known to be gone."""
-    return _ids_in(uow, backend_id, entity, FOLLOWED)
+    return ids_in(uow, backend_id, entity, FOLLOWED)
 
 
-def ids_out_of_sight(uow: UnitOfWork, backend_id: UUID, entity: str) -> set[str]:
-    """Return the remote ids of bound records that exist there, where we don't see them."""
-    return _ids_in(uow, backend_id, entity, OUT_OF_SIGHT)
-
-
-def _ids_in(uow: UnitOfWork, backend_id: UUID, entity: str, states: frozenset[str]) -> set[str]:
+def ids_in(uow: UnitOfWork, backend_id: UUID, entity: str, states: Collection[str]) -> set[str]:
+    """Return the remote ids of all records whose bindings are in these states."""
     rows = uow.execute(
         select(Binding.remote_id)
         .where(

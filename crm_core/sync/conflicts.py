@@ -73,6 +73,23 @@ def forget_conflicts(
         )
 
 
+def forget_merges(uow: UnitOfWork, backend_id: UUID, remote_ids: Iterable[str]) -> None:
+    """End the questions whether customers were merged there: their own records are back."""
+    for chunk in chunked(sorted(set(remote_ids)), PARAMETERS):
+        uow.execute(
+            update(Conflict)
+            .where(
+                Conflict.backend_id == backend_id,
+                Conflict.entity == "customer",
+                Conflict.remote_id.in_(chunk),
+                Conflict.state.in_((ConflictState.OPEN.value, ConflictState.SUSPECTED.value)),
+                Conflict.field == MERGED,
+            )
+            .values(state=ConflictState.GONE.value, decided_at=uow.now)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
     """Tell fields that are undecided as they are over there; return whether to look again.
 

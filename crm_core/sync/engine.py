@@ -194,7 +194,8 @@ class _Run:
         try:
             entities = self._entities(wanted, left_out)
             self._begin(wanted, left_out, [entity.name for entity in entities])
-            if self.pushing is not None and self.pushing.permit.writes:
+            writes = self.pushing is not None and self.pushing.permit.writes
+            if writes and not context.dry_run:
                 merge_there(context)
             for entity in self._unread(wanted, left_out):
                 self._guarded(self._push, entity)

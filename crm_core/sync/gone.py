@@ -17,14 +17,23 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync import lock
 from crm_core.sync.archived_there import ARCHIVED, read_first_again
 from crm_core.sync.batch import apply_page
-from crm_core.sync.bindings import bound_records, read_again_later, set_state
+from crm_core.sync.bindings import (
+    FOLLOWED,
+    bindings_of,
+    bound_records,
+    read_again_later,
+    set_state,
+)
 from crm_core.sync.conflicts import forget_conflicts
-from crm_core.sync.context import GONE, Bound, SyncContext
+from crm_core.sync.context import Bound, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import hold
 from crm_core.sync.masters import KEEP, RESTORE, UNLINK, WHEN_DELETED, master_of
 from crm_core.sync.merged_there import Gone, follow_merges, survivors_of, suspect
 from crm_core.sync.push_queue import enqueue
+
+ENDED = frozenset({BindingState.DELETED.value, BindingState.RESTORING.value})
+"""States of a binding whose record does not exist there."""
 
 
 def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) -> None:
@@ -47,6 +56,8 @@ def follow_gone(context: SyncContext, entity: str, remote_ids: Sequence[str]) ->
             if fate == BindingState.DELETED:
                 _follow_deleted(context, uow, entity, gone, survivors)
             else:
+                if entity == "customer":
+                    _hand_on(context, uow, gone, _others(context, uow, gone))
                 set_state(uow, context.backend_id, entity, gone, fate)
         uow.commit()
         reach("pull.gone_followed")
@@ -81,38 +92,52 @@ def _follow_deleted(
 
 
 def _without_further(context: SyncContext, uow: UnitOfWork, gone: Gone) -> dict[str, Bound]:
-    """Return those whose customers have no other record there (two were merged here).
-
-    Where the one that went was the customer's first, the next takes its place: nothing counts as
-    agreed on with it, for what it says was not followed until now.
-    """
-    local_ids = [each.local_id for each in gone.values()]
-    deleted = {each.binding_id for each in gone.values()}
-    left: dict[UUID, list[Any]] = {}
-    for row in select_in(uow.connection(), Binding, "local_id", local_ids, *_BINDING):
-        is_ours = (row.backend_id, row.entity) == (context.backend_id, "customer")
-        if is_ours and row.id not in deleted and row.state not in GONE:
-            left.setdefault(row.local_id, []).append(row)
-    further = [key for key, bound in gone.items() if bound.local_id in left]
+    """Return those whose customers have no other record there (two were merged here)."""
+    others = _others(context, uow, gone)
+    further = [key for key, bound in gone.items() if bound.local_id in others]
     set_state(uow, context.backend_id, "customer", further, BindingState.DELETED.value)
-    promoted, archived = [], []
+    promoted = _hand_on(context, uow, gone, others)
+    archived = []
     for key in further:
-        following = min(left[gone[key].local_id], key=lambda row: row.id)
-        if gone[key].binding_id < following.id:
-            promoted.append(following)
-        elif all(row.state == ARCHIVED for row in left[gone[key].local_id]):
-            archived.append(following)
-    update_rows(
-        uow.connection(),
-        Binding,
-        [{"id": row.id, "digest": b"", "snapshot": {}} for row in promoted],
-    )
-    again = [row.remote_id for row in (*promoted, *archived)]
-    read_first_again(uow, context.backend_id, again)
+        left = [row for row in others[gone[key].local_id] if row.state in FOLLOWED]
+        is_archived = left and all(row.state == ARCHIVED for row in left)
+        if is_archived and left[0].id not in promoted:
+            archived.append(left[0].remote_id)
+    read_first_again(uow, context.backend_id, archived)
     return {key: bound for key, bound in gone.items() if key not in further}
 
 
-_BINDING = ("id", "backend_id", "entity", "local_id", "remote_id", "state")
+def _others(context: SyncContext, uow: UnitOfWork, gone: Gone) -> dict[UUID, list[Any]]:
+    """Return what else the customers of these are there, seen or not, those in use first."""
+    ended = {each.binding_id for each in gone.values()}
+    found: dict[UUID, list[Any]] = {}
+    owners = [each.local_id for each in gone.values()]
+    columns = (Binding.id, Binding.local_id, Binding.remote_id, Binding.state)
+    for row in bindings_of(uow, context.backend_id, "customer", owners, *columns):
+        if row.id not in ended and row.state not in ENDED:
+            found.setdefault(row.local_id, []).append(row)
+    return found
+
+
+def _hand_on(
+    context: SyncContext, uow: UnitOfWork, gone: Gone, others: Mapping[UUID, Sequence[Any]]
+) -> set[UUID]:
+    """Let the next record take the place of one that was its customer's first.
+
+    Nothing counts as agreed on with it, for what it says was not followed until now.
+
+    Returns:
+        The bindings of those that are the first now.
+    """
+    promoted = {}
+    for bound in gone.values():
+        left = [row for row in others.get(bound.local_id, ()) if row.state in FOLLOWED]
+        if left and bound.state in FOLLOWED and bound.binding_id < left[0].id:
+            promoted[left[0].id] = left[0].remote_id
+    fresh: list[dict[str, Any]] = [{"id": key, "digest": b"", "snapshot": {}} for key in promoted]
+    update_rows(uow.connection(), Binding, fresh)
+    read_first_again(uow, context.backend_id, promoted.values())
+    return set(promoted)
 
 
 def _unbind(uow: UnitOfWork, bound: Iterable[Bound]) -> None:

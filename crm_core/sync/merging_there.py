@@ -5,14 +5,14 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from crm_core.entities.merge import MergeThere, MergeThereState
-from crm_core.errors import RecordSyncError
+from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.messages import t
 from crm_core.sync import lock
 from crm_core.sync.bindings import bound_records
 from crm_core.sync.context import SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.merged_there import follow_merges
-from crm_core.sync.protocol import MergingBackend
+from crm_core.sync.protocol import RIGHT_MISSING, MergingBackend
 
 CUSTOMER = "customer"
 AT_ONCE = 100
@@ -56,7 +56,10 @@ def _merged(context: SyncContext, keep: str, drop: str) -> str | None:
         return t("{backend} cannot merge records.", backend=context.backend_name)
     try:
         context.remote.merge(CUSTOMER, keep, drop)
-    except RecordSyncError as error:
+    except (RecordSyncError, FatalSyncError) as error:
+        # What this login may not do to this pair is no reason to leave everything else undone.
+        if isinstance(error, FatalSyncError) and error.code != RIGHT_MISSING:
+            raise
         context.warnings.append(
             t(
                 "customer {drop} was not merged into {keep} there: {reason}",

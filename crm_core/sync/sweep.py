@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Executable, Select, Text, cast, select
@@ -17,8 +17,8 @@ from crm_core.persistence.bulk import AMONG, among, chunked
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.holds import all_held
 from crm_core.sync.adopt import adopt, named_page
-from crm_core.sync.batch import apply_page
-from crm_core.sync.bindings import FOLLOWED, followed_ids, ids_out_of_sight, overdue
+from crm_core.sync.batch import TWINS, apply_page
+from crm_core.sync.bindings import FOLLOWED, followed_ids, ids_in, overdue
 from crm_core.sync.context import SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.gone import follow_gone
@@ -27,6 +27,8 @@ READ_SIZE = 500
 RETRIES = 1_000
 """Records set aside that are tried again, an entity and run."""
 NOTHING: frozenset[str] = frozenset()
+MOST_UNSEEN = {BindingState.OUTSIDE.value: READ_SIZE, BindingState.UNREADABLE.value: 20}
+"""How many are asked about a sweep; a back office may take two calls for one that it hides."""
 VANISH_COUNT = 20
 """So few may always be gone at once, however large a part they are."""
 
@@ -128,16 +130,17 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
     """
     with context.reading() as uow:
         left = followed_ids(uow, context.backend_id, entity)
-        unseen = ids_out_of_sight(uow, context.backend_id, entity)
+        unseen = _unseen(uow, context, entity)
         aside = set(uow.scalars(_set_aside(context, entity)))
         aside.update(all_held(uow, context.backend_id, entity, HoldSide.REMOTE))
-    followed = len(left)
+    followed = len(left) + sum(map(len, unseen.values()))
     missed: set[str] = set()
     # One set is worn down batch by batch, since there may be millions.
     for batch in context.remote.ids(entity):
         missed.update(key for key in batch if key not in left and key not in aside)
         left.difference_update(batch)
-        unseen.difference_update(batch)
+        for ids in unseen.values():
+            ids.difference_update(batch)
     vanished = sorted(left.union(_ended_unseen(context, entity, unseen)))
     context.counts[entity]["vanished"] += len(vanished)
     if len(vanished) > max(VANISH_COUNT, context.vanish_share * followed) and not accept:
@@ -159,12 +162,28 @@ def find_vanished(context: SyncContext, entity: str, *, accept: bool) -> None:
         follow_gone(context, entity, chunk)
 
 
-def _ended_unseen(context: SyncContext, entity: str, unseen: Collection[str]) -> list[str]:
+def _unseen(uow: UnitOfWork, context: SyncContext, entity: str) -> dict[str, set[str]]:
+    """Return records that were there when they went out of our sight, by the state they are in."""
+    found = {state: ids_in(uow, context.backend_id, entity, {state}) for state in MOST_UNSEEN}
+    if entity in TWINS and any(found.values()):
+        # What is an address now is no customer there any more, which does not say that it is gone.
+        turned = followed_ids(uow, context.backend_id, TWINS[entity])
+        for ids in found.values():
+            ids.difference_update(turned)
+    return found
+
+
+def _ended_unseen(
+    context: SyncContext, entity: str, unseen: Mapping[str, Collection[str]]
+) -> list[str]:
     """Return which records do not exist any more, of those that were there but out of our sight.
 
     One question a sweep: where there are very many, they take turns by chance.
     """
-    asked = sorted(random.sample(sorted(unseen), min(len(unseen), READ_SIZE)))
+    asked: list[str] = []
+    for state, ids in unseen.items():
+        asked += random.sample(sorted(ids), min(len(ids), MOST_UNSEEN[state]))
+    asked.sort()
     fates = context.remote.fates(entity, asked) if asked else {}
     return [key for key, fate in fates.items() if fate == BindingState.DELETED]
 

@@ -249,7 +249,7 @@ def test_very_many_deleted_while_out_of_sight_stop_the_run(
 ) -> None:
     remote_ids = [office.make("customer", {"name": f"N{n}", "kind": "person"}) for n in range(30)]
     front.run()
-    put_away(office, "hidden", *remote_ids)
+    put_away(office, "outside", *remote_ids)
     front.run(accept_vanished=True)
     for remote_id in remote_ids:
         office.delete("customer", remote_id)
@@ -296,6 +296,59 @@ def test_a_merge_that_no_name_tells_of_is_asked_about(
     front.run()
     quiet(front, office)
     assert number
+
+
+def test_a_question_ends_when_the_record_is_back(front: FrontOffice, office: MemoryOffice) -> None:
+    keep, gone = (
+        office.make("customer", {"name": name, "kind": "company"}) for name in ("Keep", "Gone")
+    )
+    number = order(office, gone, "S-3")
+    front.run()
+    former = office.rows["customer"][int(gone)]
+    office.merge("customer", keep, gone)
+    front.run()
+    [conflict] = front.all(select(Conflict.state))
+    assert conflict.state == "open"
+
+    # A backup of the back office is restored.
+    office.rows["customer"][int(gone)] = former
+    office.change("order", number, {"customer_ref": gone})
+    front.run()
+
+    [conflict] = front.all(select(Conflict.state))
+    assert conflict.state == "gone"
+    assert front.customers()["Gone"].archived_at is None
+    assert owner_of(front, "S-3") == front.customers()["Gone"].id
+    quiet(front, office)
+
+
+def test_a_customer_that_became_an_address_is_not_taken_for_deleted(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    choose(front, "customer.when_deleted=unlink")
+    company, moving = (
+        office.make("customer", {"name": name, "kind": "company"}) for name in ("Firm", "Moving")
+    )
+    number = order(office, moving, "S-4")
+    front.run()
+    customers = front.customers()
+    former = office.rows["customer"].pop(int(moving))
+    address = office.make("address", {"parent_ref": company, "use": "delivery", "city": "Graz"})
+    office.rows["address"][int(moving)] = office.rows["address"].pop(int(address))
+    office.change("order", number, {"customer_ref": company})
+
+    for _ in range(2):
+        report = front.run()
+        assert report.counts["customer"].get("vanished", 0) == 0
+
+    assert front.count(Conflict) == 0
+    assert front.customer(customers["Moving"].id).archived_at is not None
+    del office.rows["address"][int(moving)]
+    office.rows["customer"][int(moving)] = former
+    for _ in range(2):
+        front.run()
+    assert front.count(Customer, Customer.name == "Moving") == 1
+    assert front.customer(customers["Moving"].id).archived_at is None
 
 
 def test_a_deletion_that_is_no_merge_asks_nobody(front: FrontOffice, office: MemoryOffice) -> None:

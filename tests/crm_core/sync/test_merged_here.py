@@ -18,7 +18,7 @@ from crm_core.entities import (
     PendingReference,
     Transaction,
 )
-from crm_core.errors import RetryableSyncError, RuleViolationError
+from crm_core.errors import FatalSyncError, RetryableSyncError, RuleViolationError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.customer_merge import merge_customers
 from crm_core.services.customer_unmerge import unmerge_customers
@@ -26,6 +26,7 @@ from crm_core.services.customers import archive_customer, restore_customer
 from crm_core.services.lookup import resolve_customer_id
 from crm_core.sync.bindings import MOVED
 from crm_core.sync.masters import set_masters
+from crm_core.sync.protocol import RIGHT_MISSING
 from crm_core.testing.front_office import BACKEND, FrontOffice
 from crm_core.testing.memory_office import MemoryOffice
 
@@ -305,6 +306,79 @@ def test_what_a_back_office_refuses_is_told(front: FrontOffice, office: MemoryOf
     report = front.run()
     assert any("was not merged" in each for each in report.warnings)
     assert (asked(front).state, bool(asked(front).reason)) == ("refused", True)
+
+
+def test_a_dry_run_has_nothing_merged_there(front: FrontOffice, office: MemoryOffice) -> None:
+    front.run()
+    merged(front, there=True)
+    before = office.content()
+    front.run(dry_run=True)
+    assert office.content() == before
+    assert asked(front).state == "waiting"
+    front.run()
+    assert asked(front).state == "done"
+
+
+def test_a_pair_that_the_login_may_not_merge_holds_up_nothing_else(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    front.run()
+    _, keep, _ = merged(front, there=True)
+    front.edit(keep, note="goes out all the same")
+
+    def refuse(called: str, _moment: str) -> None:
+        if called == "merge":
+            raise FatalSyncError("You may not change this one.", code=RIGHT_MISSING)
+
+    office.on_call = refuse
+    report = front.run()
+    assert report.state == "done"
+    assert any("was not merged" in each for each in report.warnings)
+    assert (asked(front).state, asked(front).reason) == (
+        "refused",
+        "You may not change this one.",
+    )
+    assert "goes out all the same" in {row["note"] for row in office.content()["customer"].values()}
+
+
+def put_away(office: MemoryOffice, how: str, partner: str) -> None:
+    (office.hide if how == "hidden" else office.put_outside)("customer", partner)
+
+
+@pytest.mark.parametrize("how", ["hidden", "outside"])
+def test_once_the_first_partner_is_out_of_sight_the_second_speaks_and_is_not_overwritten(
+    front: FrontOffice, office: MemoryOffice, how: str
+) -> None:
+    _, keep, _ = merged(front)
+    front.run()
+    first, second = partners(office)
+    put_away(office, how, first)
+    front.run()
+    front.edit(keep, job_title="typed here")
+    for _ in range(2):
+        front.run()
+    row = office.content()["customer"][second]
+    assert (row["name"], row["job_title"]) == ("ACME Ltd", "typed here")
+    assert front.customer(keep).name == "ACME Ltd"
+
+
+@pytest.mark.parametrize("how", ["hidden", "outside"])
+def test_a_partner_out_of_sight_keeps_its_customer_in_use_when_the_other_is_deleted(
+    front: FrontOffice, office: MemoryOffice, how: str
+) -> None:
+    _, keep, _ = merged(front)
+    front.run()
+    first, second = partners(office)
+    put_away(office, how, second)
+    front.run()
+    office.delete("customer", first)
+    for _ in range(2):
+        front.run()
+    assert front.customer(keep).archived_at is None
+    assert len(office.rows["customer"]) == 1
+    office.delete("customer", second)
+    front.run()
+    assert front.customer(keep).archived_at is not None
 
 
 def test_where_only_one_of_them_is_known_there_is_nothing_to_ask_for(front: FrontOffice) -> None:
