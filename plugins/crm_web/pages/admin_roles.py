@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from werkzeug.wrappers import Response
 
 from crm_core.access import Reach
-from crm_core.errors import CrmError, InputError
+from crm_core.errors import CrmError, InputError, StaleVersionError
 from crm_core.messages import n, t
 from crm_core.services.access_check import rights_table
 from crm_core.services.roles import MANAGE, add_role, set_rights
 from crm_core.services.users import MANAGE as MANAGE_USERS
+from crm_web.pages.meanwhile import laid_over
+from crm_web.sdk.forms import SEE_BESIDE
 from crm_web.sdk.pages import Menu, Pages
 from crm_web.sdk.request import Request
 
@@ -23,7 +27,7 @@ def roles(request: Request) -> str:
     return _table(request)
 
 
-def _table(request: Request, error: str = "", code: str | None = None) -> str:
+def _table(request: Request, error: str = "", code: str | None = None, **sent: Any) -> str:
     of_plugins = {each.code: each.title for each in request.application.plugins.rights.values()}
     table = rights_table(request.uow, of_plugins=of_plugins)
     known = {each["code"]: each for each in table["roles"]}
@@ -34,6 +38,7 @@ def _table(request: Request, error: str = "", code: str | None = None) -> str:
         role=role if role and not role["is_fixed"] and request.may(MANAGE) else None,
         reaches=REACHES,
         error=error,
+        sent=sent,
     )
 
 
@@ -59,14 +64,14 @@ def change(request: Request, code: str) -> Response:
     """Say how far the rights of one role reach."""
     of_plugins = {each.code: each.title for each in request.application.plugins.rights.values()}
     table = rights_table(request.uow, of_plugins=of_plugins)["rights"]
-    changed = {}
+    now = {each["code"]: each["reaches"].get(code, "none") for each in table}
+    typed, theirs = laid_over(request.form, now)
+    if theirs:
+        return _again(request, StaleVersionError(SEE_BESIDE), code, typed=typed, theirs=theirs)
     try:
-        for each in table:
-            wanted = request.form.get(each["code"], each["reaches"].get(code, "none"))
-            if wanted not in REACHES:
-                raise InputError(t("There is no such reach."), code="web.form")
-            if wanted != each["reaches"].get(code, "none"):
-                changed[each["code"]] = Reach[wanted.upper()]
+        if not set(typed.values()) <= set(REACHES):
+            raise InputError(t("There is no such reach."), code="web.form")
+        changed = {each: Reach[typed[each].upper()] for each in now if typed[each] != now[each]}
         if changed:
             set_rights(request.uow, code, changed, of_plugins=list(of_plugins))
     except InputError as error:
@@ -75,6 +80,6 @@ def change(request: Request, code: str) -> Response:
     return request.done(said, to="admin_roles.roles", role=code)
 
 
-def _again(request: Request, error: CrmError, code: str | None = None) -> Response:
-    page = _table(request, error.message, code)
+def _again(request: Request, error: CrmError, code: str | None = None, **sent: Any) -> Response:
+    page = _table(request, error.message, code, **sent)
     return Response(page, error.http_status, content_type="text/html; charset=utf-8")

@@ -7,11 +7,12 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from crm_core.errors import InputError, NotFoundError
+from crm_core.errors import InputError, NotFoundError, StaleVersionError
 from crm_core.messages import LANGUAGES, n, t
 from crm_core.services.plugin_settings import list_plugin_settings
 from crm_core.services.settings import EDIT, load_settings, right_to_set, set_setting
 from crm_hooks.contributions import PluginSetting
+from crm_web.pages.meanwhile import laid_over
 from crm_web.sdk.pages import Menu, Pages
 from crm_web.sdk.request import Request
 
@@ -31,7 +32,7 @@ def settings(request: Request) -> str:
     return _shown(request)
 
 
-def _shown(request: Request, wrong: dict[str, str] | None = None) -> str:
+def _shown(request: Request, wrong: dict[str, str] | None = None, **sent: Any) -> str:
     own = asdict(load_settings(request.uow))
     groups: dict[str, list[tuple[PluginSetting, str]]] = {}
     for declared, value in list_plugin_settings(request.uow):
@@ -47,8 +48,8 @@ def _shown(request: Request, wrong: dict[str, str] | None = None) -> str:
         own=[(key, *told, own[key] or "") for key, told in OWN.items()],
         groups=groups,
         titles=titles,
-        typed=request.form,
         wrong=wrong or {},
+        sent=sent,
         languages=LANGUAGES,
     )
 
@@ -68,11 +69,13 @@ def change(request: Request) -> Response:
     own = asdict(load_settings(request.uow))
     before = {key: str(own[key] or "") for key in OWN}
     before |= {d.name: _typed(value) for d, value in list_plugin_settings(request.uow)}
-    changed = {
-        key: request.form[key].strip()
-        for key, text in before.items()
-        if key in request.form and request.form[key].strip() != text
-    }
+    typed, theirs = laid_over(request.form, before)
+    if theirs:
+        page = _shown(request, before=before, typed=typed, theirs=theirs)
+        return Response(
+            page, StaleVersionError.http_status, content_type="text/html; charset=utf-8"
+        )
+    changed = {key: typed[key] for key in before if typed[key] != before[key]}
     wrong: dict[str, str] = {}
     for key, text in changed.items():
         try:
@@ -80,7 +83,7 @@ def change(request: Request) -> Response:
         except (InputError, NotFoundError) as error:
             wrong[key] = error.message
     if wrong:
-        page = _shown(request, wrong)
+        page = _shown(request, wrong, before=before, typed=typed)
         return Response(page, 422, content_type="text/html; charset=utf-8")
     said = n("{count} setting changed.", "{count} settings changed.", len(changed))
     return request.done(said, to="admin_settings.settings")

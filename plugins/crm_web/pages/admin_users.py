@@ -145,14 +145,16 @@ def _asked(request: Request, login: str) -> tuple[Any, str]:
 
 @pages.post("/<uuid:user_id>/roles", right=MANAGE)
 def set_roles(request: Request, user_id: UUID) -> Response:
-    """Give a user just these roles."""
+    """Give a user the roles that were ticked and take those that no longer are."""
     uow, found = request.uow, request.uow.get(User, user_id)
     wanted = set(request.form.getlist("role"))
     held = role_codes(uow, user_id)
-    for code in sorted(wanted - held):
+    # A form that does not tell what was ticked in it means just these roles.
+    was = set(request.form.getlist("was")) if "was" in request.form else held
+    for code in sorted(wanted - was - held):
         grant_role(uow, found.login, code)
     uow.flush()
-    for code in sorted(held - wanted):
+    for code in sorted((was - wanted) & held):
         revoke_role(uow, found.login, code)
     return request.done(t("Saved."), to="admin_users.user", user_id=user_id)
 
@@ -161,12 +163,12 @@ def set_roles(request: Request, user_id: UUID) -> Response:
 def switch(request: Request, user_id: UUID) -> Response:
     """Let a user act, or not any more."""
     found = request.uow.get(User, user_id)
-    if found.is_enabled:
-        disable_user(request.uow, found.login)
-        said = t("{login} cannot act any more.", login=found.login)
-    else:
+    if request.form.get("on") == "true":
         enable_user(request.uow, found.login)
         said = t("{login} may act again.", login=found.login)
+    else:
+        disable_user(request.uow, found.login)
+        said = t("{login} cannot act any more.", login=found.login)
     return request.done(said, to="admin_users.user", user_id=user_id)
 
 

@@ -68,7 +68,7 @@ def test_a_user_is_added_with_roles_and_may_be_switched_off(office, web):
     user_id = office.read(lambda uow: uow.scalar(select(User.id).where(User.login == "dora")))
     admin.post(f"/admin/users/{user_id}/roles", {"role": ["manager", "readonly"]})
     assert set(office.actor("dora").rights) >= {"core.customer.merge"}
-    admin.post(f"/admin/users/{user_id}/switch")
+    admin.post(f"/admin/users/{user_id}/switch", {"on": "false"})
     assert office.read(lambda uow: uow.get(User, user_id).is_enabled) is False
 
 
@@ -85,7 +85,7 @@ def test_the_last_administrator_stays(office, web):
     admin, before = web("admin"), office.rows()
     user_id = office.known.users["admin"]
     assert admin.post(f"/admin/users/{user_id}/roles", {"role": "readonly"}).status >= 400
-    assert admin.post(f"/admin/users/{user_id}/switch").status >= 400
+    assert admin.post(f"/admin/users/{user_id}/switch", {"on": "false"}).status >= 400
     assert office.rows() == before
 
 
@@ -262,7 +262,7 @@ def test_whoever_keeps_the_users_makes_nobody_an_administrator(office, web):
 
 def test_the_audit_is_searched_and_verified(office, web):
     admin = web("admin")
-    admin.post(f"/admin/users/{office.known.users['readonly']}/switch")
+    admin.post(f"/admin/users/{office.known.users['readonly']}/switch", {"on": "false"})
     page = admin.get("/admin/audit?login=admin&entity=user&action=update")
     assert "is enabled" in page.words
     reader = office.known.users["readonly"]

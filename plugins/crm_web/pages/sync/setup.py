@@ -11,14 +11,15 @@ from werkzeug.wrappers import Response
 
 from crm_core.channels import mail_server
 from crm_core.entities.sync import SYNC_VIEW
-from crm_core.errors import InputError
+from crm_core.errors import InputError, StaleVersionError
 from crm_core.messages import n, t
 from crm_core.services.sync_status import last_read
 from crm_core.sync.alerts import alert_of, remove_alert, send_test, set_alert
 from crm_core.sync.masters import CHOICES, DEEDS, WHEN_DELETED, masters_of, set_masters
 from crm_core.sync.schedule import DEFAULT, schedule_of, set_schedule
+from crm_web.pages.meanwhile import laid_over
 from crm_web.pages.sync.declared import MANAGE, pages
-from crm_web.sdk.forms import Form
+from crm_web.sdk.forms import SEE_BESIDE, Form
 from crm_web.sdk.request import Request
 
 TIME = t("Such as 90s, 5m, 1h or 1d.")
@@ -101,7 +102,7 @@ def mapping(request: Request, name: str) -> str:
     return _mapping(request, name)
 
 
-def _mapping(request: Request, name: str, error: str = "") -> str:
+def _mapping(request: Request, name: str, error: str = "", **sent: Any) -> str:
     entities: dict[str, list[dict[str, Any]]] = {}
     for item in masters_of(request.uow, name, **_fixed(request, name)):
         entities.setdefault(item["entity"], []).append(item)
@@ -113,6 +114,7 @@ def _mapping(request: Request, name: str, error: str = "") -> str:
         deeds=DEEDS,
         when_deleted=WHEN_DELETED,
         error=error,
+        sent=sent,
     )
 
 
@@ -126,10 +128,13 @@ def _fixed(request: Request, name: str) -> dict[str, Any]:
 def set_mapping(request: Request, name: str) -> Response:
     """Change who wins which field; what was left as it is stays untold."""
     known = masters_of(request.uow, name, **_fixed(request, name))
-    given = {item["id"]: request.form.get(item["id"], item["master"]) for item in known}
-    texts = [
-        f"{item['id']}={given[item['id']]}" for item in known if given[item["id"]] != item["master"]
-    ]
+    now = {item["id"]: item["master"] for item in known}
+    typed, theirs = laid_over(request.form, now)
+    if theirs:
+        error = StaleVersionError(SEE_BESIDE)
+        page = _mapping(request, name, error.message, typed=typed, theirs=theirs)
+        return make_response(page, error.http_status)
+    texts = [f"{field}={typed[field]}" for field in now if typed[field] != now[field]]
     try:
         if texts:
             set_masters(request.uow, name, texts, **_fixed(request, name))
