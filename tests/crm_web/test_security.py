@@ -78,7 +78,8 @@ def test_a_form_of_another_site_or_browser_is_refused(office, web):
     mine = web("employee")
     before = office.rows()
     foreign = web("manager").csrf
-    for token in ("", "x", "Ünïcode", mine.csrf[:-1] + "0", mine.csrf[1:], foreign, web().csrf):
+    bent = mine.csrf[:-1] + ("1" if mine.csrf.endswith("0") else "0")
+    for token in ("", "x", "Ünïcode", bent, mine.csrf[1:], foreign, web().csrf):
         page = mine.post("/account/sign-out", csrf=token)
         assert page.status == 403, token
     for origin in ("https://evil.example", "null", "http://localhost.evil.example"):
