@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -57,6 +58,11 @@ def load_settings(uow: UnitOfWork) -> Settings:
         rows = uow.execute(_OF_COMPANY)
         loaded = uow.session.info[_LOADED] = Settings(**{row.key: row.value for row in rows})
     return loaded
+
+
+def company_day(uow: UnitOfWork) -> date:
+    """Return the day it is where the company is."""
+    return uow.now.astimezone(ZoneInfo(load_settings(uow).time_zone)).date()
 
 
 def said_for(uow: UnitOfWork, text: str | None, language: str | None = None) -> str | None:

@@ -61,8 +61,9 @@ def customer_timeline(
 ) -> TimelinePage:
     """Return a page of what happened with a customer, the latest first.
 
-    A document counts from the beginning of its day. Its ``detail`` is its kind, that of an activity
-    its type; ``entity_type`` is what the entry is about, else what it is itself.
+    A document counts from the beginning of its day, for ``since`` and ``until`` in their own zone:
+    who asks for a day in New York means the documents of that day. Its ``detail`` is its kind, that
+    of an activity its type; ``entity_type`` is what the entry is about, else what it is itself.
 
     Args:
         uow: The unit of work.
@@ -244,7 +245,7 @@ def _documents(
     if wanted.since is not None:
         statement = statement.where(document.issued_on >= _day_from(wanted.since))
     if wanted.until is not None:
-        statement = statement.where(document.issued_on <= wanted.until.astimezone(UTC).date())
+        statement = statement.where(document.issued_on <= wanted.until.date())
     if bound is not None:
         statement = statement.where(_before(bound))
     if wanted.text:
@@ -275,9 +276,9 @@ def _before(bound: _Bound) -> ColumnElement[bool]:
 
 
 def _day_from(moment: datetime) -> date:
-    """Return the first day that begins at a moment or later."""
-    day = moment.astimezone(UTC).date()
-    begins_here = _midnight(day) >= moment or day == date.max  # after which there is none
+    """Return the first day that begins at a moment or later, where the moment was told."""
+    day = moment.date()
+    begins_here = moment.time() == time.min or day == date.max  # after which there is none
     return day if begins_here else day + timedelta(days=1)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from click.testing import CliRunner
 
+from crm_core.services.settings import set_setting
 from web_desk import crm, kind, office, offices, quick_hashing, web
 
 sqlite_office, postgres_office = offices("web", "sales")
@@ -44,6 +45,15 @@ def noon(set_up: None) -> Iterator[None]:
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     with time_machine.travel(datetime.combine(tomorrow, time(12), UTC)):
         yield
+
+
+@pytest.fixture
+def athens_day(office: Any) -> Iterator[date]:
+    """It is past midnight in Athens, where the company is, on this day; in UTC the day before."""
+    office.write(lambda uow: set_setting(uow, "time_zone", "Europe/Athens"))
+    day = datetime.now(UTC).date() + timedelta(days=1)
+    with time_machine.travel(datetime.combine(day, time(22, 30), UTC)):
+        yield day + timedelta(days=1)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import say, t
+from crm_core.services.settings import company_day
 from crm_sales.models import Stage
 from crm_sales.permissions import CONFIGURE, OPPORTUNITY_EDIT, OPPORTUNITY_VIEW
 from crm_sales.services.board import board_choices, show_board
@@ -94,6 +95,7 @@ def _drawn(request: Request, error: CrmError | None = None) -> str:
         team_id=team_id,
         error=error,
         now=request.uow.now,
+        today=company_day(request.uow),
         may_edit=request.may(OPPORTUNITY_EDIT),
         may_configure=request.may(CONFIGURE),
     )

@@ -15,6 +15,7 @@ from marshmallow import Schema, fields, validate
 
 from crm_core.errors import CrmError, InputError
 from crm_core.messages import n, t
+from crm_core.services.settings import company_day
 from crm_sales.pages.forecast_drawing import bars, days, funnel, outcome_bars
 from crm_sales.permissions import CONFIGURE, FORECAST_VIEW
 from crm_sales.services.forecast.asking import forecast_question
@@ -237,7 +238,7 @@ def _targets(request: Request, error: CrmError | None = None) -> dict[str, Any]:
         choices = {"holder": [(each["key"], each["name"]) for each in holders]}
         form = Form(TargetSchema(), values, choices=choices, error=error)
     page = list_targets(request.uow, cursor=request.args.get("cursor") or None)
-    today = request.uow.now.date()
+    today = company_day(request.uow)
     return {
         "page": page,
         "periods": {each["period"]: period_from(each["period"], today) for each in page.items},

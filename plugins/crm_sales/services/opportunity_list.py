@@ -18,7 +18,7 @@ from crm_core.messages import t
 from crm_core.persistence.paging import DEFAULT_LIMIT, Page, page_by, page_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import rates_on
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_sales.models import (
     Competitor,
     DealState,
@@ -244,7 +244,7 @@ def in_base_currency(
     uow.actor.require(OPPORTUNITY_VIEW)
     base = load_settings(uow).base_currency
     codes = {code for sums in several for code in sums} - {base}
-    rates = rates_on(uow, [*codes, base], uow.now.date()) if codes else None
+    rates = rates_on(uow, [*codes, base], company_day(uow)) if codes else None
     found: list[Decimal | None] = []
     for sums in several:
         total = sums.get(base, Decimal(0))

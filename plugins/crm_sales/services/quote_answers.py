@@ -17,7 +17,7 @@ from crm_core.services.activities import add_activity
 from crm_core.services.checks import LINE, filled, optional
 from crm_core.services.interactions import log_interaction
 from crm_core.services.places import place_of
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_sales.errors import ChoiceChangedError, OfferAnsweredError, OfferClosedError
 from crm_sales.events import QuoteAccepted, QuoteRefused
 from crm_sales.models import (
@@ -35,7 +35,7 @@ from crm_sales.services.next_steps import plan_step
 from crm_sales.services.quote_choices import choose_lines, chosen_of
 from crm_sales.services.quote_links import answerable_until
 from crm_sales.services.quotes.amounts import reckon
-from crm_sales.services.quotes.checks import company_day, permitted_quote, reckoning_for
+from crm_sales.services.quotes.checks import permitted_quote, reckoning_for
 from crm_sales.services.quotes.pricing import keep_totals, lines_of
 from crm_sales.services.quotes.siblings import (
     close_siblings,

@@ -17,7 +17,19 @@ A page of ``get`` only reads, one of ``post`` writes and is committed when it an
 400. Errors of the core become pages, or stand above the form that they came from.
 """
 
-from crm_web.sdk.api import Api, Call, File, Flag, Moment, PageQuery, Result, Said, Strict, Whole
+from crm_web.sdk.api import (
+    Api,
+    Call,
+    File,
+    Flag,
+    Moment,
+    MomentThere,
+    PageQuery,
+    Result,
+    Said,
+    Strict,
+    Whole,
+)
 from crm_web.sdk.forms import Form, FormField
 from crm_web.sdk.pages import Menu, Pages, Panel, Route
 from crm_web.sdk.request import Request, Viewer
@@ -31,6 +43,7 @@ __all__ = [
     "FormField",
     "Menu",
     "Moment",
+    "MomentThere",
     "PageQuery",
     "Pages",
     "Panel",

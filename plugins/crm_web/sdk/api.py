@@ -93,8 +93,8 @@ class Flag(fields.Boolean):
         return bool(value == known[1])
 
 
-class Moment(fields.AwareDateTime):
-    """A moment with its zone, kept in UTC; one that no calendar of a desk reaches is refused."""
+class MomentThere(fields.AwareDateTime):
+    """A moment in the zone it was sent in; one that no calendar of a desk reaches is refused."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
         moment = super()._deserialize(value, *args, **kwargs)
@@ -103,7 +103,14 @@ class Moment(fields.AwareDateTime):
                 t("{moment} is too far away: give another moment.", moment=str(value)[:40]),
                 code="web.api.moment",
             )
-        return moment.astimezone(UTC)
+        return moment
+
+
+class Moment(MomentThere):
+    """A moment with its zone, kept in UTC."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        return super()._deserialize(value, *args, **kwargs).astimezone(UTC)
 
 
 class File(fields.Raw):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -97,6 +98,17 @@ def test_filters(company: Any, customer_id: UUID, limit: int) -> None:
         "Ερώτηση",
     ]
     assert titles(since=MIDNIGHT + timedelta(seconds=1), modules=frozenset({"document"})) == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_a_day_has_its_own_documents_wherever_it_is_asked_for(
+    company: Any, customer_id: UUID, zone: str
+) -> None:
+    first = datetime.combine(date(2026, 3, 1), time.min, ZoneInfo(zone))
+    last = datetime.combine(date(2026, 3, 1), time.max, ZoneInfo(zone))
+    documents = frozenset({"document"})
+    found = walked(company, customer_id, 1, since=first, until=last, modules=documents)
+    assert [each.title for each in found] == ["INV/0"]
 
 
 def test_what_does_not_fit_is_refused(company: Any, customer_id: UUID) -> None:

@@ -288,6 +288,13 @@ def test_people_say_what_they_take_on(office):
     assert len(office.read(list_absences, "readonly")) == 2
 
 
+def test_an_absence_is_over_at_the_companys_midnight(office, athens_day):
+    user_id = office.known.users["employee"]
+    for day in (athens_day - timedelta(days=1), athens_day):
+        office.write(lambda uow, day=day: add_absence(uow, user_id, day, day))
+    assert [each["until_on"] for each in office.read(list_absences)] == [athens_day]
+
+
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 3))
 def test_everybody_gets_as_many_as_their_weight(weights, rounds):
     people = [Person(uuid4(), weight) for weight in weights]

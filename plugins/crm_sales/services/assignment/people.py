@@ -14,6 +14,7 @@ from crm_core.errors import DuplicateError, InputError
 from crm_core.messages import t
 from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.services.settings import company_day
 from crm_sales.models import Absence, Seller
 from crm_sales.permissions import LEAD_ASSIGN, LEAD_EDIT, LEAD_VIEW
 from crm_sales.services.assignment.desk import SELLING
@@ -135,7 +136,7 @@ def list_absences(uow: UnitOfWork, *, on: date | None = None) -> list[dict[str, 
     """
     uow.actor.require(LEAD_VIEW)
     other = aliased(User)
-    today = on or uow.now.date()
+    today = on or company_day(uow)
     statement = (
         select(
             Absence.id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -13,7 +12,7 @@ from crm_core.messages import n
 from crm_core.persistence.scope import CUSTOMER_VIEW
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.plugin_settings import values_of
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day
 from crm_hooks.contributions import Objection
 from crm_sales.settings import CROSS_SELL_OVERDUE
 
@@ -22,7 +21,7 @@ def overdue_objections(uow: UnitOfWork, customer_id: UUID) -> list[Objection]:
     """Object while a customer owes what was due long ago; names the oldest invoice."""
     uow.actor.require(CUSTOMER_VIEW)
     days = values_of(uow, [CROSS_SELL_OVERDUE])[CROSS_SELL_OVERDUE.name]
-    today = uow.now.astimezone(ZoneInfo(load_settings(uow).time_zone)).date()
+    today = company_day(uow)
     overdue = (
         select(Transaction.number, Transaction.due_on)
         .where(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -11,7 +10,7 @@ from crm_core.entities.user import Team
 from crm_core.errors import InputError, NotFoundError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day
 from crm_core.services.users import user_named
 from crm_sales.models import Pipeline
 from crm_sales.permissions import FORECAST_VIEW
@@ -58,7 +57,7 @@ def forecast_question(
             t("Ask for 1 to {most} periods, not {count}.", most=MOST_PERIODS, count=count),
             code="sales.forecast.count",
         )
-    today = uow.now.astimezone(ZoneInfo(load_settings(uow).time_zone)).date()
+    today = company_day(uow)
     first = period_from(period, today)
     return Question(
         tuple(first.shifted(n) for n in range(count)),

@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_sales.permissions import FORECAST_VIEW
 
 
@@ -39,7 +38,7 @@ def base_rates(uow: UnitOfWork, codes: Iterable[str]) -> BaseRates:
     uow.actor.require(FORECAST_VIEW)
     settings = load_settings(uow)
     base, wanted = settings.base_currency, set(codes)
-    today = uow.now.astimezone(ZoneInfo(settings.time_zone)).date()
+    today = company_day(uow)
     if wanted <= {base}:
         return BaseRates(base, today, RateTable(today, {}))
     return BaseRates(base, today, rates_on(uow, wanted | {base}, today))

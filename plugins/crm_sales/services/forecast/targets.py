@@ -7,7 +7,6 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import false, select
 
@@ -21,7 +20,7 @@ from crm_core.persistence.scope import owner_criterion
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import expect_version
 from crm_core.services.currencies import checked_code, ensure_currency, rounded
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_core.services.table_files import read_table
 from crm_core.services.users import user_named
 from crm_sales.models import SalesTarget
@@ -62,7 +61,7 @@ def set_target(
     """
     uow.actor.require(CONFIGURE)
     settings = load_settings(uow)
-    today = uow.now.astimezone(ZoneInfo(settings.time_zone)).date()
+    today = company_day(uow)
     meant = period_from(period, today)
     code = ensure_currency(uow, checked_code(currency_code or settings.base_currency)).code
     if not amount.is_finite() or not 0 <= amount <= MOST:
@@ -144,7 +143,7 @@ def list_targets(
         .outerjoin(Team, Team.id == SalesTarget.team_id)
     )
     if period:
-        today = uow.now.astimezone(ZoneInfo(load_settings(uow).time_zone)).date()
+        today = company_day(uow)
         statement = statement.where(SalesTarget.period == period_from(period, today).code)
     keys = (SalesTarget.first_on, SalesTarget.id)
     return page_of(uow, statement, keys=keys, limit=limit, cursor=cursor, descending=True)

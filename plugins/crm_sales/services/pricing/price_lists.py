@@ -16,7 +16,7 @@ from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_sales.models import (
     PriceBase,
     PriceList,
@@ -175,7 +175,7 @@ def open_price_book(uow: UnitOfWork, product_ids: Iterable[UUID], currency: str)
     base = load_settings(uow).base_currency
     codes = {currency, base, *currencies.values(), *(p.currency_code for p in products.values())}
     codes.discard(None)
-    today = uow.now.date()
+    today = company_day(uow)
     rates = rates_on(uow, codes, today) if len(codes) > 1 else RateTable(today, {})
     return PriceBook(products, rules, currencies, rates, base, uow.now)
 

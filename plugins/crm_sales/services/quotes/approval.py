@@ -12,6 +12,7 @@ from crm_core.errors import PermissionDeniedError, RuleViolationError
 from crm_core.messages import joined, t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import filled, optional
+from crm_core.services.settings import company_day
 from crm_sales.models import LineRole, Quote, QuoteApproval, QuoteLine, QuoteState, Unpriced
 from crm_sales.permissions import QUOTE_APPROVE, QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.pricing.configuration import broken_rules
@@ -19,7 +20,6 @@ from crm_sales.services.pricing.limits import own_limit
 from crm_sales.services.quotes.amounts import counts
 from crm_sales.services.quotes.checks import (
     changeable_quote,
-    company_day,
     expect_unchanged,
     permitted_quote,
     unsold,

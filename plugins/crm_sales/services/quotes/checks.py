@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -18,7 +16,6 @@ from crm_core.normalize import shortened
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services import audit
 from crm_core.services.plugin_settings import values_of
-from crm_core.services.settings import load_settings
 from crm_sales.models import Quote, QuoteState
 from crm_sales.permissions import QUOTE_EDIT, QUOTE_VIEW
 from crm_sales.services.quotes.amounts import Reckoning
@@ -102,12 +99,6 @@ def percent_from(value: Any, code: str = "sales.quote.discount") -> Decimal:
             code=code,
         )
     return percent
-
-
-def company_day(uow: UnitOfWork) -> date:
-    """Return the day it is where the company is."""
-    uow.actor.require(QUOTE_VIEW)
-    return uow.now.astimezone(ZoneInfo(load_settings(uow).time_zone)).date()
 
 
 def reckoning_for(uow: UnitOfWork, currency_code: str) -> Reckoning:

@@ -17,6 +17,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import PAGES, optional
 from crm_core.services.currencies import checked_code
 from crm_core.services.plugin_settings import values_of
+from crm_core.services.settings import company_day
 from crm_sales.models import (
     DealState,
     Opportunity,
@@ -31,7 +32,7 @@ from crm_sales.services.opportunity_access import permitted_opportunity
 from crm_sales.services.pricing.bands import personal_band
 from crm_sales.services.pricing.customer_lists import list_that_holds
 from crm_sales.services.quotes.approval import withdraw_request
-from crm_sales.services.quotes.checks import changeable_quote, company_day, reckoning_for
+from crm_sales.services.quotes.checks import changeable_quote, reckoning_for
 from crm_sales.services.quotes.pricing import lines_of, settle_quote
 from crm_sales.settings import QUOTE_TERMS, QUOTE_VALID_DAYS
 

@@ -13,12 +13,12 @@ from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.checks import optional
 from crm_core.services.plugin_settings import values_of
+from crm_core.services.settings import company_day
 from crm_sales.models import DealState, LineKind, Opportunity, Quote, QuoteLine, QuoteState
 from crm_sales.permissions import QUOTE_EDIT
 from crm_sales.services.pricing.bands import personal_band
 from crm_sales.services.quotes.approval import withdraw_request
 from crm_sales.services.quotes.checks import (
-    company_day,
     expect_unchanged,
     permitted_quote,
     reckoning_for,

@@ -21,7 +21,7 @@ from crm_core.persistence.bulk import AMONG, among, chunked, table_of
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.currencies import RateTable, rates_on
 from crm_core.services.plugin_settings import values_of
-from crm_core.services.settings import load_settings
+from crm_core.services.settings import company_day, load_settings
 from crm_sales.models import DealState, Opportunity, OpportunityTag, ScoreCount, ScoreOverride
 from crm_sales.services.scoring.bayes import STAGE, TAG, Facts
 from crm_sales.settings import SCORE_BANDS, SCORE_LEAST, SCORE_VARIABLES, SCORES
@@ -163,7 +163,7 @@ class DealReader:
     @cached_property
     def _rates(self) -> RateTable:
         uow = self.uow
-        return rates_on(uow, uow.scalars(select(Currency.code)).all(), uow.now.date())
+        return rates_on(uow, uow.scalars(select(Currency.code)).all(), company_day(uow))
 
 
 def _statement() -> Select[*tuple[Any, ...]]:

@@ -24,7 +24,17 @@ from crm_core.services.lookup import permitted_customer
 from crm_core.services.timeline import customer_timeline
 from crm_hooks.contributions import TimelineEntry, TimelineRequest
 from crm_web.api.v1.shapes import ActivityResult, AttachmentResult, InteractionResult
-from crm_web.sdk.api import Api, Call, File, Moment, PageQuery, Result, Said, Strict
+from crm_web.sdk.api import (
+    Api,
+    Call,
+    File,
+    Moment,
+    MomentThere,
+    PageQuery,
+    Result,
+    Said,
+    Strict,
+)
 
 api = Api("history", title="What happened, and what is to be done", prefix="/")
 CUSTOMER = "/customers/<uuid:customer_id>"
@@ -73,8 +83,9 @@ class ActivitySchema(Strict):
 class TimelineQuery(PageQuery):
     """Which entries; all unless said."""
 
-    since = Moment()
-    until = Moment()
+    # The day of a document counts in the zone of who asks.
+    since = MomentThere()
+    until = MomentThere()
     text = fields.String(validate=validate.Length(1, LINE))
     modules = DelimitedList(fields.String(validate=validate.Length(1, LINE)))
     channels = DelimitedList(

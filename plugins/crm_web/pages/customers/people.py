@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from crm_core.messages import Message, joined, t
 from crm_core.services import ownership, relationships, tags
 from crm_core.services.lookup import resolve_unmerged_id
 from crm_core.services.search import search_customers
+from crm_core.services.settings import company_day
 from crm_core.services.users import user_named
 from crm_web.labels import label
 from crm_web.pages.customers.area import pages, users_to_choose
@@ -146,8 +146,7 @@ def _meant(request: Request, text: str) -> UUID:
 @pages.post("/<uuid:customer_id>/relations/<uuid:tie_id>/end", right=relationships.EDIT)
 def end_tie(request: Request, customer_id: UUID, tie_id: UUID) -> Response:
     """Say that a tie is over since today."""
-    today: date = request.uow.now.date()
-    relationships.end_relationship(request.uow, tie_id, today)
+    relationships.end_relationship(request.uow, tie_id, company_day(request.uow))
     message = t("The relation has ended.")
     return request.back(message, otherwise="customers.card", customer_id=customer_id)
 

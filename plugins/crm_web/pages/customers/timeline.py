@@ -149,13 +149,15 @@ def _given(asked: dict[str, str]) -> dict[str, Any]:
 
 
 def _day(text: str, at: time) -> datetime | None:
-    """Return a day's first or last moment where the reader is."""
+    """Return a day's first or last moment where the reader is, in that zone: its day counts."""
     if not text:
         return None
     try:
         day = date.fromisoformat(text)
-        return datetime.combine(day, at, place().zone).astimezone(UTC)
+        moment = datetime.combine(day, at, place().zone)
+        moment.astimezone(UTC)  # refuses what lies beyond all calendars there
     except (ValueError, OverflowError):
         raise InputError(
             t("{text!r} is no day; write it like 2026-03-31.", text=text[:40]), code="web.day"
         ) from None
+    return moment
