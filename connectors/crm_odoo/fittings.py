@@ -13,6 +13,8 @@ from crm_odoo.records import OdooRecords
 from crm_odoo.shapes import FieldsInfo, Shape, chosen, fitted, remote_fields
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_TOLD_BY_COMPANY = ("currency", "order")
+"""Entities with values that depend on the company, or on where its user is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Fittings:
                 self._records.language,
                 _described(shape, info),
                 _described(line_shape, line_info) if line_shape else None,
-                self._records.company() if mapping.name == "currency" else None,
+                self._records.company() if mapping.name in _TOLD_BY_COMPANY else None,
             )
         )
         # A function is told by its name: where it lies in memory differs from process to process.

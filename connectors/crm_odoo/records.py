@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crm_core.errors import FatalSyncError, RecordSyncError
 from crm_core.sync.protocol import RIGHT_MISSING
@@ -47,10 +48,10 @@ class OdooRecords:
     def company(self) -> Company:
         """Return the user's company, read once."""
         if self._company is None:
-            user = self._one("res.users", self.transport.user_id, "company_id")
+            user = self._one("res.users", self.transport.user_id, "company_id", "tz")
             currency = self._one("res.company", user["company_id"], "currency_id")["currency_id"]
             code = self._one("res.currency", currency, "name")["name"]
-            self._company = Company(user["company_id"], currency, code)
+            self._company = Company(user["company_id"], currency, code, _zone(user["tz"]))
         return self._company
 
     def search(
@@ -184,5 +185,13 @@ class OdooRecords:
             raise
         return {name: found[name] for name in names if name in found}
 
-    def _one(self, model: str, record_id: int, field: str) -> dict[str, Any]:
-        return self.read(model, [record_id], [field])[0]
+    def _one(self, model: str, record_id: int, *fields: str) -> dict[str, Any]:
+        return self.read(model, [record_id], fields)[0]
+
+
+def _zone(name: Any) -> ZoneInfo:
+    """Return a user's time zone; UTC where it is not set, or nobody but that Odoo knows it."""
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ValueError, ZoneInfoNotFoundError):
+        return ZoneInfo("UTC")

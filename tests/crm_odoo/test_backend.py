@@ -42,7 +42,7 @@ def partner(number, **changes):
 COMPANY = {
     "res_company": [{"id": 1, "currency_id": 9}],
     "res_currency": [{"id": 9, "name": "EUR"}],
-    "res_users": [{"id": 2, "company_id": 1, "partner_id": 99}],
+    "res_users": [{"id": 2, "company_id": 1, "tz": "Europe/Athens", "partner_id": 99}],
     "res_lang": [{"id": 1}],
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,7 @@ class Server:
         }
         self.shape = fitted(mapping.model, self.info, mapping.fields)
         self.outgoing = Outgoing(
-            mapping, self.shape, self.info, Tables(), lambda: Company(1, 1, "EUR")
+            mapping, self.shape, self.info, Tables(), lambda: Company(1, 1, "EUR", ZoneInfo("UTC"))
         )
 
     def read(self, record: Any) -> Any:

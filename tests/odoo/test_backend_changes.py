@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -34,10 +35,14 @@ def admin(changing_db):
 
 @pytest.fixture(scope="module")
 def backend(changing_db):
-    options = {"url": changing_db.url, "database": changing_db.name, "login": changing_db.bot.login}
-    opened = open_backend(options, changing_db.bot.secret)
-    yield opened
-    opened.close()
+    with contextlib.closing(fresh(changing_db)) as opened:
+        yield opened
+
+
+def fresh(database):
+    """Connect as the user who reads, who knows nothing yet."""
+    options = {"url": database.url, "database": database.name, "login": database.bot.login}
+    return open_backend(options, database.bot.secret)
 
 
 @pytest.fixture
@@ -169,6 +174,21 @@ def test_a_rate(backend, admin, since):
     )
     rates = touched(backend, "currency", since)[str(euro)]["rates"]
     assert rates[-1] == {"on": "2026-01-15", "rate": "0.875"}
+
+
+def test_the_day_of_an_order_is_that_of_our_user(changing_db, backend, admin):
+    draft = str(admin.search("sale.order", [("state", "=", "draft")], limit=1)[0])
+    moment = {"date_order": "2026-02-28 22:30:00"}
+    admin.write("sale.order", [int(draft)], moment, context=QUIET)
+    user = admin.search("res.users", [("login", "=", changing_db.bot.login)])
+    told = {}
+    for zone in ("Europe/Athens", "America/New_York", False):
+        admin.write("res.users", user, {"tz": zone})
+        with contextlib.closing(fresh(changing_db)) as there:
+            [order] = [each for each in there.entities() if each.name == "order"]
+            told[order.mapping_digest] = one(there, "order", draft)["issued_on"]
+    # With the zone the digest changes: the orders that were read before are read again.
+    assert list(told.values()) == ["2026-03-01", "2026-02-28", "2026-02-28"]
 
 
 def test_only_the_text_of_an_orders_line(backend, admin, since):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from crm_odoo.mappings.converters import money
 from crm_odoo.mappings.model import Row, Surroundings
@@ -29,6 +31,18 @@ _PARTIAL_FIELDS = (
 def document_lines(rows: Sequence[Row], around: Surroundings) -> Mapping[int, list[dict[str, Any]]]:
     """Return each document's lines, in their order."""
     return {row["id"]: around.lines(row) for row in rows}
+
+
+def order_days(rows: Sequence[Row], around: Surroundings) -> Mapping[int, str | None]:
+    """Return the day of each order where our user is: Odoo keeps a moment, in UTC."""
+    zone = around.company.zone
+    return {row["id"]: _day_in(zone, row["date_order"]) for row in rows}
+
+
+def _day_in(zone: ZoneInfo, moment: Any) -> str | None:
+    if not moment:
+        return None
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone(zone).date().isoformat()
 
 
 def delivery_states(rows: Sequence[Row], around: Surroundings) -> Mapping[int, str | None]:

@@ -20,7 +20,12 @@ from crm_odoo.mappings.converters import (
     reference_if_other,
     text,
 )
-from crm_odoo.mappings.document_parts import delivery_states, document_lines, invoice_links
+from crm_odoo.mappings.document_parts import (
+    delivery_states,
+    document_lines,
+    invoice_links,
+    order_days,
+)
 from crm_odoo.mappings.domains import of_customers
 from crm_odoo.mappings.model import Derived, EntityMapping, FieldMapping, Need, Related
 
@@ -142,7 +147,6 @@ ORDER = EntityMapping(
         FieldMapping("payment_state", "id", constant(None)),
         FieldMapping("invoice_state", "invoice_status", text),
         FieldMapping("is_outgoing", "id", constant(False)),
-        FieldMapping("issued_on", "date_order", day),
         FieldMapping("due_on", "id", constant(None)),
         FieldMapping("currency", "currency_id.name", plain),
         FieldMapping("untaxed_amount", "amount_untaxed", money),
@@ -169,6 +173,7 @@ ORDER = EntityMapping(
         ),
     ),
     derived=(
+        Derived("issued_on", ("date_order",), order_days),
         Derived("lines", (), document_lines),
         Derived("delivery_state", ("state", "delivery_status?"), delivery_states),
     ),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from enum import Enum, auto
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 Row = Mapping[str, Any]
 """A row of ``read``: many-to-one fields as plain ids, absent values as False."""
@@ -161,11 +162,12 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """The company of the user we log in as, and its currency."""
+    """The company of the user we log in as, its currency, and where it is that user's day."""
 
     id: int
     currency_id: int
     currency_code: str
+    zone: ZoneInfo
 
 
 class Surroundings(Protocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from odoo_plain import Amount, assert_equal, assert_lines, clean, line_of, of_customers, ref, rows
 
@@ -63,6 +65,12 @@ def test_orders(bot, pulled, split, seeded):
             return "full"
         return "pending" if not any(line["qty_delivered"] for line in goods) else "partial"
 
+    [user] = bot.execute("res.users", "read", [bot.uid], ["tz"])
+
+    def there(moment):
+        zone = ZoneInfo(user["tz"] or "UTC")
+        return str(datetime.fromisoformat(f"{moment}+00:00").astimezone(zone).date())
+
     expected = {}
     for number, row in orders.items():
         other = [row[name] for name in ("partner_shipping_id", "partner_invoice_id")]
@@ -78,7 +86,7 @@ def test_orders(bot, pulled, split, seeded):
             "invoice_state": row["invoice_status"],
             "delivery_state": delivered(number, row),
             "is_outgoing": False,
-            "issued_on": row["date_order"][:10],
+            "issued_on": there(row["date_order"]),
             "due_on": None,
             "currency": row["currency_id"][1],
             "untaxed_amount": Amount(row["amount_untaxed"]),
