@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from crm_core.entities.schedule import SyncAlert, SyncSchedule
 from crm_core.entities.sync import Backend
 from crm_core.entities.user import User
 from crm_core.services.access_check import role_codes
@@ -16,6 +17,8 @@ from crm_core.sync.masters import set_masters
 RIGHTS = "/admin/roles/readonly/rights"
 MAPPING = "/sync/of/erp/mapping"
 SETTINGS = "/admin/settings"
+SCHEDULE = "/sync/of/erp/schedule"
+ALERT = "/sync/of/erp/alert"
 PAGES = pytest.mark.parametrize(
     ("page", "path", "one", "other", "values"),
     [
@@ -28,8 +31,10 @@ PAGES = pytest.mark.parametrize(
         ),
         (SETTINGS, SETTINGS, "company", "time_zone", ("Asia/Tehran", "Europe/Athens", "UTC")),
         (MAPPING, MAPPING, "customer.note", "customer.vat", ("ask", "newest", "erp")),
+        (SCHEDULE, SCHEDULE, "every", "full", ("7m", "1d", "2h")),
+        (SCHEDULE, ALERT, "conflicts", "set_aside", ("5", "7", "9")),
     ],
-    ids=["rights", "settings", "masters"],
+    ids=["rights", "settings", "masters", "schedule", "alert"],
 )
 
 
@@ -149,3 +154,33 @@ def test_a_master_set_by_command_meanwhile_stays(office, admins):
     admins[0].post(MAPPING, {**form, "customer.note": "ask"})
     masters = office.read(lambda uow: uow.scalar(select(Backend)).masters)
     assert masters == {"customer.vat": "ask", "customer.note": "ask"}
+
+
+def test_what_is_taken_out_of_a_schedule_is_taken_out_and_the_rest_stays_usual(office, admins):
+    ours, theirs = admins
+    usual = ours.get(SCHEDULE).form(SCHEDULE)
+    sent = {**usual, "sweep": "2d", "is_paused": "true", "entity-customer": "1m"}
+    assert ours.post(SCHEDULE, sent).status == 303
+    paused = theirs.get(SCHEDULE).form(SCHEDULE)
+    assert (paused["is_paused"], paused["entity-customer"]) == ("true", "1m")
+    paused.pop("is_paused")
+    assert theirs.post(SCHEDULE, {**paused, "sweep": "", "entity-customer": "2m"}).status == 303
+    plan = office.read(lambda uow: uow.scalar(select(SyncSchedule)))
+    assert (plan.is_paused, plan.every_seconds, plan.sweep_seconds) == (False, None, None)
+    assert plan.entities == {"customer": 120}
+    refused = ours.post(SCHEDULE, {**usual, "was.entity-customer": "1m", "entity-customer": "3m"})
+    assert (refused.status, refused.words.count("Theirs, saved meanwhile: 2m")) == (412, 1)
+
+
+def test_a_mistake_in_an_alert_keeps_what_others_saved_and_what_was_typed(office, admins):
+    ours, theirs = admins
+    form = ours.get(SCHEDULE).form(ALERT)
+    theirs.post(ALERT, {**theirs.get(SCHEDULE).form(ALERT), "mail_to": "desk@example.com"})
+    page = ours.post(ALERT, {**form, "conflicts": "many", "webhook_url": "https://example.com/a"})
+    assert page.status == 422
+    again = page.form(ALERT)
+    assert again["webhook_url"] == "https://example.com/a"
+    assert ours.post(ALERT, {**again, "conflicts": "9"}).status == 303
+    alert = office.read(lambda uow: uow.scalar(select(SyncAlert)))
+    assert (alert.mail_to, alert.conflicts) == ("desk@example.com", 9)
+    assert alert.webhook_url == "https://example.com/a"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +18,17 @@ from crm_core.services.sync_status import last_read
 from crm_core.sync.alerts import alert_of, remove_alert, send_test, set_alert
 from crm_core.sync.masters import CHOICES, DEEDS, WHEN_DELETED, masters_of, set_masters
 from crm_core.sync.schedule import DEFAULT, schedule_of, set_schedule
+from crm_web.pages.customers.forms import WAS
 from crm_web.pages.meanwhile import laid_over
 from crm_web.pages.sync.declared import MANAGE, pages
 from crm_web.sdk.forms import SEE_BESIDE, Form
 from crm_web.sdk.request import Request
 
 TIME = t("Such as 90s, 5m, 1h or 1d.")
+TIMES = {"every", "sweep", "full", "heavy_hours"}
+ENTITY = "entity-"
+NONE = {"mail_to": "off", "webhook_secret_ref": "off", "conflicts": 0, "set_aside": 0}
+"""What takes away what was told."""
 
 
 class ScheduleSchema(Schema):
@@ -151,11 +157,15 @@ def schedule(request: Request, name: str) -> str:
 
 
 def _watch(
-    request: Request, name: str, *, form: Form | None = None, alert_form: Form | None = None
+    request: Request,
+    name: str,
+    *,
+    form: Form | None = None,
+    alert_form: Form | None = None,
+    was: Mapping[str, str] | None = None,
 ) -> str:
     uow = request.uow
-    usual = timedelta(minutes=request.application.config.sync_minutes)
-    found, alert = schedule_of(uow, name, usual), alert_of(uow, name)
+    found, alert = _schedule(request, name), alert_of(uow, name)
     ages = last_read(uow).get(found["id"], {})
     return request.render(
         "web/sync/schedule.html",
@@ -165,26 +175,69 @@ def _watch(
         form=form or Form(ScheduleSchema(), found),
         alert=alert,
         alert_form=alert_form or Form(AlertSchema(), alert),
+        stood={**_texts(ScheduleSchema(), found), **_texts(AlertSchema(), alert), **(was or {})},
     )
+
+
+def _schedule(request: Request, name: str) -> dict[str, Any]:
+    return schedule_of(
+        request.uow, name, timedelta(minutes=request.application.config.sync_minutes)
+    )
+
+
+def _texts(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands in a form's fields, as it sends them; what is never shown is left out."""
+    texts = {name: values[name] for name in schema.fields if name in values}
+    return {name: "true" if value is True else str(value or "") for name, value in texts.items()}
+
+
+def _expect_unchanged(theirs: Mapping[str, str]) -> None:
+    if theirs:
+        beside = {
+            name: t("Theirs, saved meanwhile: {value}", value=value or t("empty"))
+            for name, value in theirs.items()
+        }
+        raise StaleVersionError(SEE_BESIDE, details={"fields": beside})
+
+
+def _refused(
+    request: Request, name: str, which: str, form: Form, now: Mapping[str, str]
+) -> Response:
+    """Show a form again; what stood there counts as seen where what others saved is shown."""
+    assert form.error is not None
+    was = dict(now)
+    if not isinstance(form.error, StaleVersionError):
+        was = {field: request.form.get(WAS + field, value) for field, value in now.items()}
+    page = _watch(request, name, was=was, **{which: form})
+    return make_response(page, form.error.http_status)
 
 
 @pages.post("/of/<name>/schedule", right=MANAGE)
 def change_schedule(request: Request, name: str) -> Response:
     """Change when the worker runs a back office."""
+    found, sent = _schedule(request, name), {"is_paused": "", **request.form}
+    now = _texts(ScheduleSchema(), found)
+    for field in sent:
+        if field.startswith(ENTITY):
+            now[field] = found["entities"].get(field.removeprefix(ENTITY), "")
+    typed, theirs = laid_over(sent, now)
     try:
         given = request.read(ScheduleSchema())
-        times = {key: given[key] or DEFAULT for key in ("every", "sweep", "full", "heavy_hours")}
-        entities = [
-            f"{field.removeprefix('entity-')}={value.strip() or DEFAULT}"
-            for field, value in request.form.items()
-            if field.startswith("entity-")
-        ]
+        _expect_unchanged(theirs)
+        changed = {field for field in now if typed[field] != now[field]}
         set_schedule(
-            request.uow, name, **times, entities=entities, is_paused=bool(given["is_paused"])
+            request.uow,
+            name,
+            **{field: given[field] or DEFAULT for field in TIMES & changed},
+            entities=[
+                f"{field.removeprefix(ENTITY)}={typed[field] or DEFAULT}"
+                for field in sorted(changed)
+                if field.startswith(ENTITY)
+            ],
+            is_paused=given["is_paused"] if "is_paused" in changed else None,
         )
-    except InputError as error:
-        form = Form(ScheduleSchema(), request.form, error=error)
-        return make_response(_watch(request, name, form=form), error.http_status)
+    except (InputError, StaleVersionError) as error:
+        return _refused(request, name, "form", Form(ScheduleSchema(), typed, error=error), now)
     return request.done(t("Saved."), to="sync.schedule", name=name)
 
 
@@ -194,20 +247,18 @@ def change_alert(request: Request, name: str) -> Response:
     if request.form.get("remove"):
         remove_alert(request.uow, name)
         return request.done(t("Nobody is told any more."), to="sync.schedule", name=name)
+    now = _texts(AlertSchema(), alert_of(request.uow, name))
+    typed, theirs = laid_over(request.form, now)
     try:
         given = request.read(AlertSchema())
-        set_alert(
-            request.uow,
-            name,
-            mail_to=given["mail_to"] or "off",
-            webhook_url=given["webhook_url"],
-            webhook_secret_ref=given["webhook_secret_ref"] or "off",
-            conflicts=given["conflicts"] or 0,
-            set_aside=given["set_aside"] or 0,
-        )
-    except InputError as error:
-        form = Form(AlertSchema(), request.form, error=error)
-        return make_response(_watch(request, name, alert_form=form), error.http_status)
+        _expect_unchanged(theirs)
+        changed = {
+            field: given[field] or NONE[field] for field in now if typed[field] != now[field]
+        }
+        set_alert(request.uow, name, webhook_url=given["webhook_url"], **changed)
+    except (InputError, StaleVersionError) as error:
+        sent = {**request.form, **typed}
+        return _refused(request, name, "alert_form", Form(AlertSchema(), sent, error=error), now)
     return request.done(t("Saved."), to="sync.schedule", name=name)
 
 
