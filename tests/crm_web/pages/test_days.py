@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -51,3 +52,15 @@ def test_a_day_of_the_timeline_is_the_readers(office, web, zone, offset):
     day = f"since=2026-03-10T00:00:00{offset}&until=2026-03-10T23:59:59{offset}"
     told = browser.call("GET", f"/api/v1/customers/{id_}/timeline?{day}").response.json
     assert [each["title"] for each in told["items"]] == ["INV/10"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tehran", "Asia/Kathmandu", "America/New_York"])
+def test_what_is_planned_is_offered_at_a_full_hour_tomorrow_where_the_reader_is(office, web, zone):
+    id_ = office.customer("employee")
+    browser = web("employee")
+    browser.post("/account/preferences", {"time_zone": zone, "theme": "auto"})
+    now = datetime.now(UTC).replace(minute=40)
+    with time_machine.travel(now, tick=False):
+        [due] = browser.get(f"/customers/{id_}/activities/new").all("input[@name='due_at']")
+    there = (now.astimezone(ZoneInfo(zone)) + timedelta(days=1)).replace(minute=0)
+    assert due.get("value") == there.strftime("%Y-%m-%dT%H:%M")

@@ -20,6 +20,7 @@ from crm_web.labels import LABELS
 from crm_web.pages.customers.area import chosen_from, pages, users_to_choose
 from crm_web.pages.customers.forms import Moment, asks
 from crm_web.sdk.request import Request
+from crm_web.shown import place
 
 LINE, PAGES = validate.Length(max=250), validate.Length(max=100_000)
 
@@ -78,7 +79,8 @@ class ActivitySchema(Schema):
 
 
 def _tomorrow(request: Request, _customer: Customer) -> Mapping[str, Any]:
-    due_at = (request.uow.now + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+    in_a_day = request.uow.now.astimezone(place().zone) + timedelta(days=1)
+    due_at = in_a_day.replace(minute=0, second=0, microsecond=0)
     return {"type": "call", "due_at": due_at, "owner": request.uow.actor.login}
 
 
