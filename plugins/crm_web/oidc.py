@@ -22,9 +22,10 @@ from joserfc.jwk import KeySet
 from sqlalchemy import delete, select
 
 from crm_core.access import system_actor
+from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.persistence.database import Database
-from crm_core.persistence.unit_of_work import UnitOfWork, unit_of_work
+from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.secret_refs import read_secret
 from crm_web.errors import ProviderError
 from crm_web.models import OidcAttempt
@@ -44,6 +45,8 @@ log = structlog.get_logger(__name__)
 WHY, ABOUT = "web:oidc", "oidc"
 SECONDS = 10.0
 GOOD_FOR = timedelta(minutes=10)
+MOST_KEPT = 1_000_000
+"""Characters of a form as JSON: the longest note in any script, but no database full."""
 LEEWAY = 60
 """Seconds that the provider's clock may be ahead or behind."""
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
@@ -58,16 +61,34 @@ _FAILURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """Who came back: the token for their browser, and where they had wanted to go."""
+Kept = list[tuple[str, str]]
+"""Names and values of a form that was sent when nobody was signed in."""
 
-    token: str
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was kept of a sign-in while its browser was at the provider.
+
+    Attributes:
+        nonce: What the ID token has to repeat.
+        verifier: Of PKCE.
+        next_path: Where they wanted to go here.
+        kept: What the form held that they had sent there; None where it was none.
+    """
+
+    nonce: str
+    verifier: str
     next_path: str | None
+    kept: Kept | None
 
 
 def begin_oidc(
-    database: Database, browser: str, next_path: str | None = None, *, address: str | None = None
+    database: Database,
+    browser: str,
+    next_path: str | None = None,
+    *,
+    kept: Kept | None = None,
+    address: str | None = None,
 ) -> str:
     """Return the provider's address to send a browser to; counts the attempt.
 
@@ -75,13 +96,20 @@ def begin_oidc(
         database: Where.
         browser: A random cookie of this browser: no other can finish.
         next_path: Where it wanted to go here.
+        kept: What the form holds that it sent there.
         address: Where it is.
 
     Raises:
+        InputError: That form is too long to be kept.
         TooManyAttemptsError: Too many began there and never came back.
         ConfigurationError: No provider is set.
         ProviderError: It does not answer as it should.
     """
+    if kept and len(json.dumps(kept)) > MOST_KEPT:
+        raise InputError(
+            t("What you typed is too long to be kept meanwhile: sign in with your password."),
+            code="web.oidc.kept",
+        )
     with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
         provider = the_provider(uow)
         count_attempt(uow, _begun(address))  # committed before the provider is asked
@@ -98,12 +126,12 @@ def begin_oidc(
     except _FAILURES as error:
         raise _refused(error) from None
     with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
-        kept = json.dumps([nonce, verifier])
+        sealed = seal(uow, json.dumps([nonce, verifier, kept]), ABOUT)
         uow.add(
             OidcAttempt(
                 state_hash=hashed(state),
                 browser_hash=hashed(browser),
-                sealed=seal(uow, kept, ABOUT),
+                sealed=sealed,
                 next_path=next_path,
                 expires_at=uow.now + GOOD_FOR,
             )
@@ -112,35 +140,62 @@ def begin_oidc(
     return str(url)
 
 
-def finish_oidc(
-    database: Database,
-    browser: str,
-    params: Mapping[str, str],
-    *,
-    address: str | None = None,
-    user_agent: str | None = None,
-) -> Returned:
-    """Sign in who came back from the provider.
+def take_attempt(database: Database, browser: str, state: str) -> Attempt:
+    """Use up what was kept for a state, whoever brings it.
 
     Args:
         database: Where.
         browser: The cookie that it began with.
-        params: What stands behind the question mark of the address that it came back to.
-        address: Where it is.
+        state: What the provider gave back.
+
+    Raises:
+        ProviderError: This did not begin in this browser, or took too long.
+    """
+    with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
+        of_state = OidcAttempt.state_hash == hashed(state)
+        attempt = uow.scalar(select(OidcAttempt).where(of_state))
+        taken: Any = uow.execute(delete(OidcAttempt).where(of_state))
+        in_time = attempt is not None and taken.rowcount == 1 and attempt.expires_at > uow.now
+        if not in_time or attempt.browser_hash != hashed(browser):
+            uow.commit()
+            raise ProviderError(
+                t("This sign-in did not begin in this browser, or took too long: begin again."),
+                code="web.oidc.state",
+            )
+        nonce, verifier, kept = json.loads(unseal(uow, attempt.sealed, ABOUT))
+        pairs = None if kept is None else [(name, value) for name, value in kept]
+        found = Attempt(nonce, verifier, attempt.next_path, pairs)
+        uow.commit()
+    return found
+
+
+def finish_oidc(
+    database: Database,
+    attempt: Attempt,
+    params: Mapping[str, str],
+    *,
+    address: str | None = None,
+    user_agent: str | None = None,
+) -> str:
+    """Sign in who came back from the provider; return the token for their browser.
+
+    Args:
+        database: Where.
+        attempt: What they came back from.
+        params: What stands behind the question mark of the address that they came back to.
+        address: Where the browser is.
         user_agent: What it says it is.
 
     Raises:
-        ProviderError: This did not begin here, took too long, or is not what the provider says.
+        ProviderError: This is not what the provider says.
         NotAdmittedError: They may not sign in here.
     """
-    with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
+    with unit_of_work(database, actor=system_actor(WHY)) as uow:
         provider = the_provider(uow)
-        nonce, verifier, next_path = _take(uow, browser, params.get("state", ""))
-        uow.commit()
     if params.get("iss", provider.issuer) != provider.issuer or not params.get("code"):
         raise _refused(ValueError(params.get("error", "no code")))
     try:
-        claims = _claims(provider, params["code"], verifier, nonce)
+        claims = _claims(provider, params["code"], attempt.verifier, attempt.nonce)
     except _FAILURES as error:
         raise _refused(error) from None
     with unit_of_work(database, actor=system_actor(WHY), write=True) as uow:
@@ -148,27 +203,12 @@ def finish_oidc(
         token = open_session(uow, user, method=OIDC, user_agent=user_agent, address=address)
         take_back_attempt(uow, _begun(address))
         uow.commit()
-    return Returned(token, next_path)
+    return token
 
 
 def _begun(address: str | None) -> Counted:
     """Return what sign-ins are counted under that begin somewhere, and are not finished there."""
     return counted_use("provider from", network_of(address), free=50)
-
-
-def _take(uow: UnitOfWork, browser: str, state: str) -> tuple[str, str, str | None]:
-    """Use up what was kept for a state, whoever brings it."""
-    attempt = uow.scalar(select(OidcAttempt).where(OidcAttempt.state_hash == hashed(state)))
-    taken: Any = uow.execute(delete(OidcAttempt).where(OidcAttempt.state_hash == hashed(state)))
-    in_time = attempt is not None and taken.rowcount == 1 and attempt.expires_at > uow.now
-    if not in_time or attempt.browser_hash != hashed(browser):
-        uow.commit()
-        raise ProviderError(
-            t("This sign-in did not begin in this browser, or took too long: begin again."),
-            code="web.oidc.state",
-        )
-    nonce, verifier = json.loads(unseal(uow, attempt.sealed, ABOUT))
-    return nonce, verifier, attempt.next_path
 
 
 def _claims(provider: Provider, code: str, verifier: str, nonce: str) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pyotp
 import pytest
 
 from crm_core.services.settings import set_setting
+from crm_core.services.users import user_named
 from crm_web.services.passwords import set_password
 from crm_web.services.second_factor import begin_second_factor, confirm_second_factor
+from oidc_provider import CLIENT, SECRET, OidcProvider
 from web_office import PASSWORD
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])
@@ -42,8 +46,9 @@ def with_factor(office: Any) -> list[str]:
 
 def sent(browser: Any, page: Any, action: str, **typed: str) -> Any:
     """Fill in the form of a page and send it, with the token that stands in it."""
-    names = [one.get("value") for one in page.all("input[@name='kept_name']")]
-    values = [one.get("value") for one in page.all("input[@name='kept_value']")]
+    inside = f"form[@action='{action}']//input"
+    names = [one.get("value") for one in page.all(f"{inside}[@name='kept_name']")]
+    values = [one.get("value") for one in page.all(f"{inside}[@name='kept_value']")]
     form = {**page.form(action), "kept_name": names, "kept_value": values, **typed}
     return browser.post(action, form, csrf=page.csrf)
 
@@ -154,17 +159,56 @@ def test_passwords_are_not_kept(office: Any, web: Any) -> None:
     assert (page.status, "old words here" in page.html) == (401, False)
 
 
-def test_the_provider_can_be_chosen_with_something_kept(office: Any, web: Any, path: str) -> None:
+@pytest.fixture
+def provider(office: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OidcProvider]:
+    """A provider that knows whoever has the address of the employee."""
+
     def set_up(uow: Any) -> None:
-        set_setting(uow, "web.oidc_issuer", "https://sign-in.example")
-        set_setting(uow, "web.oidc_client_id", "crm")
+        set_setting(uow, "web.oidc_issuer", made.issuer)
+        set_setting(uow, "web.oidc_client_id", CLIENT)
+        set_setting(uow, "web.oidc_secret", "env:OIDC_SECRET")
         set_setting(uow, "web.base_url", "https://crm.example.com")
 
-    assert "company's account" not in web().post(path, CONTACT).words
+    monkeypatch.setenv("OIDC_SECRET", SECRET)
+    made = OidcProvider()
+    made.person["email"] = office.read(lambda uow: user_named(uow, "employee").email)
     office.write(set_up)
+    yield made
+    made.stop()
+
+
+def with_provider(browser: Any, page: Any, provider: OidcProvider, **bent: str) -> Any:
+    """Go to the provider from a page of signing in, and come back."""
+    there = sent(browser, page, "/account/provider").response.headers["Location"]
+    return browser.get(f"/account/oidc/return?{urlencode({**provider.visit(there), **bent})}")
+
+
+def test_what_was_typed_survives_the_provider(web: Any, provider: OidcProvider, path: str) -> None:
     browser = web()
-    asked = browser.post(path, CONTACT)
-    assert "company's account" in asked.words
-    assert "next" not in asked.form("/account/provider"), "no link leads where a form was sent"
-    wrong = sent(browser, asked, "/account/sign-in", login="employee", password="wrong")
-    assert "company's account" in wrong.words
+    refused = with_provider(browser, browser.post(path, CONTACT), provider, code="denied")
+    assert refused.status >= 400
+    done = with_provider(browser, refused, provider)
+    assert "Save it now" in done.words
+    saved(browser, done, path)
+
+
+def test_what_is_too_long_for_the_provider_is_not_lost(
+    web: Any, provider: OidcProvider, path: str
+) -> None:
+    browser, long = web(), {**CONTACT, "unknown": "x" * 1_100_000}
+    page = sent(browser, browser.post(path, long), "/account/provider")
+    assert (page.status, "too long to be kept" in page.words) == (422, True)
+    saved(browser, entered(browser, page), path)
+
+
+def test_who_goes_to_the_provider_comes_back_to_the_page_they_wanted(
+    web: Any, provider: OidcProvider
+) -> None:
+    browser = web()
+    page = browser.follow(browser.get("/customers"))
+    back = with_provider(browser, page, provider)
+    assert (back.status, back.response.headers["Location"]) == (303, "/customers")
+
+
+def test_without_a_provider_none_is_offered(web: Any, path: str) -> None:
+    assert "company's account" not in web().post(path, CONTACT).words

@@ -15,12 +15,12 @@ from sqlalchemy import select, update
 from crm_core.access import system_actor
 from crm_core.entities.system import AuditEntry, Setting
 from crm_core.entities.user import User
-from crm_core.errors import ConfigurationError
+from crm_core.errors import ConfigurationError, InputError
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.users import disable_user, user_named
 from crm_web.errors import NotAdmittedError, ProviderError, TooManyAttemptsError
 from crm_web.models import OidcAttempt, OidcIdentity
-from crm_web.oidc import begin_oidc, finish_oidc
+from crm_web.oidc import begin_oidc, finish_oidc, take_attempt
 from crm_web.services.sessions import session_for
 from oidc_provider import CLIENT, SECRET, OidcProvider
 
@@ -57,18 +57,22 @@ def _set(database, **values):
 
 
 def _sign_in(database, provider):
-    return finish_oidc(database, BROWSER, provider.visit(begin_oidc(database, BROWSER, "/x")))
+    return _back(database, BROWSER, provider.visit(begin_oidc(database, BROWSER, "/x")))
 
 
-def _who(database, returned):
+def _back(database, browser, params, **about):
+    """Come back from the provider."""
+    attempt = take_attempt(database, browser, params.get("state", ""))
+    return finish_oidc(database, attempt, params, **about)
+
+
+def _who(database, token):
     with unit_of_work(database, actor=SYSTEM) as uow:
-        return session_for(uow, returned.token)
+        return session_for(uow, token)
 
 
 def test_a_user_signs_in_with_the_provider(desk, provider):
-    returned = _sign_in(desk, provider)
-    assert returned.next_path == "/x"
-    found = _who(desk, returned)
+    found = _who(desk, _sign_in(desk, provider))
     assert found.actor.login == "eleni"
     assert found.step is None
     # The next time the provider's own name counts, whatever the address has become.
@@ -88,16 +92,29 @@ def test_what_is_sent_holds_no_secret_and_asks_for_pkce(desk):
     assert query["nonce"][0].encode() not in kept.sealed
 
 
+def test_what_was_wanted_here_is_kept_meanwhile_but_readable_for_nobody(desk, provider):
+    kept = [("note", "Ζήτησε τιμές"), ("note", "")]
+    params = provider.visit(begin_oidc(desk, BROWSER, "/x", kept=kept))
+    with unit_of_work(desk, actor=SYSTEM) as uow:
+        assert b"note" not in uow.scalars(select(OidcAttempt)).one().sealed
+    attempt = take_attempt(desk, BROWSER, params["state"])
+    assert (attempt.next_path, attempt.kept) == ("/x", kept)
+    params = provider.visit(begin_oidc(desk, BROWSER, "/x"))
+    assert take_attempt(desk, BROWSER, params["state"]).kept is None
+    with pytest.raises(InputError):
+        begin_oidc(desk, BROWSER, "/x", kept=[("note", "x" * 1_100_000)])
+
+
 def test_it_has_to_begin_in_this_browser_and_counts_once(desk, provider):
     params = provider.visit(begin_oidc(desk, BROWSER))
     with pytest.raises(ProviderError):
-        finish_oidc(desk, "another browser", params)
+        _back(desk, "another browser", params)
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
     params = provider.visit(begin_oidc(desk, BROWSER))
-    assert finish_oidc(desk, BROWSER, params)
+    assert _back(desk, BROWSER, params)
     with pytest.raises(ProviderError) as again:
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
     assert again.value.code == "web.oidc.state"
 
 
@@ -113,21 +130,21 @@ def test_it_has_to_begin_in_this_browser_and_counts_once(desk, provider):
 def test_what_did_not_begin_here_is_refused(desk, params):
     begin_oidc(desk, BROWSER)
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
 
 
 @pytest.mark.parametrize("bent", [{"state": "other"}, {"code": "other"}, {"iss": "https://evil"}])
 def test_what_comes_back_bent_is_refused(desk, provider, bent):
     params = provider.visit(begin_oidc(desk, BROWSER)) | bent
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
 
 
 def test_a_code_of_another_sign_in_is_refused(desk, provider):
     theirs = provider.visit(begin_oidc(desk, "their browser"))
     mine = provider.visit(begin_oidc(desk, BROWSER))
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, mine | {"code": theirs["code"]})
+        _back(desk, BROWSER, mine | {"code": theirs["code"]})
 
 
 def test_it_must_not_take_too_long(desk, provider):
@@ -137,7 +154,7 @@ def test_it_must_not_take_too_long(desk, provider):
         uow.execute(update(OidcAttempt).values(expires_at=attempt.expires_at - timedelta(hours=1)))
         uow.commit()
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +206,7 @@ def test_a_provider_that_does_not_answer(desk, provider, monkeypatch):
 
     monkeypatch.setattr(requests.Session, "request", fail)
     with pytest.raises(ProviderError):
-        finish_oidc(desk, BROWSER, params)
+        _back(desk, BROWSER, params)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +284,7 @@ def _nobody_came(database):
 def test_it_works_with_a_clock_that_moved(desk, provider):
     params = provider.visit(begin_oidc(desk, BROWSER))
     with time_machine.travel(time.time() + 30):
-        assert finish_oidc(desk, BROWSER, params)
+        assert _back(desk, BROWSER, params)
 
 
 def test_whoever_begins_over_and_over_has_to_wait(desk, provider):
@@ -283,4 +300,4 @@ def test_whoever_begins_over_and_over_has_to_wait(desk, provider):
 def test_who_comes_back_is_not_counted(desk, provider):
     for _ in range(53):
         returned = provider.visit(begin_oidc(desk, BROWSER, address="192.0.2.1"))
-        finish_oidc(desk, BROWSER, returned, address="192.0.2.1")
+        _back(desk, BROWSER, returned, address="192.0.2.1")

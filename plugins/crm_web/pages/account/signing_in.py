@@ -15,7 +15,7 @@ from crm_core.messages import t
 from crm_web import opening
 from crm_web import sign_in as entry
 from crm_web.dispatch import Onward, carried, sign_in_page
-from crm_web.oidc import begin_oidc, finish_oidc
+from crm_web.oidc import begin_oidc, finish_oidc, take_attempt
 from crm_web.pages.account.area import browser, go_on, pages
 from crm_web.sdk.forms import Form
 from crm_web.sdk.pages import ANYBODY
@@ -135,27 +135,33 @@ def to_provider(request: Request) -> Response:
     onward = carried(request)
     if not g.cookie_token:
         opening.sign_in_with(new_token())
-    address = begin_oidc(
-        request.application.database,
-        g.cookie_token,
-        None if onward.is_sent else onward.path or None,
-        address=flask_request.remote_addr,
-    )
+    try:
+        address = begin_oidc(
+            request.application.database,
+            g.cookie_token,
+            onward.path or None,
+            kept=onward.kept if onward.is_sent else None,
+            address=flask_request.remote_addr,
+        )
+    except CrmError as error:
+        return _refused(request, onward, error)
     return redirect(address, 303)
 
 
 @pages.get("/oidc/return", right=ANYBODY, is_public=True)
 def from_provider(request: Request) -> Response:
     """Sign in who comes back from the provider."""
+    database, onward = request.application.database, Onward()
     try:
-        returned = finish_oidc(
-            request.application.database, g.cookie_token, request.args, **browser()
-        )
+        attempt = take_attempt(database, g.cookie_token, request.args.get("state", ""))
+        path = attempt.next_path or ""
+        if is_local(path):
+            onward = Onward(path, attempt.kept is not None, attempt.kept or [])
+        token = finish_oidc(database, attempt, request.args, **browser())
     except CrmError as error:
-        return _refused(request, carried(request), error)
-    opening.sign_in_with(returned.token)
-    following = returned.next_path or ""
-    return go_on(request, Onward(following if is_local(following) else ""))
+        return _refused(request, onward, error)
+    opening.sign_in_with(token)
+    return go_on(request, onward)
 
 
 def _refused(request: Request, onward: Onward, error: CrmError) -> Response:
