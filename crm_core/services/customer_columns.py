@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from crm_core.entities.customer import AddressUse, ContactPointKind
@@ -195,15 +195,34 @@ def guarded(text: str) -> str:
     """Return a cell for CSV that no spreadsheet takes for a formula; ``unguarded`` undoes it.
 
     Text that begins like a formula, be it after blanks or in full-width signs, gets an apostrophe
-    in front. Phone numbers and negative ones do not: ``+30 210 1234567`` calculates nothing.
+    in front. Phone numbers and negative ones do not: ``+30 210 1234567`` calculates nothing. So
+    does what comes after a semicolon or in a new line: where lists are separated by semicolons, as
+    in most of Europe, Excel takes these for the end of a cell, whatever quotes stand around.
     """
+    return _guarded_start(_piecewise(_guarded_start, text))
+
+
+def unguarded(text: str) -> str:
+    """Return what ``guarded`` was given."""
+    return _piecewise(_unguarded_start, _unguarded_start(text))
+
+
+def _piecewise(change: Callable[[str], str], text: str) -> str:
+    """Change every piece but the first, which begins where the text does."""
+    if not _SEPARATOR.search(text):
+        return text
+    pieces = _SEPARATOR.split(text)
+    pieces[2::2] = map(change, pieces[2::2])
+    return "".join(pieces)
+
+
+def _guarded_start(text: str) -> str:
     if _is_risky(text) and not _NUMBER(text):
         return "'" + text
     return "'" + text if _is_guarded(text) else text
 
 
-def unguarded(text: str) -> str:
-    """Return what ``guarded`` was given."""
+def _unguarded_start(text: str) -> str:
     return text[1:] if _is_guarded(text) else text
 
 
@@ -216,6 +235,7 @@ def _is_risky(text: str) -> bool:
     return first in _FORMULA_SIGNS or text[:1] in ("\t", "\r")
 
 
+_SEPARATOR = re.compile(r"([;\r\n])")
 _FORMULA_SIGNS = ("=", "+", "-", "@", "−")
 _BLANKS = "".join(
     map(

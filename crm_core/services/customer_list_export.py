@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from crm_core.access import Actor
-from crm_core.messages import say
+from crm_core.messages import say, t
 from crm_core.persistence.bulk import PARAMETERS
 from crm_core.persistence.database import Database
 from crm_core.persistence.paging import MAXIMUM_LIMIT
@@ -25,6 +25,7 @@ from crm_core.services.customer_export import (
 from crm_core.services.customer_list import list_page, listed_ids
 from crm_core.services.customer_list_query import ListQuery, list_text
 from crm_core.services.customer_rows import rows_of
+from crm_core.services.places import place_of
 from crm_core.services.settings import load_settings
 
 TAGS_APART = "; "
@@ -41,9 +42,9 @@ def export_list(
 ) -> int:
     """Write what a query lists, as far as the actor may export it, to a file; return how many.
 
-    CSV and Excel hold the columns of the list under their titles, in the reader's language; moments
-    are told in the company's time zone. A vCard holds all there is of a customer, as every export
-    does. Customers are read a thousand at a time.
+    CSV and Excel hold what the list shows: the columns under their titles and what is chosen by
+    its title, in the reader's language, moments in the reader's time zone. A vCard holds all there
+    is of a customer, as every export does. Customers are read a thousand at a time.
 
     Args:
         database: From which.
@@ -65,25 +66,33 @@ def export_list(
         rows = _whole(database, reader, query)
         return write_export(database, actor, out_path, chosen, [], rows, on_progress, text)
     with unit_of_work(database, actor=reader) as uow:
-        titles = {
-            column.name: say(column.title) for column in list_page(uow, query, limit=1).columns
-        }
-        zone = ZoneInfo(load_settings(uow).time_zone)
-    headings = _distinct(titles)
-    rows = _shown(database, reader, query, headings, zone)
+        columns = list_page(uow, query, limit=1).columns
+        zone = place_of(uow, load_settings(uow)).zone
+    headings = _distinct({column.name: say(column.title) for column in columns})
+    told = {
+        column.name: {value: say(title) for value, title in column.choices} for column in columns
+    }
+    rows = _shown(database, reader, query, headings, told, zone)
     names = list(headings.values())
     return write_export(database, actor, out_path, chosen, names, rows, on_progress, text)
 
 
 def _shown(
-    database: Database, actor: Actor, query: ListQuery, headings: Mapping[str, str], zone: ZoneInfo
+    database: Database,
+    actor: Actor,
+    query: ListQuery,
+    headings: Mapping[str, str],
+    told: Mapping[str, Mapping[Any, str]],
+    zone: ZoneInfo,
 ) -> Rows:
     cursor: str | None = None
     while True:
         with unit_of_work(database, actor=actor) as uow:
             page = list_page(uow, query, limit=MAXIMUM_LIMIT, cursor=cursor)
         for item in page.items:
-            cells = {heading: cell(item[name], zone) for name, heading in headings.items()}
+            cells = {
+                heading: cell(item[name], zone, told[name]) for name, heading in headings.items()
+            }
             yield item["id"], cells
         cursor = page.next_cursor
         if cursor is None:
@@ -102,12 +111,14 @@ def _whole(database: Database, actor: Actor, query: ListQuery) -> Rows:
         after = ids[-1]
 
 
-def cell(value: Any, zone: ZoneInfo) -> str:
-    """Return a value of the list as text for a table."""
+def cell(value: Any, zone: ZoneInfo, titles: Mapping[Any, str]) -> str:
+    """Return a value of the list as text for a table; of those that are chosen, its title."""
+    if isinstance(value, str):
+        return titles.get(value, value)
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say(t("yes") if value else t("no"))
     if isinstance(value, datetime):
         return value.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, date):

@@ -148,7 +148,7 @@ class RowCheck:
             set_aside(ImportFault(line, "", shortened(cells[-1]), message))
             return
         if self.is_guarded:
-            cells = [unguarded(cell) if cell[:1] == "'" else cell for cell in cells]
+            cells = [unguarded(cell) if "'" in cell else cell for cell in cells]
         cells = [cell.strip() for cell in cells]
         values, faults = read_customer(
             record_of(self.columns, cells), partial=True, region=self.known.region, is_clean=True

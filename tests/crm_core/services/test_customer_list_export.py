@@ -6,6 +6,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import vobject
@@ -13,12 +14,13 @@ from python_calamine import load_workbook
 from sqlalchemy import select
 
 from crm_core.access import Reach
-from crm_core.entities import AuditEntry
+from crm_core.entities import AuditEntry, Customer
 from crm_core.errors import InputError, PermissionDeniedError
 from crm_core.messages import in_language
-from crm_core.services.customer_columns import guarded
+from crm_core.services.customer_columns import guarded, unguarded
 from crm_core.services.customer_list_export import export_list
 from crm_core.services.customer_list_query import parse_list_query
+from crm_core.services.users import user_named
 from crm_core.testing.factories import make_invoice
 
 QUERY = "sort=-name&columns=name,tags,owner,overdue,balance,email"
@@ -101,7 +103,6 @@ def test_no_cell_is_taken_for_a_formula_and_numbers_stay_readable() -> None:
         "=1+1",
         " =1",
         "\t=1",
-        "\r=1",
         "\u00a0@x",
         "＝1+1",
         "＋1+1",
@@ -110,8 +111,38 @@ def test_no_cell_is_taken_for_a_formula_and_numbers_stay_readable() -> None:
         "@x",
     ):
         assert guarded(risky) == "'" + risky
-    for plain in ("+30 210 1234567", "-3.5", "-1,200.00", "a=1", "", "Ω"):
+    for plain in ("+30 210 1234567", "-3.5", "-1,200.00", "a=1", "", "Ω", "a; b", "1;+30 210"):
         assert guarded(plain) == plain
+
+
+def test_no_formula_begins_where_a_semicolon_ends_a_cell() -> None:
+    """Excel in most of Europe opens CSV so: quotes in the middle of a cell protect nothing."""
+    for text, cell in (
+        ("Semi Sp. z o.o.;=HYPERLINK(A1)", "Semi Sp. z o.o.;'=HYPERLINK(A1)"),
+        ("a; =1;b;＝2", "a;' =1;b;'＝2"),
+        ("=1;@x", "'=1;'@x"),
+        ("see:\r\n-1+cmd", "see:\r\n'-1+cmd"),
+        ("a;'=1", "a;''=1"),
+        ("\r=1", "'\r'=1"),
+    ):
+        assert (guarded(text), unguarded(cell)) == (cell, text)
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+def test_what_is_chosen_and_when_it_was_are_told_as_the_list_tells_them(
+    filled: Any, tmp_path: Path, language: str
+) -> None:
+    with filled.writing("anna") as uow:
+        user_named(uow, "maria").time_zone = "Asia/Tehran"
+    path = tmp_path / "out.csv"
+    with in_language(language):
+        exported(filled, path, "owner=olga&columns=kind,stage,overdue,created")
+    [_, row] = csv.reader(path.read_text("utf-8-sig").splitlines())
+    words = {"en": ["Person", "Prospect", "no"], "pl": ["Osoba", "Potencjalny", "nie"]}
+    assert row[:3] == words[language]
+    with filled.acting("anna") as uow:
+        made = uow.scalar(select(Customer.created_at).where(Customer.name == "Zoë"))
+    assert row[3] == f"{made.astimezone(ZoneInfo('Asia/Tehran')):%Y-%m-%d %H:%M}"
 
 
 def test_an_empty_list_has_headings(filled: Any, tmp_path: Path) -> None:

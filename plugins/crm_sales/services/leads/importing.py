@@ -162,7 +162,7 @@ def _cells(
     values: dict[str, str | None] = {}
     for place, name in places.items():
         cell = cells[place] if place < len(cells) else ""
-        if is_guarded and cell[:1] == "'":
+        if is_guarded and "'" in cell:
             cell = unguarded(cell)
         values[name] = cell.strip() or None
     return values
