@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,13 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
 from babel.lists import format_list
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import (
+    NumberFormatError,
+    format_currency,
+    format_decimal,
+    format_percent,
+    parse_decimal,
+)
 
 from crm_core.errors import InputError
 from crm_core.messages import FIGURES, t
@@ -124,6 +130,21 @@ class Place:
     def items(self, parts: Sequence[str]) -> str:
         """Return a list in words: "a, b and c"."""
         return format_list(list(parts), locale=self.locale)
+
+    def typed_number(self, text: str) -> str:
+        """Return a number that a person typed as ``12.5``, however their language writes it.
+
+        Digits may be of any script. What is no number is returned as it is.
+        """
+        plain = _plain_digits(text.strip()).replace("٬", "").replace("٫", ".")
+        try:
+            return str(Decimal(plain))
+        except InvalidOperation:
+            written = plain.replace(" ", "\N{NO-BREAK SPACE}")
+        try:
+            return str(parse_decimal(written, self.locale, strict=True))
+        except NumberFormatError:
+            return text
 
     def typed_moment(self, text: str, now: datetime) -> datetime:
         """Return the moment a person typed; without a zone it is the reader's.

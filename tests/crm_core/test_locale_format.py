@@ -160,3 +160,20 @@ def test_a_persian_reader_can_type_every_day_they_see(day):
 @given(language=languages, day=st.dates())
 def test_every_day_can_be_shown_however_great_a_slip_it_is(language: str, day: date) -> None:
     assert Place.of(language, "Europe/Ljubljana").day(day)
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "number"),
+    [
+        ("pl", "12,5", "12.5"),
+        ("pl", "-1 234,5", "-1234.5"),
+        ("sl", "1.000,5", "1000.5"),
+        ("fa", "۱٬۲۳۴٫۵", "1234.5"),
+        ("en", "1,000.5", "1000.5"),
+        ("el", " 12.5 ", "12.5"),
+        ("en", "1,2", "1,2"),
+        ("en", "many", "many"),
+    ],
+)
+def test_numbers_are_read_as_the_reader_writes_them(language, typed, number):
+    assert Place.of(language, "UTC").typed_number(typed) == number

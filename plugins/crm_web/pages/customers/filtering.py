@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import url_for
 
+from crm_core.errors import InputError
 from crm_core.messages import Message, n, p, say, t
 from crm_core.services.customer_list import ListColumnInfo
 from crm_core.services.customer_list_compare import ME
@@ -183,8 +184,12 @@ def form_for(
     )
 
 
-def made_filter(field: str, operator: str, values: Sequence[str]) -> ListFilter | None:
-    """Return the filter that a form asks for; None where nothing was filled in."""
+def made_filter(field: str, kind: str, operator: str, values: Sequence[str]) -> ListFilter | None:
+    """Return the filter that a form asks for; None where nothing was filled in.
+
+    Raises:
+        InputError: One end of a range is not filled in.
+    """
     given = tuple(value.strip() for value in values if value.strip())
     operator, _, fixed = operator.partition(":")
     if fixed:
@@ -193,7 +198,16 @@ def made_filter(field: str, operator: str, values: Sequence[str]) -> ListFilter 
         return ListFilter(field, operator)
     if not given:
         return None
+    if operator == O.BETWEEN and len(given) == 1 and not fixed:
+        raise InputError(
+            t("Fill in both ends of the range, or ask for what is beyond one."),
+            code="web.filter.range",
+        )
     if len(given) > 1 and operator not in SEVERAL:
-        operator = {O.IS: O.ANY, O.IS_NOT: O.NONE}.get(operator, operator)  # type: ignore[call-overload]
+        if kind in CHOSEN:
+            operator = {O.IS: O.ANY, O.IS_NOT: O.NONE}.get(operator, operator)  # type: ignore[call-overload]
+        # The second end of a range that is none any more was sent along unseen.
         given = given if operator in SEVERAL else given[:1]
+    if kind == "number":
+        given = tuple(map(place().typed_number, given))
     return ListFilter(field, str(operator), given)

@@ -191,8 +191,11 @@ def add_text(request: Request) -> Response:
 def add_filter(request: Request) -> Response:
     """Lead to the list with one filter more."""
     query = parse_list_query(request.args.get("rest", ""))
+    field = request.args.get("field", "")
+    kinds = {each.name: each.kind for each in list_columns(request.uow)}
     added = made_filter(
-        request.args.get("field", ""),
+        field,
+        kinds.get(field, ""),
         request.args.get("operator", ""),
         request.args.getlist("value"),
     )
