@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,5 +38,6 @@ class Browser:
 
     def post(self, path: str, form: Mapping[str, Any] | None = None) -> TestResponse:
         """Send a form, with the token that its page would carry."""
-        token = f"test.{csrf_token(self._token, 'test')}"
+        once = secrets.token_hex(8)
+        token = f"{once}.{csrf_token(self._token, once)}"
         return self._client.post(path, data={CSRF_FIELD: token, **(form or {})})

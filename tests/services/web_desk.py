@@ -10,6 +10,7 @@ says with which plugins, and takes the fixtures::
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +110,8 @@ class Web:
     def _own(self) -> str:
         from crm_web.services.sessions import csrf_token
 
-        return f"0123456789abcdef.{csrf_token(self.cookie, '0123456789abcdef')}"
+        once = secrets.token_hex(8)  # another for each form, as pages have it
+        return f"{once}.{csrf_token(self.cookie, once)}"
 
     def sign_in(self, login: str, password: str = PASSWORD, *, following: str = "") -> Page:
         """Sign in through the form."""

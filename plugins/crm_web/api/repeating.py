@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import orjson
 from flask import request
 from werkzeug.wrappers import Response
 
 from crm_core.errors import InputError
 from crm_core.messages import t
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_web.once import identity
 from crm_web.sdk.api import Operation
 from crm_web.sdk.request import Request
 from crm_web.services.idempotency import claim_reply, keep_reply, release_reply
@@ -75,7 +74,7 @@ def repeated(operation: Operation, asked: Request) -> Iterator[Repeat]:
         )
     assert asked.actor is not None
     with asked.application.unit_of_work(asked.actor, write=True) as uow:
-        kept = claim_reply(uow, key, _identity())
+        kept = claim_reply(uow, key, identity())
         uow.commit()
     if kept is not None:
         repeat.answer = Response(kept.body, kept.status, {**kept.headers, REPLAYED: "true"})
@@ -87,19 +86,3 @@ def repeated(operation: Operation, asked: Request) -> Iterator[Repeat]:
             with asked.application.unit_of_work(asked.actor, write=True) as uow:
                 release_reply(uow, key)
                 uow.commit()
-
-
-def _identity() -> bytes:
-    """Return what makes a call the same: method, address and all that was sent."""
-    digest = hashlib.sha256(f"{request.method} {request.full_path} ".encode())
-    digest.update(request.get_data(cache=True))
-    # A form was read when the call began, and leaves nothing of itself there. All is framed: no
-    # field or file can pass for another.
-    digest.update(orjson.dumps(list(request.form.items(multi=True))))
-    for name, file in request.files.items(multi=True):
-        content = hashlib.sha256()
-        while block := file.stream.read(1 << 20):
-            content.update(block)
-        file.stream.seek(0)
-        digest.update(orjson.dumps([name, file.filename, content.hexdigest()]))
-    return digest.digest()
