@@ -59,8 +59,8 @@ class CustomerDraft:
     Attributes:
         values: Columns of Customer; for an existing customer only those to set.
         contact_points: ``{kind, value, normalized, label?}`` in order; None leaves them alone.
-        addresses: ``{use, street, …}``, replacing all addresses of the uses that the call names;
-            None leaves them alone.
+        addresses: ``{use, street, …}``, replacing all addresses of the uses that the call names,
+            but for archived ones; None leaves them alone.
         tag_ids: None leaves them alone.
         customer_id: The customer to change; None creates one.
     """
@@ -296,7 +296,9 @@ class _Batch:
     def _compare_addresses(
         self, customer_id: UUID, old: list[Row], draft: CustomerDraft, changes: Changes
     ) -> None:
-        old = sorted((r for r in old if r["use"] in self.address_uses), key=lambda r: r["id"])
+        # Archived ones stay as they are, for documents may still name them.
+        in_use = (r for r in old if r["use"] in self.address_uses and r["archived_at"] is None)
+        old = sorted(in_use, key=lambda r: r["id"])
         wanted = [address_row(customer_id, address) for address in draft.addresses or ()]
         left = list(old)
         missing = []

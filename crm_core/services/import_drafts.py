@@ -93,12 +93,11 @@ class DraftMaker:
         return found
 
     def _addresses(self, existing: Iterable[Row], record: Record) -> list[Row]:
-        """Lay each address of the row over the first one there for its use; others stay."""
+        """Lay each address of the row over the first one in use for its use; others stay."""
         given = {address["use"]: address for address in record["addresses"]}
         merged = []
-        ordered = sorted(existing, key=lambda row: (row["archived_at"] is not None, row["id"]))
-        for row in ordered:
-            if row["use"] in self.address_uses:
+        for row in sorted(existing, key=lambda row: row["id"]):
+            if row["use"] in self.address_uses and row["archived_at"] is None:
                 kept = {name: row[name] for name in ADDRESS_COLUMNS}
                 merged.append({**kept, **given.pop(row["use"], {})})
         return [*merged, *given.values()]

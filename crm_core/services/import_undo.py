@@ -321,7 +321,9 @@ class _Batch:
         points = points.where(among(point.customer_id, ids))
         for row in self.uow.execute(points.order_by(point.position, point.id)):
             found[row.customer_id]["contact_points"].append(told_point(dict(row._mapping)))
-        addresses = select(*Address.__mapper__.columns).where(among(Address.customer_id, ids))
+        addresses = select(*Address.__mapper__.columns).where(
+            among(Address.customer_id, ids), Address.archived_at.is_(None)
+        )
         for row in self.uow.execute(addresses.order_by(Address.id)):
             found[row.customer_id]["addresses"].append(told_address(dict(row._mapping)))
         tags = select(CustomerTag.customer_id, CustomerTag.tag_id)

@@ -93,15 +93,18 @@ def forget_merges(uow: UnitOfWork, backend_id: UUID, remote_ids: Iterable[str]) 
 def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
     """Tell fields that are undecided as they are over there; return whether to look again.
 
-    That is where a conflict was resolved, or changed here since it was found.
+    That is where a conflict was resolved, or changed here since it was found. What was removed
+    here as a whole is held as a whole: it goes, or comes back, once that is decided.
     """
     values, stirred = told.values, False
+    here = dict(values)
+    before = (told.bound.snapshot if told.bound else None) or {}
     for path, conflict in conflicts.items():
         field, _, part = path.partition(".")
-        ours = (values.get(field) or {}).get(part) if part else values.get(field)
+        ours = (here.get(field) or {}).get(part) if part else here.get(field)
         stirred |= conflict.state == ConflictState.RESOLVED
         stirred |= (ours or None) != (conflict.ours or None)
-        values[field] = _with(values.get(field), part, conflict.theirs)
+        values[field] = _with(values.get(field) or before.get(field), part, conflict.theirs)
     return stirred
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -113,7 +114,9 @@ class CustomerApplier:
             contact_points=_merged_points(change, batch)
             if change.differs("contact_points")
             else None,
-            addresses=_merged_address(change, batch) if change.differs("address") else None,
+            addresses=_merged_address(change, batch, uow.now)
+            if change.differs("address")
+            else None,
             tag_ids=_merged_tags(change, batch, applied) if change.differs("tag_refs") else None,
             customer_id=customer_id,
         )
@@ -200,7 +203,7 @@ def _read(context: SyncContext, uow: UnitOfWork, changes: Sequence[Change]) -> _
         point = {name: getattr(row, name) for name in ("kind", "value", "normalized", "label")}
         batch.points.setdefault(row.customer_id, []).append(point)
     for row in select_in(connection, Address, "customer_id", differing("address")):
-        if row.use == "main":
+        if row.use == "main" and row.archived_at is None:
             batch.addresses[row.customer_id] = row._mapping
     names = ("customer_id", "tag_id")
     for row in select_in(connection, CustomerTag, "customer_id", differing("tag_refs"), *names):
@@ -215,22 +218,31 @@ def _tag_refs(changes: Sequence[Change]) -> Iterable[str]:
         yield from change.before("tag_refs") or ()
 
 
-def _merged_address(change: Change, batch: _Batch) -> list[dict[str, Any]]:
-    """Return the main address with what the remote changed of it."""
+def _merged_address(change: Change, batch: _Batch, now: datetime) -> list[dict[str, Any]]:
+    """Return the main address with what the remote changed of it.
+
+    Where the remote has none any more, ours is archived: documents may name it.
+    """
     theirs = change.record.values.get("address") or {}
     before = change.before("address") or {}
-    ours = batch.addresses.get(change.bound.local_id, {}) if change.bound else {}
+    ours = batch.addresses.get(change.bound.local_id) if change.bound else None
     kept = change.kept.get("address", ())
+    if ours is None:
+        told = {name: value for name, value in theirs.items() if name not in kept}
+        # Removed here, it comes back as a whole where a line of it won, or is new with none kept.
+        is_wanted = any(
+            value and value != before.get(name) and (before.get(name) or not kept)
+            for name, value in told.items()
+        )
+        return [{**told, "use": "main"}] if is_wanted else []
     if not theirs and not kept:
-        return []
-    if not ours and not kept:
-        return [{**theirs, "use": "main"}]
+        return [{**ours, "archived_at": now}]
     told = {
         name: value
         for name, value in {**dict.fromkeys(before), **theirs}.items()
-        if (not ours or before.get(name) != value) and name not in kept
+        if before.get(name) != value and name not in kept
     }
-    return [{**ours, **told, "use": "main"}]
+    return [{**ours, **told}]
 
 
 def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from crm_core.access import Reach
-from crm_core.entities import Customer, ImportJob, Relationship
+from crm_core.entities import Address, Customer, ImportJob, Relationship
 from crm_core.errors import (
     InputError,
     NotFoundError,
@@ -24,6 +24,7 @@ from crm_core.persistence.import_ledger import touched_since
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services import import_undo, import_worker
 from crm_core.services.attachments import keep_bytes
+from crm_core.services.contact_details import main_address, remove_address
 from crm_core.services.customer_list import list_page
 from crm_core.services.customer_list_query import parse_list_query
 from crm_core.services.customers import edit_customer
@@ -284,6 +285,27 @@ def test_undoing_puts_back_what_was_and_removes_what_was_not(
             ask_undo(uow, job_id)
     found = shown(company, job_id)
     assert (found["state"], found["undo"]["removed"], found["undo"]["by"]) == ("undone", 2, "maria")
+
+
+def test_an_archived_address_is_left_alone_by_an_import_and_by_undoing_it(
+    before: Any, done: Callable[..., UUID]
+) -> None:
+    company, old, _ = before
+
+    def addresses() -> list[tuple[str, bool]]:
+        columns = select(Address.city, Address.archived_at).where(Address.customer_id == old)
+        with company.acting("maria") as uow:
+            return [(row.city, row[1] is None) for row in uow.execute(columns.order_by(Address.id))]
+
+    with company.writing("maria") as uow:
+        main = main_address(uow, old)
+        assert main is not None
+        remove_address(uow, main)
+    job_id = done("reference,city", "R1,Graz")
+    assert addresses() == [("Wien", False), ("Graz", True)]
+    undone = undo_import(company.database, company.actor("maria"), job_id)
+    assert (undone.restored, undone.left) == (1, [])
+    assert addresses() == [("Wien", False)]
 
 
 def test_what_was_touched_since_stays_and_is_named(before: Any, done: Callable[..., UUID]) -> None:
