@@ -266,7 +266,7 @@ def _merged_points(change: Change, batch: _Batch) -> list[dict[str, Any]]:
             if successor is None:
                 continue
             added.remove(successor)
-            merged.append(successor)
+            merged.append({**successor, "label": point["label"]})
         elif same := next((each for each in added if _is_same(each, point)), None):
             added.remove(same)
             merged.append({**same, "label": point["label"]})

@@ -1,4 +1,4 @@
-"""What is archived here stays so, whatever the back office says of addresses."""
+"""What is archived or labelled here stays so, whatever the back office says of addresses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from crm_core.entities import Address, Conflict, Transaction
+from crm_core.entities import Address, Conflict, ContactPoint, Transaction
 from crm_core.services.contact_details import (
     add_address,
     change_address,
+    change_contact_point,
     main_address,
     remove_address,
 )
@@ -21,6 +22,7 @@ from crm_core.testing.front_office import BACKEND, FrontOffice
 from crm_core.testing.memory_office import MemoryOffice
 
 FIRST = {"street": "Harbour 1", "city": "Volos", "country_code": "GR"}
+PHONE = {"kind": "phone", "value": "+30 24210 22222"}
 
 
 @pytest.fixture
@@ -158,6 +160,20 @@ def test_an_archived_address_that_an_order_names_is_not_written_over(
     assert (rows[added].street, rows[added].archived_at) == ("HQ 2", None)
     assert front.all(select(Transaction.delivery_address_id)) == [(named,)]
     settled(front, office)
+
+
+def test_the_label_of_a_number_stays_when_the_number_changes_there(
+    front: FrontOffice, office: MemoryOffice
+) -> None:
+    partner, _ = company(front, office, contact_points=[PHONE])
+    [[point]] = front.all(select(ContactPoint))
+    label = {"label": "Office"}
+    front.change(lambda uow: change_contact_point(uow, point.id, PHONE["value"], **label))
+    front.run()
+    office.change("customer", partner, {"contact_points": [{**PHONE, "value": "+30 24210 33333"}]})
+    front.run()
+    [[point]] = front.all(select(ContactPoint))
+    assert (point.value, point.label) == ("+30 24210 33333", "Office")
 
 
 def test_a_home_address_is_archived_when_the_erp_makes_its_person_a_contact(
