@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from crm_core.entities.customer import Address
+from crm_core.entities.customer import Address, AddressUse
 from crm_core.entities.sync import BindingState
 from crm_core.entities.system import AuditEntry
 from crm_core.ids import new_id
@@ -16,6 +16,7 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.sync.bindings import customer_targets, read_again_later
 from crm_core.sync.context import Applied, Change, SyncContext
 
+MAIN = AddressUse.MAIN.value
 FIELDS = (
     "use",
     "recipient",
@@ -33,7 +34,11 @@ FIELDS = (
 
 
 class AddressApplier:
-    """Writes addresses; a field the remote left alone keeps what people typed here."""
+    """Writes addresses; a field the remote left alone keeps what people typed here.
+
+    One that became its customer's main address here goes to the customer's own record, and does
+    not follow its former one. The two stay bound, so that record is not taken for a new address.
+    """
 
     keeps_snapshot = True
 
@@ -54,11 +59,14 @@ class AddressApplier:
         audits: list[dict[str, Any]] = []
         left: dict[UUID, str] = {}
         for change in changes:
+            old = existing.get(change.bound.local_id) if change.bound else None
+            if old is not None and old["use"] == MAIN:
+                _rest(change, applied)
+                continue
             target = targets.get(change.record.values["parent_ref"])
             if target is None:
                 applied.refuse_without_customer(change, "parent_ref")
                 continue
-            old = existing.get(change.bound.local_id) if change.bound else None
             row = _row(change, target.customer_id, old, uow)
             (new if old is None else known).append(row)
             audits.append(_audit(context, row, old))
@@ -78,15 +86,15 @@ class AddressApplier:
     def vanish(
         self, context: SyncContext, uow: UnitOfWork, local_ids: Sequence[UUID], fate: str
     ) -> None:
-        """Archive addresses that were deleted on the other side."""
+        """Archive addresses that were deleted on the other side, but for main ones."""
         if fate != BindingState.DELETED:
             return
         now = uow.now
-        columns = ("id", "customer_id", "archived_at")
+        columns = ("id", "customer_id", "use", "archived_at")
         open_rows = [
             row
             for row in select_in(uow.connection(), Address, "id", local_ids, *columns)
-            if row.archived_at is None
+            if row.archived_at is None and row.use != MAIN
         ]
         changes = {"archived_at": [None, plain_value(now)]}
         uow.mark_changed(row.customer_id for row in open_rows)
@@ -101,6 +109,16 @@ class AddressApplier:
                 for row in open_rows
             ],
         )
+
+
+def _rest(change: Change, applied: Applied) -> None:
+    """Agree on nothing new, so that both sides are merged should it be a further address again."""
+    if change.bound is None or not change.has_arrived:
+        return
+    for name in change.record.values:
+        change.leave(name)
+    change.digest = b""
+    applied.local_ids[change.remote_id] = change.bound.local_id
 
 
 def _row(change: Change, customer_id: UUID, old: Any, uow: UnitOfWork) -> dict[str, Any]:

@@ -193,3 +193,75 @@ def test_a_home_address_is_archived_when_the_erp_makes_its_person_a_contact(
     assert in_use(front) == [("main", "Harbour 1", "Volos")]
     assert home in addresses(front)
     settled(front, office)
+
+
+@pytest.fixture
+def promoted(front: FrontOffice, office: MemoryOffice) -> tuple[str, str, UUID]:
+    """A company and its depot there, and the depot's address, which was made the main one here."""
+    partner = office.make("customer", {"name": "Acme", "kind": "company"})
+    depot = office.make("address", {"parent_ref": partner, **FIRST})
+    front.run()
+    [address_id] = addresses(front)
+    front.change(lambda uow: change_address(uow, address_id, {"use": "main"}))
+    front.run()
+    assert lines(office, partner) == FIRST
+    return partner, depot, address_id
+
+
+def test_a_main_address_does_not_follow_the_record_that_it_was_a_further_one_by(
+    front: FrontOffice, office: MemoryOffice, promoted: tuple[str, str, UUID]
+) -> None:
+    partner, depot, address_id = promoted
+    settled(front, office)
+    office.change("address", depot, {"street": "Depot 7"})
+    front.run()
+    assert in_use(front) == [("main", "Harbour 1", "Volos")]
+    settled(front, office)
+    office.archive("address", depot)
+    front.run()
+    office.delete("address", depot)
+    front.run()
+    front.edit(front.customers()["Acme"].id, note="pays in time")
+    front.run()
+    assert lines(office, partner) == FIRST
+    assert list(addresses(front)) == [address_id], "what stays there is no new address here"
+    assert in_use(front) == [("main", "Harbour 1", "Volos")]
+    settled(front, office)
+
+
+def test_a_main_address_stays_where_its_former_record_goes_and_comes(
+    front: FrontOffice, office: MemoryOffice, promoted: tuple[str, str, UUID]
+) -> None:
+    partner, depot, address_id = promoted
+    other = office.make("customer", {"name": "Boreas", "kind": "company"})
+    office.put_outside("address", depot)
+    front.run()
+    office.put_outside("address", depot, outside=False)
+    office.change("address", depot, {"street": "Depot 7", "parent_ref": other})
+    front.run()
+    assert addresses(front)[address_id].customer_id == front.customers()["Acme"].id
+    assert in_use(front) == [("main", "Harbour 1", "Volos")]
+    assert lines(office, partner) == FIRST
+    assert front.binding(address_id).state == "active"
+    settled(front, office)
+
+
+@pytest.mark.parametrize("is_edited_here", [False, True])
+def test_an_address_that_is_a_further_one_again_is_merged_with_its_record(
+    front: FrontOffice,
+    office: MemoryOffice,
+    promoted: tuple[str, str, UUID],
+    *,
+    is_edited_here: bool,
+) -> None:
+    partner, depot, address_id = promoted
+    office.change("address", depot, {"street": "Depot 7"})
+    front.run()
+    ours = {"city": "Larisa"} if is_edited_here else {}
+    front.change(lambda uow: change_address(uow, address_id, {"use": "delivery", **ours}))
+    front.run()
+    assert in_use(front) == [("delivery", "Depot 7", ours.get("city", "Volos"))]
+    there = office.content()["address"][depot]
+    assert (there["street"], there["city"]) == ("Depot 7", ours.get("city", "Volos"))
+    assert lines(office, partner) is None
+    settled(front, office)
