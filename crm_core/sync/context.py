@@ -66,6 +66,8 @@ class Change:
 
     undecided: dict[str, set[str]] = field(default_factory=dict)
     """Of those, the ones that a person has to decide on: nothing new is agreed on for them."""
+    overruled: set[str] = field(default_factory=set)
+    """Fields that people changed here too, where the remote's value was given right."""
     is_shared: bool = False
     """Whether another record in use there is the same customer, since two were merged here."""
     sets: frozenset[str] = frozenset()

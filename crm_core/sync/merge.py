@@ -70,6 +70,7 @@ def decide(context: SyncContext, uow: UnitOfWork, entity: str, changes: Sequence
         # A batch that failed is decided on anew, in parts.
         change.kept.clear()
         change.undecided.clear()
+        change.overruled.clear()
         if change.bound is None or change.bound.snapshot is None or change.is_further:
             continue
         bound[change.bound.local_id] = change
@@ -150,6 +151,8 @@ class _Judge:
         if winner == CRM:
             change.keep(at_odds.field, at_odds.part)
             self.queue.append(key)
+        else:
+            change.overruled.add(at_odds.field)
         conflict.winner, conflict.decided_by = winner, by
         self._end(conflict, ConflictState.DONE)
         self.decided += 1

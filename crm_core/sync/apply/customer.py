@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from crm_core.persistence.session import audit_row
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.customer_bulk import CustomerDraft, save_customers
 from crm_core.services.relationships import CONTACT_OF
+from crm_core.services.settings import company_day
 from crm_core.sync.bindings import CustomerTarget, customer_targets, local_ids
 from crm_core.sync.context import Applied, Change, Pending, SyncContext
 
@@ -160,7 +162,7 @@ class CustomerApplier:
                 ),
                 code="core.sync.no_relationship_types",
             )
-        _end_ties(context, uow, type_id, moved)
+        _end_ties(context, uow, type_id, moved, parents)
         ties: dict[UUID, UUID] = {}
         for change in moved:
             ref = change.record.values.get("parent_ref")
@@ -309,45 +311,62 @@ def _merged_tags(change: Change, batch: _Batch, applied: Applied) -> list[UUID]:
 
 
 def _end_ties(
-    context: SyncContext, uow: UnitOfWork, type_id: UUID, changes: Sequence[Change]
+    context: SyncContext,
+    uow: UnitOfWork,
+    type_id: UUID,
+    changes: Sequence[Change],
+    parents: Mapping[str | None, CustomerTarget],
 ) -> None:
-    """Remove the ties the remote told of before; those that people made here stay."""
-    former = {
-        change.bound.local_id: change.before("parent_ref")
-        for change in changes
-        if change.bound and change.before("parent_ref")
-    }
-    if not former:
-        return
+    """End the ties the remote told of before, and what people tied here where the remote wins."""
+    bound = {change.bound.local_id: change for change in changes if change.bound}
+    former = {key: ref for key, each in bound.items() if (ref := each.before("parent_ref"))}
+    overruled = {key for key, each in bound.items() if "parent_ref" in each.overruled}
     targets = customer_targets(uow, context.backend_id, former.values())
-    pairs = {
-        (customer_id, targets[ref].customer_id)
-        for customer_id, ref in former.items()
-        if ref in targets
-    }
-    for change in changes:
-        if change.bound and (ref := former.get(change.bound.local_id)) in targets:
-            context.moved[targets[ref].customer_id].append(("customer", change.remote_id))
-    for chunk in chunked(former, PARAMETERS):
+    for key, ref in former.items():
+        if ref in targets:
+            context.moved[targets[ref].customer_id].append(("customer", bound[key].remote_id))
+    open_ties: dict[UUID, list[Relationship]] = defaultdict(list)
+    for chunk in chunked(sorted({*former, *overruled}), PARAMETERS):
         for tie in uow.scalars(
-            select(Relationship).where(
-                Relationship.type_id == type_id, Relationship.from_customer_id.in_(chunk)
+            select(Relationship)
+            .where(
+                Relationship.type_id == type_id,
+                Relationship.from_customer_id.in_(chunk),
+                Relationship.ended_on.is_(None),
             )
+            .order_by(Relationship.id)
         ):
-            if (tie.from_customer_id, tie.to_customer_id) in pairs:
-                uow.delete(tie)
+            open_ties[tie.from_customer_id].append(tie)
+    for key, ties in open_ties.items():
+        agreed = targets.get(former.get(key, ""))
+        now = parents.get(bound[key].record.values.get("parent_ref"))
+        over = [tie for tie in ties if agreed and tie.to_customer_id == agreed.customer_id]
+        if key in overruled:
+            # The first is what was told as ours; to be nobody's contact ends the others as well.
+            over = ties[:1] if bound[key].record.values.get("parent_ref") else ties
+        for tie in over:
+            if now is None or tie.to_customer_id != now.customer_id:
+                _end_tie(uow, tie)
     uow.flush()
+
+
+def _end_tie(uow: UnitOfWork, tie: Relationship) -> None:
+    """End a tie, or remove it where nobody wrote anything there that would be lost."""
+    if tie.note is None and tie.started_on is None:
+        uow.delete(tie)
+    else:
+        tie.ended_on = max(company_day(uow), tie.started_on or date.min)
 
 
 def _make_ties(
     context: SyncContext, uow: UnitOfWork, type_id: UUID, ties: Mapping[UUID, UUID]
 ) -> None:
     connection = uow.connection()
-    columns = ("type_id", "from_customer_id", "to_customer_id")
+    columns = ("type_id", "from_customer_id", "to_customer_id", "ended_on")
     there = {
         (row.from_customer_id, row.to_customer_id)
         for row in select_in(connection, Relationship, "from_customer_id", ties, *columns)
-        if row.type_id == type_id
+        if row.type_id == type_id and row.ended_on is None
     }
     rows = [
         {"id": new_id(), "type_id": type_id, "from_customer_id": one, "to_customer_id": other}
@@ -355,7 +374,7 @@ def _make_ties(
         if one != other and (one, other) not in there
     ]
     insert_rows(connection, Relationship, rows)
-    uow.mark_changed(row[side] for row in rows for side in columns[1:])
+    uow.mark_changed(row[side] for row in rows for side in columns[1:3])
     insert_rows(
         connection,
         AuditEntry,
