@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from sqlalchemy import delete, select
 
-from crm_core.entities.customer import Address
-from crm_core.entities.sync import BindingState, DeadLetter
+from crm_core.entities.customer import Address, Customer
+from crm_core.entities.sync import Binding, BindingState, DeadLetter
 from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
 from crm_core.ids import new_id
 from crm_core.messages import t
@@ -27,7 +28,7 @@ from crm_core.sync.bindings import (
     write_bindings,
 )
 from crm_core.sync.conflicts import forget_merges
-from crm_core.sync.context import GONE, Applied, Change, SyncContext
+from crm_core.sync.context import GONE, Applied, Bound, Change, SyncContext
 from crm_core.sync.failpoints import reach
 from crm_core.sync.holding import held_back
 from crm_core.sync.merge import decide
@@ -258,18 +259,31 @@ def _supersede_twins(
     ]
     if twin is None or not arrived:
         return
-    former = {
-        bound.local_id: remote_id
-        for remote_id, bound in bound_records(uow, context.backend_id, twin, arrived).items()
-    }
-    if not former:
+    bound = bound_records(uow, context.backend_id, twin, arrived)
+    if not bound:
         return
+    former = {each.local_id: remote_id for remote_id, each in bound.items()}
+    _agree_on_archiving(uow, Customer if twin == "customer" else Address, bound.values())
     set_state(uow, context.backend_id, twin, former.values(), BindingState.OUTSIDE)
     context.appliers[twin].vanish(context, uow, list(former), BindingState.DELETED)
     if twin == "address":
         rows = select_in(uow.connection(), Address, "id", former, "id", "customer_id")
         former = {row.customer_id: former[row.id] for row in rows}
     read_again_later(uow, context.backend_id, former)
+
+
+def _agree_on_archiving(uow: UnitOfWork, model: Any, superseded: Iterable[Bound]) -> None:
+    """Count as agreed on that these are out of use: back in use there, they are so here as well.
+
+    Not those that people had archived here already: they stay so.
+    """
+    bound = {each.local_id: each for each in superseded}
+    rows = select_in(uow.connection(), model, "id", bound, "id", "archived_at")
+    agreed: list[dict[str, Any]] = [
+        {"id": each.binding_id, "snapshot": {**(each.snapshot or {}), "archived": True}}
+        for each in (bound[row.id] for row in rows if row.archived_at is None)
+    ]
+    update_rows(uow.connection(), Binding, agreed)
 
 
 def _fault(change: Change, error: Exception) -> RemoteFault:

@@ -32,6 +32,8 @@ GONE = {
     BindingState.OUTSIDE.value,
     BindingState.RESTORING.value,
 }
+LEFT_ALONE = {BindingState.UNREADABLE.value, BindingState.OUTSIDE.value}
+"""States in which a record stays here as it was."""
 
 VANISH_SHARE = 0.2
 LONELY = "core.sync.customer_missing"
@@ -111,10 +113,10 @@ class Change:
     def tells_archived(self) -> bool:
         """Whether to follow the remote in being archived or not.
 
-        A record that was unreadable was left alone meanwhile; others that are back may have been
-        archived here for being gone.
+        A record that was out of sight or outside the domain was left alone meanwhile: what people
+        made of it stands. Others that are back may have been archived here for being gone.
         """
-        was_kept = self.bound is not None and self.bound.state == BindingState.UNREADABLE
+        was_kept = self.bound is not None and self.bound.state in LEFT_ALONE
         return (self.has_arrived and not was_kept and not self.is_further) or self.differs(
             "archived"
         )

@@ -12,8 +12,8 @@ from crm_core.access import Actor
 from crm_core.entities import Address, Binding, Conflict, Customer, Transaction
 from crm_core.errors import FatalSyncError, InputError
 from crm_core.persistence.database import Database
-from crm_core.services.contact_details import add_address
-from crm_core.services.customers import archive_customer
+from crm_core.services.contact_details import add_address, remove_address
+from crm_core.services.customers import archive_customer, restore_customer
 from crm_core.sync.masters import set_masters
 from crm_core.sync.resolve import list_conflicts, resolve_conflicts
 from crm_core.testing.front_office import BACKEND, FrontOffice
@@ -349,6 +349,38 @@ def test_a_customer_that_became_an_address_is_not_taken_for_deleted(
         front.run()
     assert front.count(Customer, Customer.name == "Moving") == 1
     assert front.customer(customers["Moving"].id).archived_at is None
+
+
+@pytest.mark.parametrize("how", ["hidden", "outside"])
+def test_what_is_archived_or_restored_here_while_out_of_sight_stays_so(
+    front: FrontOffice, office: MemoryOffice, how: str
+) -> None:
+    ended, again = front.create("Ended"), front.create("Again")
+    place = front.change(lambda uow: add_address(uow, ended, {"use": "delivery", "city": "Graz"}))
+    front.run()
+    keys = [front.remote_id(each) for each in (ended, again)]
+    office.archive("customer", keys[1])
+    front.run()
+    assert front.customer(again).archived_at is not None
+    put_away(office, how, *keys)
+    office.put_outside("address", front.remote_id(place.id))
+    front.run()
+    front.change(lambda uow: remove_address(uow, place.id))
+    front.change(lambda uow: archive_customer(uow, ended))
+    front.change(lambda uow: restore_customer(uow, again))
+    front.run()
+    for row in (office.rows["customer"][int(key)] for key in keys):
+        row.is_hidden = row.is_outside = False
+        row.stamp = office.now()
+    office.put_outside("address", front.remote_id(place.id), outside=False)
+    front.run()
+    assert front.customer(ended).archived_at is not None
+    assert front.customer(again).archived_at is None
+    assert [office.rows["customer"][int(key)].values["archived"] for key in keys] == [True, False]
+    [row] = front.all(select(Address.archived_at))
+    assert row.archived_at is not None
+    assert front.count(Conflict) == 0
+    quiet(front, office)
 
 
 def test_a_deletion_that_is_no_merge_asks_nobody(front: FrontOffice, office: MemoryOffice) -> None:
