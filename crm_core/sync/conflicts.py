@@ -102,6 +102,8 @@ def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
     for path, conflict in conflicts.items():
         field, _, part = path.partition(".")
         ours = (here.get(field) or {}).get(part) if part else here.get(field)
+        if field in told.untold:
+            ours, told.waits_for = told.untold[field], None  # told as theirs, it waits for nothing
         stirred |= conflict.state == ConflictState.RESOLVED
         stirred |= (ours or None) != (conflict.ours or None)
         values[field] = _with(values.get(field) or before.get(field), part, conflict.theirs)

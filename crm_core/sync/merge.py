@@ -207,9 +207,13 @@ def _at_odds(change: Change, told: Told) -> list[AtOdds]:
     """Return what both sides changed to different values."""
     found = []
     for field in _moved(change):
+        theirs = change.record.values[field]
+        if field in told.untold:
+            # What stands here cannot be told there, so both never come to the same.
+            found.append(AtOdds(field, "", change.before(field), told.untold[field], theirs))
+            continue
         if field not in told.values:
             continue
-        theirs = change.record.values[field]
         base, ours = change.before(field), told.values[field]
         if field in MERGED_BY_PART:
             base, ours, their_parts = base or {}, ours or {}, theirs or {}

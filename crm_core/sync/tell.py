@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,8 @@ from sqlalchemy import select
 from crm_core.entities.customer import Address, ContactPoint, Customer, CustomerTag, Tag
 from crm_core.entities.relationship import Relationship, RelationshipType
 from crm_core.entities.sync import Binding
+from crm_core.entities.user import User
+from crm_core.persistence.base import Base
 from crm_core.persistence.bulk import select_in
 from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.services.relationships import CONTACT_OF
@@ -39,6 +41,8 @@ class Told:
         remote_id: Its id over there, if it is bound.
         is_archived: Whether it is out of use here.
         waits_for: A local record that has to be over there first.
+        untold: Fields left out since the backend does not know what they refer to: how a person
+            would call that.
     """
 
     label: str
@@ -47,6 +51,7 @@ class Told:
     remote_id: str | None
     is_archived: bool = False
     waits_for: UUID | None = None
+    untold: dict[str, str] = field(default_factory=dict)
 
 
 Bindings = Mapping[UUID, tuple[str, Bound]]
@@ -182,6 +187,7 @@ def _tell_owners(
     users = _there(uow, backend_id, "user", (each for each in owners.values() if each))
     before = {key: _before(record, "owner_ref") for key, record in told.items()}
     meant = local_ids(uow, backend_id, "user", before.values())
+    unknown: dict[UUID, UUID] = {}
     for customer_id, record in told.items():
         owner_id, ref = owners[customer_id], before[customer_id]
         if ref and meant.get(ref) == owner_id:
@@ -191,6 +197,9 @@ def _tell_owners(
                 record.values["owner_ref"] = None
         elif owner_id in users:
             record.values["owner_ref"] = users[owner_id]
+        else:
+            unknown[customer_id] = owner_id
+    _leave_untold(uow, told, "owner_ref", unknown, (User, "login"))
 
 
 def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]) -> None:
@@ -207,6 +216,7 @@ def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]
     )
     refs = {key: _before(record, "parent_ref") for key, record in told.items()}
     targets = customer_targets(uow, backend_id, refs.values())
+    unknown: dict[UUID, UUID] = {}
     for customer_id, record in told.items():
         here, ref = ties[customer_id], refs[customer_id]
         if ref and (ref not in targets or targets[ref].customer_id in (*here, customer_id)):
@@ -216,4 +226,21 @@ def _tell_companies(uow: UnitOfWork, backend_id: UUID, told: Mapping[UUID, Told]
         elif here[0] in companies:
             record.values["parent_ref"] = companies[here[0]]
         else:
-            record.waits_for = here[0]
+            unknown[customer_id] = record.waits_for = here[0]
+    _leave_untold(uow, told, "parent_ref", unknown, (Customer, "name"))
+
+
+def _leave_untold(
+    uow: UnitOfWork,
+    told: Mapping[UUID, Told],
+    name: str,
+    unknown: Mapping[UUID, UUID],
+    words: tuple[type[Base], str],
+) -> None:
+    """Note how people call what a field refers to here that the backend does not know."""
+    model, column = words
+    ids = sorted(set(unknown.values()))
+    found = select_in(uow.connection(), model, "id", ids, "id", column)
+    called = {row.id: getattr(row, column) for row in found}
+    for customer_id, key in unknown.items():
+        told[customer_id].untold[name] = called.get(key, str(key))
