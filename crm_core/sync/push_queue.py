@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from crm_core.entities.customer import Customer, CustomerTag, Tag
-from crm_core.entities.sync import Backend, PushItem, SyncCursor
+from crm_core.entities.sync import Backend, Binding, BindingState, PushItem, SyncCursor
 from crm_core.events import CustomersChanged, CustomersCreated, RecordsChanged, TagsChanged
 from crm_core.ids import new_id
 from crm_core.persistence.bulk import PARAMETERS, chunked, delete_rows, select_in, update_rows
@@ -191,6 +191,26 @@ def settle(
         delete_rows(uow.connection(), PushItem, done)
         update_rows(uow.connection(), PushItem, changed)
         update_rows(uow.connection(), PushItem, aside)
+        if entity == "customer":
+            _enqueue_unknown_tags(uow, backend_id, looked_at)
+
+
+def _enqueue_unknown_tags(
+    uow: UnitOfWork, backend_id: UUID, customer_ids: Collection[UUID]
+) -> None:
+    """Queue what these customers carry that the backend has not got: it is used again here.
+
+    A tag is left without its own over there when that took another tag's name, and is made again.
+    One that was deleted there is not; looking at it tells so.
+    """
+    connection, columns = uow.connection(), ("local_id", "backend_id")
+    carried = select_in(connection, CustomerTag, "customer_id", customer_ids, "tag_id")
+    tags = {row.tag_id for row in carried}
+    bound = select_in(connection, Binding, "local_id", tags, *columns, "state")
+    waiting = select_in(connection, PushItem, "local_id", tags, *columns)
+    known = [row for row in bound if row.state != BindingState.DELETED]
+    heard = {row.local_id for row in (*known, *waiting) if row.backend_id == backend_id}
+    enqueue(uow, backend_id, "tag", tags - heard)
 
 
 def try_again(
