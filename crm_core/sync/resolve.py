@@ -25,8 +25,9 @@ from crm_core.services.lookup import ids_by_digits, only_one, survivors
 from crm_core.sync.apply.address import FIELDS as ADDRESS_FIELDS
 from crm_core.sync.apply.customer import PLAIN_FIELDS
 from crm_core.sync.conflicts import suggestion
-from crm_core.sync.masters import CRM, ERP
+from crm_core.sync.masters import CRM, ERP, WHEN_DELETED, known_fields
 from crm_core.sync.push_queue import enqueue
+from crm_core.sync.tell import MAIN_FIELDS
 
 RESOLVE = "core.sync.resolve"
 VALUE = "value"
@@ -35,6 +36,8 @@ TAKES = (ERP, CRM, VALUE)
 
 class Chosen(NamedTuple):
     """Conflicts: of one backend, of one entity, of one field such as ``customer.name``, old ones.
+
+    ``customer.address`` stands for all parts of the main address.
 
     Whether customers were merged is decided only where ``customer.merged`` is the field.
     """
@@ -54,6 +57,8 @@ class Chosen(NamedTuple):
             (Conflict.field, field or None),
         )
         found = [column == value for column, value in wanted if value is not None]
+        if field == "address":  # conflicts are over parts of it
+            found[-1] = Conflict.field.startswith("address.")
         if self.opened_before is not None:
             found.append(Conflict.opened_at < self.opened_before)
         return found
@@ -139,7 +144,8 @@ def resolve_conflicts(
     Raises:
         NotFoundError: There is no such conflict.
         PermissionDeniedError: One is over a customer that the right does not reach.
-        InputError: One was decided already, or its field cannot be given as text.
+        InputError: One was decided already, its field cannot be given as text, or what was chosen
+            names no field.
     """
     uow.actor.require(RESOLVE)
     if (take == VALUE) != (value is not None):
@@ -228,9 +234,35 @@ def _chosen(uow: UnitOfWork, chosen: Chosen) -> list[Conflict]:
     statement = select(Conflict).where(
         *chosen.conditions, *_within_reach(uow), Conflict.state == ConflictState.OPEN.value
     )
-    if chosen.field is None:
+    entity, _, field = (chosen.field or "").partition(".")
+    if field != MERGED:
         statement = statement.where(Conflict.field != MERGED)
-    return list(uow.scalars(statement.order_by(Conflict.id)))
+    found = list(uow.scalars(statement.order_by(Conflict.id)))
+    # A plugin that is out of use may have left some, which are decided like any other.
+    if chosen.field is not None and not (entity and field and found):
+        _check_field(uow, chosen.field)
+    return found
+
+
+def _check_field(uow: UnitOfWork, text: str) -> None:
+    """Refuse what is no field: that none of it is open would be believed."""
+    known = [
+        f"{entity}.{field}"
+        for entity, fields in known_fields(uow.hooks.entities.values()).items()
+        for field in fields
+        if field != WHEN_DELETED
+    ]
+    known += [f"customer.address.{part}" for part in MAIN_FIELDS]
+    known.append(f"customer.{MERGED}")
+    if text not in known:
+        raise InputError(
+            t(
+                "{text!r} will not do: write a field, one of {fields}.",
+                text=text,
+                fields=", ".join(known),
+            ),
+            code="core.conflict.field",
+        )
 
 
 def _named(uow: UnitOfWork, text: str) -> Conflict:

@@ -107,6 +107,18 @@ def test_many_are_decided_after_a_look_and_with_consent(office):
     assert [f"ours {n}" in text for n in (1, 2, 3)] == [True] * 3
 
 
+@pytest.mark.parametrize("field", ["note", "customer", "customer.", ".note", "customer.nonsense"])
+def test_what_is_no_field_decides_nothing(office, field):
+    disagree(office, 1)
+    many = ("sync", "conflicts", "resolve", "--backend", "desk", "--take", "crm", "--yes")
+    error = office.error(*many, "--field", field, code=2)
+    assert error["code"] == "core.conflict.field"
+    assert "customer.note" in error["message"]
+    assert {item["state"] for item in waiting(office)} == {"open"}
+    for known in ("customer.address", "customer.address.city", "customer.merged", "address.city"):
+        assert office.json(*many, "--field", known)["ids"] == []
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 
 from crm_core.access import Actor, system_actor
 from crm_core.entities import Address, AuditEntry, Conflict, ContactPoint, Customer, PushItem
-from crm_core.errors import FatalSyncError
+from crm_core.errors import FatalSyncError, InputError
 from crm_core.persistence.database import Database
 from crm_core.persistence.unit_of_work import unit_of_work
 from crm_core.services.contact_details import (
@@ -362,7 +362,13 @@ def test_the_survivor_may_have_been_merged_too(front: FrontOffice, office: Memor
     third = front.create("Third")
     front.change(lambda uow: merge_customers(uow, third, here["Keep"]))
     # All of a back office leaves merges out; they are decided by name.
-    assert front.change(lambda uow: resolve_conflicts(uow, Chosen(front.backend.id), "erp")) == []
+    for chosen in (Chosen(front.backend.id), Chosen(front.backend.id, entity="customer")):
+        assert front.change(lambda uow, c=chosen: resolve_conflicts(uow, c, "erp")) == []
+    for text in ("customer", "customer.", ".merged"):
+        with pytest.raises(InputError, match="will not do"):
+            front.change(
+                lambda uow, f=text: resolve_conflicts(uow, Chosen(front.backend.id, f), "erp")
+            )
     merged = Chosen(front.backend.id, "customer.merged")
     assert len(front.change(lambda uow: resolve_conflicts(uow, merged, "erp"))) == 1
     with unit_of_work(front.database, actor=front.actor) as uow:
