@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import UUID
 
 import orjson
@@ -182,11 +182,25 @@ def _read_excel(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         rows.append(_row(told, head, line))
     if head is None:
         raise refused(1, "plan", t("there is no row"))
-    return _whole(head, rows), rows, line_of
+    return _whole(head, rows, line_of), rows, line_of
 
 
-def _whole(head: PlanHead, rows: Sequence[PlanRow]) -> PlanHead:
+def _whole(head: PlanHead, rows: Sequence[PlanRow], line_of: Mapping[int, int]) -> PlanHead:
     """Return the head; raises InputError where rows are missing: nobody would decide on those."""
+    first: dict[tuple[Any, ...], int] = {}
+    for number, row in enumerate(rows):  # one that stands twice hides one that is missing
+        key = (row.entity, row.side, row.local_id, row.remote_id)
+        if key in first:
+            raise refused(
+                line_of[number],
+                "plan",
+                t(
+                    "it is the row of line {other} once more; take one of them out, or make the "
+                    "plan anew",
+                    other=line_of[first[key]],
+                ),
+            )
+        first[key] = number
     if len(rows) != head.rows:
         raise refused(
             len(rows) + 1,
@@ -266,7 +280,7 @@ def _read_json(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
         told = orjson.loads(path.read_bytes())
         head = PlanHead(**told["head"])
         items: Sequence[Any] = told["rows"]
-        is_known = told["schema"] == SCHEMA and isinstance(items, list)
+        is_known = told["schema"] == SCHEMA and isinstance(items, list) and _is_typed(head)
     except OSError as error:
         raise InputError(
             t(
@@ -287,7 +301,14 @@ def _read_json(path: Path) -> tuple[PlanHead, list[PlanRow], dict[int, int]]:
             code="core.sync.plan_file",
         )
     rows = [_from_json(item, head, number) for number, item in enumerate(items, 1)]
-    return _whole(head, rows), rows, {number: number + 1 for number in range(len(rows))}
+    line_of = {number: number + 1 for number in range(len(rows))}
+    return _whole(head, rows, line_of), rows, line_of
+
+
+def _is_typed(told: PlanHead | PlanRow) -> bool:
+    """Return whether each value is of the type that it was written as."""
+    types = get_type_hints(type(told))
+    return all(isinstance(getattr(told, name), wanted) for name, wanted in types.items())
 
 
 def _from_json(item: Any, head: PlanHead, line: int) -> PlanRow:
@@ -296,8 +317,11 @@ def _from_json(item: Any, head: PlanHead, line: int) -> PlanRow:
         check = values.pop("check")
         values["decision"] = _decision(values["decision"], line)
         values["side"] = Side(values["side"])
-        values["local_id"] = _local_id(values["local_id"] or "", line)
+        is_text = isinstance(values["local_id"], str | None)
+        values["local_id"] = _local_id(str(values["local_id"] or ""), line)
         row = PlanRow(**values)
+        if not (is_text and _is_typed(row)):
+            raise TypeError
     except (ValueError, KeyError, TypeError):
         raise refused(line, "rows", t("it is not as it was written; make the plan anew")) from None
     return _checked(row, head, check, line)

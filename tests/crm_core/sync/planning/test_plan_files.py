@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -112,6 +113,17 @@ def test_a_row_that_was_taken_out_is_missed(path):
         read_plan(path)
 
 
+@pytest.mark.parametrize("name", ["plan.xlsx", "plan.json"])
+def test_a_row_that_stands_twice_does_not_hide_one_that_was_taken_out(tmp_path, name):
+    one, other = row("create"), row("create", remote_id="8")
+    plan = plan_of(one, row("create", remote_id="9"), other)
+    double = replace(one, decision=Decision.IGNORE)
+    write_plan(Plan(plan.head, [one, other, double]), tmp_path / name)
+    line = 4 if name == "plan.xlsx" else 3
+    with pytest.raises(InputError, match=rf"line {line}, .* line {line - 2} once more"):
+        read_plan(tmp_path / name)
+
+
 def test_two_links_of_one_record_are_refused_with_both_lines(path):
     write_plan(plan_of(row("link"), row("create", remote_id="8"), row("link")), path)
     _, rows, line_of = read_plan(path)
@@ -149,6 +161,31 @@ def test_json_that_was_changed_is_refused(tmp_path):
     del told["rows"][0]["check"]
     path.write_text(json.dumps(told), encoding="utf-8")
     with pytest.raises(InputError, match="line 1, column rows"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("wrong", [5, 1.5, True, [], {}])
+@pytest.mark.parametrize(
+    "field", ["remote_id", "local_id", "local_state", "local_name", "reason", "entity", "side"]
+)
+def test_json_of_which_a_value_is_no_text_is_refused_with_its_line(tmp_path, field, wrong):
+    path = tmp_path / "plan.json"
+    write_plan(plan_of(row("link"), row("link", remote_id="8")), path)
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["rows"][1][field] = wrong
+    path.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(InputError, match="line 2, column"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("head", [{"backend_id": 7}, {"rows": "1"}, {"made_at": None}, {"x": 1}])
+def test_json_whose_head_is_no_plans_is_refused(tmp_path, head):
+    path = tmp_path / "plan.json"
+    write_plan(plan_of(row("link")), path)
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["head"].update(head)
+    path.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(InputError, match="is no plan"):
         read_plan(path)
 
 
