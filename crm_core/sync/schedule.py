@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -213,19 +213,23 @@ def is_past(moment: datetime | None, interval: timedelta, now: datetime) -> bool
 
 
 def begun_at(hours: str, now: datetime) -> datetime | None:
-    """Return when ``22:00-06:00`` began, where it is that time now; else None."""
-    if not is_within(hours, now.time()):
-        return None
-    began = datetime.combine(now, time.fromisoformat(hours.partition("-")[0]), now.tzinfo)
-    return began if began <= now else began - timedelta(days=1)
+    """Return when ``22:00-06:00`` began, where it is that time now; else None.
 
-
-def is_within(hours: str, moment: time) -> bool:
-    """Return whether a time of day lies within ``22:00-06:00``."""
+    A day has these hours once, also one on which clocks are put forward over them or back into
+    them: a time that is left out counts as on a clock that was not put forward.
+    """
     begin, end = (time.fromisoformat(text) for text in hours.split("-"))
-    if begin < end:
-        return begin <= moment < end
-    return moment >= begin or moment < end
+    for days in (1, 0, -1):
+        day = now.date() + timedelta(days=days)
+        began = datetime.combine(day, begin, now.tzinfo)
+        ended = datetime.combine(day + timedelta(days=end <= begin), end, now.tzinfo)
+        # By UTC: two times of one zone are compared as clocks on the wall show them.
+        since, until = began.astimezone(UTC), ended.astimezone(UTC)
+        if since >= until:  # 02:30-03:10, where 02:30 is left out
+            since = began.replace(fold=1).astimezone(UTC)
+        if since <= now.astimezone(UTC) < until:
+            return since
+    return None
 
 
 def seconds_of(text: str) -> int | None:
