@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from crm_core.entities.conflict import MERGED, PENDING, Conflict, ConflictState
 from crm_core.entities.customer import Address
+from crm_core.entities.sync import PushItem
 from crm_core.entities.system import AuditEntry
 from crm_core.entities.user import User
 from crm_core.messages import t
@@ -19,13 +20,14 @@ from crm_core.persistence.unit_of_work import UnitOfWork
 from crm_core.search.fold import fold
 from crm_core.sync.bindings import local_ids
 from crm_core.sync.context import Bound, SyncContext
-from crm_core.sync.masters import CRM, ERP, default_master
+from crm_core.sync.masters import ASK, CRM, ERP, default_master, master_of
 from crm_core.sync.tell import Told
 
 SAME_TIME = timedelta(seconds=2)
 """Edits closer than this are not told apart: remotes round to seconds, and clocks differ."""
 _COLUMNS = {"archived": "archived_at", "owner_ref": "owner_id"}
 """How the audit names what the neutral record calls otherwise."""
+_QUEUED = ("backend_id", "entity", "local_id")
 
 
 class Edited(NamedTuple):
@@ -90,11 +92,44 @@ def forget_merges(uow: UnitOfWork, backend_id: UUID, remote_ids: Iterable[str]) 
         )
 
 
-def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
+def is_answered(conflict: Any, masters: Mapping[str, str]) -> bool:
+    """Return whether an open conflict's field has a master now that decides it."""
+    master = master_of(masters, conflict.entity, conflict.field.partition(".")[0])
+    # What an older copy holds never wins unasked.
+    return master == ERP or (master != ASK and not conflict.is_restored)
+
+
+def answered(
+    uow: UnitOfWork, backend_id: UUID, masters: Mapping[str, str]
+) -> Iterator[tuple[str, list[UUID]]]:
+    """Yield the records, by entity, of open conflicts that a master decides since it was set."""
+    columns = (Conflict.entity, Conflict.local_id, Conflict.field, Conflict.is_restored)
+    statement = select(*columns).where(
+        Conflict.backend_id == backend_id,
+        Conflict.state == ConflictState.OPEN.value,
+        Conflict.field != MERGED,
+    )
+    found: dict[str, set[UUID]] = {}
+    for row in uow.execute(statement):
+        if is_answered(row, masters):
+            found.setdefault(row.entity, set()).add(row.local_id)
+    addresses = sorted(found.pop("address", ()))
+    if addresses:  # they are written with their customers
+        rows = select_in(uow.connection(), Address, "id", addresses, "customer_id")
+        found.setdefault("customer", set()).update(row.customer_id for row in rows)
+    for entity, ids in found.items():
+        # One that is set aside has its own time.
+        queued = select_in(uow.connection(), PushItem, "local_id", sorted(ids), *_QUEUED)
+        ids -= {r.local_id for r in queued if (r.backend_id, r.entity) == (backend_id, entity)}
+        yield entity, sorted(ids)
+
+
+def hold_back(told: Told, conflicts: Mapping[str, Conflict], masters: Mapping[str, str]) -> bool:
     """Tell fields that are undecided as they are over there; return whether to look again.
 
-    That is where a conflict was resolved, or changed here since it was found. What was removed
-    here as a whole is held as a whole: it goes, or comes back, once that is decided.
+    That is where a conflict was resolved, changed here since it was found, or has a master now.
+    What was removed here as a whole is held as a whole: it goes, or comes back, once that is
+    decided.
     """
     values, stirred = told.values, False
     here = dict(values)
@@ -104,7 +139,7 @@ def hold_back(told: Told, conflicts: Mapping[str, Conflict]) -> bool:
         ours = (here.get(field) or {}).get(part) if part else here.get(field)
         if field in told.untold:
             ours, told.waits_for = told.untold[field], None  # told as theirs, it waits for nothing
-        stirred |= conflict.state == ConflictState.RESOLVED
+        stirred |= conflict.state == ConflictState.RESOLVED or is_answered(conflict, masters)
         stirred |= (ours or None) != (conflict.ours or None)
         values[field] = _with(values.get(field) or before.get(field), part, conflict.theirs)
     return stirred

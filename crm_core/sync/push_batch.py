@@ -81,7 +81,7 @@ class PushBatch:
         self.missing: set[UUID] = set()
         """Records that seem to be gone over there, too many at once to believe it."""
         self.stirred: set[UUID] = set()
-        """Records with a conflict that was resolved, or that moved here since."""
+        """Records with a conflict that was resolved, moved here or got a master since."""
 
     # What there is to do.
 
@@ -133,9 +133,8 @@ class PushBatch:
             self.held = held_here(self.context, uow, self.entity, self.told)
             bound = [key for key, told in self.told.items() if told.bound]
             self.pending = pending_conflicts(uow, self.context.backend_id, self.entity, bound)
-        self.stirred = {
-            key for key, held in self.pending.items() if hold_back(self.told[key], held)
-        }
+        masters, pending = self.context.masters, self.pending.items()
+        self.stirred = {key for key, held in pending if hold_back(self.told[key], held, masters)}
         keys = [key for key, told in self.told.items() if not self._is_gone(told)]
         shaped = self.remote.shaped(self.entity, [self.told[key].values for key in keys])
         self.shaped = dict(zip(keys, shaped, strict=True))

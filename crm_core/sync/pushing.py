@@ -10,6 +10,7 @@ from crm_core.entities.sync import Backend
 from crm_core.errors import FatalSyncError
 from crm_core.services.settings import load_settings
 from crm_core.sync import push_queue
+from crm_core.sync.conflicts import answered
 from crm_core.sync.context import SyncContext
 from crm_core.sync.permit import Permit, permit_of
 from crm_core.sync.pricing import answer_questions
@@ -104,6 +105,8 @@ def pushing_for(
             before, limit = (None, None) if retry else (uow.now - RETRY_AFTER, RETRIES)
             backend_id = context.backend_id
             push_queue.try_again(uow, backend_id, entities=entities, before=before, limit=limit)
+            for entity, ids in answered(uow, backend_id, context.masters):
+                push_queue.enqueue(uow, backend_id, entity, ids)
             uow.commit()
     everything = context.dry_run and not permit.is_accepted
     push = Push(context, remote, everything=everything)

@@ -298,6 +298,46 @@ def test_many_are_decided_at_once_and_only_by_who_may(front: FrontOffice) -> Non
     quiet(front)
 
 
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize(
+    ("master", "won"), [("erp", "theirs"), ("crm", "ours"), ("newest", "theirs")]
+)
+def test_a_new_master_decides_what_was_asked_before(
+    front: FrontOffice, tmp_path: Any, master: str, won: str, *, by_file: bool
+) -> None:
+    masters(front, "customer.note=ask", "customer.job_title=ask")
+    customer_id = at_odds(front, note=("b", "ours", "theirs"), job_title=("b", "ours", "theirs"))
+    later = Stamped(tmp_path, datetime.now(UTC) + timedelta(hours=1))
+    front.run(later)
+    if not by_file:
+        masters(front, f"customer.note={master}")
+    fixed = {"customer.note": master} if by_file else {}
+    front.run(later, masters=fixed)
+    assert both(front, customer_id, "note") == (won, won)
+    assert both(front, customer_id, "job_title") == ("ours", "theirs")
+    found = {each.field: (each.state, each.decided_by) for each in conflicts(front)}
+    assert found == {"note": ("done", master), "job_title": ("open", None)}
+    quiet(front, later)
+
+
+def test_a_new_master_decides_over_addresses_too(front: FrontOffice) -> None:
+    masters(front, "address.city=ask", "customer.address=ask")
+    customer_id = front.create("Ann")
+    front.change(lambda uow: add_address(uow, customer_id, {"street": "S", "city": "Wien"}))
+    front.run()
+    address_id = front.change(lambda uow: main_address(uow, customer_id))
+    assert address_id is not None
+    front.change(lambda uow: change_address(uow, address_id, {"city": "Graz"}))
+    write(front, customer_id, address={**told(front, customer_id)["address"], "city": "Linz"})
+    front.run()
+    assert [each.state for each in conflicts(front)] == ["open"]
+    masters(front, "customer.address=crm")
+    front.run()
+    assert told(front, customer_id)["address"]["city"] == "Graz"
+    assert [each.state for each in conflicts(front)] == ["done"]
+    quiet(front)
+
+
 def test_a_conflict_tells_who_when_and_what_is_suggested(front: FrontOffice, tmp_path: Any) -> None:
     masters(front, "customer.note=ask", "customer.name=ask")
     customer_id = at_odds(front, note=("before", "the newer", "the older"))
