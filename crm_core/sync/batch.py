@@ -12,11 +12,12 @@ from sqlalchemy import delete, select
 
 from crm_core.entities.customer import Address, Customer
 from crm_core.entities.sync import Binding, BindingState, DeadLetter
-from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, LockedError
+from crm_core.errors import ConfigurationError, CrmError, FatalSyncError, InputError, LockedError
 from crm_core.ids import new_id
 from crm_core.messages import t
 from crm_core.persistence.bulk import PARAMETERS, chunked, insert_rows, select_in, update_rows
 from crm_core.persistence.unit_of_work import UnitOfWork
+from crm_core.record_words import field_words
 from crm_core.sync import lock
 from crm_core.sync.archived_there import follow_archived
 from crm_core.sync.bindings import (
@@ -40,6 +41,8 @@ from crm_core.sync.records import digest
 log = structlog.get_logger(__name__)
 STOPPING = (ConfigurationError, FatalSyncError, LockedError)
 """Faults that concern the whole run, not one record."""
+REQUIRED = {"customer": ("name", "kind"), "tag": ("name",)}
+"""Fields without which a record cannot be kept here."""
 TWINS = {"customer": "address", "address": "customer"}
 """What is one kind of record over there may become the other."""
 
@@ -138,7 +141,11 @@ def _changed(
                 )
             )
             continue
-        mark = digest(record.values)
+        try:
+            mark = digest(record.values)
+        except TypeError as error:  # text that is no Unicode
+            faults.append(_fault(Change(record, b"", known), error))
+            continue
         same = known is not None and known.digest == mark and known.state not in GONE
         is_held = known is None and record.remote_id in held
         if is_held or (same and not force):
@@ -165,6 +172,7 @@ def _prepare(
     ready = []
     for change in changes:
         try:
+            _check_required(entity, change)
             change.prepared = context.appliers[entity].prepare(context, change)
         except STOPPING:
             raise
@@ -173,6 +181,17 @@ def _prepare(
         else:
             ready.append(change)
     return ready
+
+
+def _check_required(entity: str, change: Change) -> None:
+    """Refuse a record without what every record of its entity has."""
+    values = change.record.values
+    for name in REQUIRED.get(entity, ()):
+        if values.get(name) is None and (change.bound is None or name in values):
+            raise InputError(
+                t("{field} is missing. Fill it in over there.", field=field_words(name, entity)),
+                code="core.sync.field_missing",
+            )
 
 
 def _halve(
@@ -323,8 +342,8 @@ def _set_aside(
     new, again = [], []
     for fault in {fault.remote_id: fault for fault in faults}.values():
         values = {
-            # PostgreSQL keeps no NUL, and what such a record says must not stop the run.
-            "label": fault.label.replace("\0", ""),
+            # No NUL nor half a sign can be kept; what such a record says must not stop the run.
+            "label": fault.label.replace("\0", "").encode(errors="replace").decode(),
             "code": fault.code,
             "reason": fault.reason,
             "last_at": uow.now,
