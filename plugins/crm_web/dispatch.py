@@ -14,7 +14,7 @@ from crm_core.errors import PermissionDeniedError
 from crm_core.messages import t
 from crm_core.plugins.discovery import FAILURES, described
 from crm_core.plugins.limits import time_limit
-from crm_web.once import done_once
+from crm_web.once import sent_before
 from crm_web.sdk.pages import Panel, Route
 from crm_web.sdk.request import Request, is_local
 from crm_web.security import came_from_here, check_sent_by_us
@@ -77,11 +77,20 @@ def answer(route: Route, arguments: dict[str, Any]) -> Response:
         return make_response(route.view(asked, **arguments))
     with asked.application.unit_of_work(asked.actor, write=writes) as uow:
         asked.open(uow)
-        response = done_once(asked, lambda: make_response(route.view(asked, **arguments)))
+        response = make_response(route.view(asked, **arguments))
         if writes and response.status_code < 400:
-            uow.commit()
-            for act in asked.after_commit:
-                act()
+            return _committed(asked, response)
+    return response
+
+
+def _committed(asked: Request, response: Response) -> Response:
+    """Commit what was done, unless it was done before: then give it up and answer as before."""
+    before = sent_before(asked, response)
+    if before is not None:
+        return before
+    asked.uow.commit()
+    for act in asked.after_commit:
+        act()
     return response
 
 

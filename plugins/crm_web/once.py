@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import orjson
 from flask import redirect, request
@@ -12,7 +11,7 @@ from werkzeug.wrappers import Response
 from crm_core.messages import t
 from crm_web.sdk.request import Request
 from crm_web.security import CSRF_FIELD
-from crm_web.services.idempotency import claim_reply, keep_reply, release_reply
+from crm_web.services.idempotency import claim_reply, keep_reply
 
 SEE_OTHER = 303
 
@@ -33,31 +32,29 @@ def identity() -> bytes:
     return digest.digest()
 
 
-def done_once(asked: Request, act: Callable[[], Response]) -> Response:
-    """Do what a form asks for; of one that was sent twice, answer the second as the first.
+def sent_before(asked: Request, response: Response) -> Response | None:
+    """Return what a form was answered that was sent before; None where it is done the first time.
 
     Each form has a token of its own, so two that hold the same are one that was sent twice: by two
-    clicks, or again after an answer that never came. Of two at once the later waits until the first
-    has committed, or failed. What scripts send goes on with its page and does not count, nor do
-    files, which are taken in before any transaction begins.
+    clicks, or again after an answer that never came. It is asked once the work is done, right
+    before it is committed, and what was done again is given up then: nothing is locked meanwhile,
+    and of two at once the later waits here until the first has committed, or failed. What scripts
+    send goes on with its page and does not count, nor do files.
 
     Args:
         asked: The request, with its unit of work open.
-        act: What it does; what it answers is kept within the same transaction.
+        response: What it would be answered; only where it leads on is kept.
     """
-    is_form = asked.method == "POST" and CSRF_FIELD in asked.form
-    if not is_form or asked.wants_json or asked.files:
-        return act()
+    if response.status_code != SEE_OTHER or CSRF_FIELD not in asked.form:
+        return None
+    if asked.wants_json or asked.files:
+        return None
     key = identity().hex()
     kept = claim_reply(asked.uow, key, key.encode())
-    if kept is not None:
-        said = t("This was sent twice and done once. To do it again, open its page anew.")
-        asked.notices.append(("info", said))
-        return redirect(kept.headers["Location"], SEE_OTHER)
-    response = act()
-    if response.status_code == SEE_OTHER:
+    if kept is None:
         where = {"Location": response.headers["Location"]}
         keep_reply(asked.uow, key, SEE_OTHER, where, b"")
-    else:  # a page, which is made again
-        release_reply(asked.uow, key)
-    return response
+        return None
+    said = t("This was sent twice and done once. To do it again, open its page anew.")
+    asked.notices[:] = [("info", said)]
+    return redirect(kept.headers["Location"], SEE_OTHER)
