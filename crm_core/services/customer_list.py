@@ -94,6 +94,7 @@ def list_page(
     *,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    only: Sequence[UUID] | None = None,
 ) -> CustomerPage:
     """Return a page of the customers that the actor may see and a query asks for.
 
@@ -104,6 +105,7 @@ def list_page(
         query: Filters, text, order and columns.
         limit: Items a page, 1 to 1,000.
         cursor: ``next_cursor`` of the page before.
+        only: Of them just these, if any are given.
 
     Returns:
         Items are dicts of ``id, version, owner_id`` and a value for each column, None where there
@@ -115,11 +117,11 @@ def list_page(
     """
     asking, shown, fields = _begun(uow, query)
     is_own = all(CORE_FIELDS.get(each.name) is each for each in shown)
-    is_kept = is_own and not (query.filters or query.text)
+    is_kept = is_own and not (query.filters or query.text or only)
     if is_kept:
         statement = _of_all(tuple(each.name for each in shown))
     else:
-        statement = _of_columns(shown).where(*_narrowed(asking, query, fields))
+        statement = _of_columns(shown).where(*_narrowed(asking, query, fields, only))
     sort = query.sort or DEFAULT_SORT
     sorted_by = field_named(fields, sort.removeprefix("-"))
     page = page_by(
@@ -153,15 +155,29 @@ def count_listed(uow: UnitOfWork, query: ListQuery, *, most: int = COUNTED) -> L
 
 
 def listed_ids(
-    uow: UnitOfWork, query: ListQuery, *, after: UUID | None = None, limit: int
+    uow: UnitOfWork,
+    query: ListQuery,
+    *,
+    after: UUID | None = None,
+    limit: int,
+    only: Sequence[UUID] | None = None,
 ) -> list[UUID]:
     """Return ids of customers that a query asks for, in the order of creation, from one onwards.
+
+    Args:
+        uow: The unit of work.
+        query: Filters and text.
+        after: The last one had.
+        limit: How many at most.
+        only: Of them just these, if any are given.
 
     Raises:
         InputError: As :func:`list_page`.
     """
     asking, _, fields = _begun(uow, query)
     statement = select(Customer.id).where(*_conditions(asking, query, fields))
+    if only:
+        statement = statement.where(Customer.id.in_(only))
     if after is not None:
         statement = statement.where(Customer.id > after)
     return list(uow.scalars(statement.order_by(Customer.id).limit(limit)))
@@ -266,7 +282,10 @@ def _conditions(
 
 
 def _narrowed(
-    asking: Asking, query: ListQuery, fields: dict[str, ListField]
+    asking: Asking,
+    query: ListQuery,
+    fields: dict[str, ListField],
+    only: Sequence[UUID] | None = None,
 ) -> list[ColumnElement[bool]]:
     """Return the conditions of a query; of few customers just their ids.
 
@@ -274,6 +293,8 @@ def _narrowed(
     them in the order in which they lie does.
     """
     conditions = _conditions(asking, query, fields)
+    if only:
+        return [*conditions, Customer.id.in_(only)]
     if not (query.filters or query.text):
         return conditions
     ids = asking.uow.scalars(select(Customer.id).where(*conditions).limit(FEW + 1)).all()

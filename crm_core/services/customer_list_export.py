@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ def export_list(
     out_path: Path,
     *,
     format: str | None = None,
+    only: Sequence[UUID] | None = None,
     on_progress: Progress = lambda done: None,
 ) -> int:
     """Write what a query lists, as far as the actor may export it, to a file; return how many.
@@ -52,6 +53,7 @@ def export_list(
         query: Filters, text, order and columns.
         out_path: The file; one that is there is replaced when all went well.
         format: ``csv``, ``xlsx`` or ``vcf``; None goes by the file's ending.
+        only: Of the list just these, if any are given.
         on_progress: Called with the number of customers done.
 
     Raises:
@@ -63,7 +65,7 @@ def export_list(
     chosen = checked_format(out_path, format)
     text = list_text(query)
     if chosen == "vcf":
-        rows = _whole(database, reader, query)
+        rows = _whole(database, reader, query, only)
         return write_export(database, actor, out_path, chosen, [], rows, on_progress, text)
     with unit_of_work(database, actor=reader) as uow:
         columns = list_page(uow, query, limit=1).columns
@@ -72,7 +74,7 @@ def export_list(
     told = {
         column.name: {value: say(title) for value, title in column.choices} for column in columns
     }
-    rows = _shown(database, reader, query, headings, told, zone)
+    rows = _shown(database, reader, query, headings, told, zone, only)
     names = list(headings.values())
     return write_export(database, actor, out_path, chosen, names, rows, on_progress, text)
 
@@ -84,11 +86,12 @@ def _shown(
     headings: Mapping[str, str],
     told: Mapping[str, Mapping[Any, str]],
     zone: ZoneInfo,
+    only: Sequence[UUID] | None,
 ) -> Rows:
     cursor: str | None = None
     while True:
         with unit_of_work(database, actor=actor) as uow:
-            page = list_page(uow, query, limit=MAXIMUM_LIMIT, cursor=cursor)
+            page = list_page(uow, query, limit=MAXIMUM_LIMIT, cursor=cursor, only=only)
         for item in page.items:
             cells = {
                 heading: cell(item[name], zone, told[name]) for name, heading in headings.items()
@@ -99,11 +102,11 @@ def _shown(
             return
 
 
-def _whole(database: Database, actor: Actor, query: ListQuery) -> Rows:
+def _whole(database: Database, actor: Actor, query: ListQuery, only: Sequence[UUID] | None) -> Rows:
     after: UUID | None = None
     while True:
         with unit_of_work(database, actor=actor) as uow:
-            ids = listed_ids(uow, query, after=after, limit=PARAMETERS)
+            ids = listed_ids(uow, query, after=after, limit=PARAMETERS, only=only)
             rows = rows_of(uow, ids)
         yield from rows
         if len(ids) < PARAMETERS:

@@ -135,6 +135,24 @@ def test_a_list_is_filtered_kept_changed_and_taken_along(visit, tmp_path):
     text = exported.read_text(encoding="utf-8-sig")
     assert all(name in text for name in names)
 
+    chosen.nth(1).check()
+    page.get_by_role("button", name="Export").click()
+    expect(page.locator("[data-export] [data-chosen]")).to_have_text("1 chosen")
+    buttons = page.locator("[data-export] button[aria-disabled]")
+    expect(buttons).to_have_count(0)
+    with page.expect_download() as coming:
+        page.get_by_role("button", name="CSV").click()
+    coming.value.save_as(exported)
+    text = exported.read_text(encoding="utf-8-sig")
+    assert (names[0] in text, names[1] in text) == (False, True)
+    expect(buttons).to_have_count(0)  # a download leaves the page as it was
+
+    page.goto(f"{visitor.site.address}/")
+    page.go_back()
+    expect(page.locator("input[name=chosen]:checked")).to_have_count(1)
+    expect(page.locator(".list-head [data-chosen]")).to_have_text("1 chosen")
+    expect(page.locator("details.bulk > summary")).to_be_visible()
+
 
 def test_everything_is_reached_with_the_keyboard_alone(visit, person):
     """Skip to the content, walk to a button, open a dialog, leave it with Escape, focus is back."""

@@ -254,6 +254,19 @@ def test_just_what_is_seen_is_exported(office, web, kind, begin):
         assert "Northquux" not in text
 
 
+@pytest.mark.parametrize("kind", ["csv", "vcf"])
+def test_of_those_chosen_just_those_are_exported_that_one_may_see(office, web, kind):
+    office.write(lambda uow: make_customer(uow, "Left alone", owner="outsider"))
+    mine, foreign = office.customer("outsider"), office.customer("employee")
+    sent = {"query": "columns=name", "format": kind, "chosen": [f"{mine}:1", f"{foreign}:1"]}
+    text = web("outsider").post("/customers/export", sent).response.get_data().decode()
+    assert "Southquux" in text
+    assert "Left alone" not in text
+    assert "Northquux" not in text
+    damaged = {**sent, "chosen": ["nonsense"]}
+    assert web("outsider").post("/customers/export", damaged).status == 422
+
+
 def test_exports_take_the_right_and_a_known_format(office, web):
     assert web("readonly").post("/customers/export", {"format": "csv"}).status == 403
     assert web("manager").post("/customers/export", {"format": "exe"}).status == 422

@@ -59,14 +59,18 @@ def change_many(request: Request) -> Response:
 
 @pages.post("/export", right=EXPORT)
 def export(request: Request) -> Response:
-    """Send just what the list shows as a file."""
+    """Send those chosen as a file, or where none are, just what the list shows."""
     query = parse_list_query(request.form.get("query", ""))
     kind = request.form.get("format", "csv")
     if kind not in ("csv", "xlsx", "vcf"):
         raise InputError(t("Choose CSV, Excel or vCard."), code="core.export.format")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"customers.{kind}"
-        export_list(request.application.database, request.uow.actor, query, path, format=kind)
+        is_whole = "chosen" not in request.form
+        only = None if is_whole else [each.customer_id for each in _chosen(request)]
+        export_list(
+            request.application.database, request.uow.actor, query, path, format=kind, only=only
+        )
         stream = path.open("rb")  # stays readable once the folder is gone
     return send_file(stream, as_attachment=True, download_name=path.name)
 

@@ -3,13 +3,16 @@ const bulk = document.querySelector("form[data-bulk]");
 if (bulk) {
   const boxes = [...bulk.querySelectorAll('input[name="chosen"]')];
   const all = bulk.querySelector("[data-all]");
-  const said = bulk.querySelector("[data-chosen]");
+  const said = document.querySelectorAll("[data-chosen]");
   const change = bulk.querySelector("details.bulk");
   const whole = bulk.querySelector('input[name="all"]');
   let last = null;
   const tell = () => {
     const many = boxes.filter((box) => box.checked).length;
-    said.textContent = many ? said.dataset.chosen.replace("{n}", many.toLocaleString(document.documentElement.lang)) : "";
+    for (const place of said) {
+      place.textContent = many ? place.dataset.chosen.replace("{n}", many.toLocaleString(document.documentElement.lang)) : "";
+      if (place.closest("[data-export]")) place.hidden = !many;
+    }
     change?.classList.toggle("waits", !many && !whole?.checked);
     all.checked = many === boxes.length;
     all.indeterminate = many > 0 && many < boxes.length;
@@ -29,13 +32,24 @@ if (bulk) {
     tell();
   });
   tell();
+  // Coming back to the page the browser ticks again what was ticked, after this has run.
+  window.addEventListener("pageshow", () => setTimeout(tell));
 }
 
 document.querySelector(".filter-box :is(input, select):not([type=hidden])")?.focus();
 
-// Files come as downloads: the page stays, so the form may be sent again.
-for (const form of document.querySelectorAll("form[data-many]")) {
-  form.addEventListener("submit", () => setTimeout(() => delete form.dataset.sent, 1500));
+// Only those chosen are exported, where some are. Files come as downloads: the page stays, so the
+// form may be sent again.
+for (const form of document.querySelectorAll("form[data-export]")) {
+  form.addEventListener("submit", () => {
+    for (const old of form.querySelectorAll('[name="chosen"]')) old.remove();
+    const chosen = bulk?.querySelector('input[name="all"]')?.checked ? [] : bulk?.querySelectorAll('input[name="chosen"]:checked') ?? [];
+    for (const box of chosen) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "chosen", value: box.value }));
+    setTimeout(() => {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+    }, 1500);
+  });
 }
 
 function arrange(list) {
