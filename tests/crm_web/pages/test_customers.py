@@ -73,15 +73,22 @@ def test_the_list_takes_few_queries(office, web, query):
 
 def test_pages_follow_each_other_without_gap_or_repeat(office, web):
     _many(office, 120)
-    browser, seen, path = web("employee"), [], MINE
+    browser, seen, path, pages = web("employee"), [], MINE, []
     while path:
         page = browser.get(path)
         seen += _names(page)
+        pages.append(_names(page))
         path = next((a.get("href") for a in page.all("a[@rel='next']")), "")
     rows = [name for name in seen if name.startswith("Row")]
     assert rows == [f"Row {n:03}" for n in range(120)]
     assert len(set(seen)) == len(seen) > 120
     assert page.texts("nav[@class='pager']/a") == ["Back"]
+    for names in pages[-2::-1]:
+        [back] = [a for a in page.all("nav[@class='pager']/a") if a.get("rel") != "next"]
+        page = browser.get(back.get("href"))
+        assert _names(page) == names
+    assert page.texts("nav[@class='pager']/a") == ["Next"]
+    assert len(pages) > 2
 
 
 def test_headings_sort_and_say_so(office, web):

@@ -45,6 +45,8 @@ LIST_PAGE = "web/customers/list.html"
 OWN = frozenset({"cursor", "before", "add", "edit"})
 """Arguments of the page that are no part of the query."""
 MOST_OPTIONS = 500
+MOST_BEFORE = 20
+"""Pages that an address leads back over one by one."""
 
 
 def query_of(request: Request) -> ListQuery:
@@ -80,8 +82,7 @@ def customers(request: Request) -> Response | str:
         headings=_headings(query, page.columns),
         titles={each.name: dict(each.choices) for each in page.columns},
         link_of=link_of,
-        older=page.next_cursor
-        and address(query, cursor=page.next_cursor, before=request.args.get("cursor")),
+        older=page.next_cursor and address(query, cursor=page.next_cursor, before=_walked(request)),
         newer=_newer(request, query),
         **context,
     )
@@ -168,10 +169,16 @@ def _tell_profile(columns: Sequence[ListColumnInfo], items: Sequence[dict[str, A
 
 
 def _newer(request: Request, query: ListQuery) -> str | None:
-    """Return the address of the page before, as far as this one was told of it."""
+    """Return the address of the page before; the first, where more pages lie before than told."""
     if not request.args.get("cursor"):
         return None
-    return address(query, cursor=request.args.get("before") or None)
+    *before, last = request.args.getlist("before") or [""]
+    return address(query, cursor=last or None, before=before)
+
+
+def _walked(request: Request) -> list[str]:
+    """Return the cursors of the pages up to this one; the first page has an empty one."""
+    return [*request.args.getlist("before"), request.args.get("cursor", "")][-MOST_BEFORE:]
 
 
 def _counted(count: ListCount) -> str:
