@@ -179,7 +179,7 @@ class Office:
             return act(uow)
 
     def rows(self) -> dict[str, frozenset[str]]:
-        """Return all rows of all tables, but for what merely notes that somebody looked."""
+        """Return all rows of all tables, but for notes of who looked and what was answered."""
         with self.application.database.engine.connect() as connection:
             names = _tables(connection)
             return {
@@ -187,7 +187,7 @@ class Office:
                     repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"'))
                 )
                 for name in names
-                if not re.match(r"web_(session|throttle)|sqlite_|core_search", name)
+                if not re.match(r"web_(session|throttle|idempotent_reply)|sqlite_|core_search", name)
             }
 
 
