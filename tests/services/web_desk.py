@@ -187,7 +187,9 @@ class Office:
                     repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"'))
                 )
                 for name in names
-                if not re.match(r"web_(session|throttle|idempotent_reply)|sqlite_|core_search", name)
+                if not re.match(
+                    r"web_(session|throttle|idempotent_reply)|sqlite_|core_search", name
+                )
             }
 
 
